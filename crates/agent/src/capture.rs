@@ -1,0 +1,104 @@
+//! What the socket collector hands to the pipeline, and what the pipeline tells it back. Each socket is one end's view
+//! of a connection; the pipeline joins the two ends by [`ConnectionKey`]. Times are Unix nanoseconds.
+
+use limpid_model::Side;
+use std::net::IpAddr;
+
+/// The kernel's socket cookie: unique until the machine boots again.
+pub type SocketId = u64;
+
+/// Equal at both ends of a connection, through NAT and network namespaces and across hosts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum ConnectionKey {
+    /// The initial sequence numbers (of the client, of the server), the client's own corrected for its SYN.
+    Tcp { client_isn: u32, server_isn: u32 },
+    /// The two cookies, smaller first.
+    Unix(u64, u64),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    Tcp,
+    UnixStream,
+}
+
+/// An end of a connection, as first seen.
+#[derive(Clone, Debug)]
+pub struct SocketInfo {
+    pub id: SocketId,
+    pub key: ConnectionKey,
+    pub transport: Transport,
+    /// v4-mapped IPv6 is already IPv4. Unix sockets have none; their path is in `unix_path`.
+    pub local: Option<(IpAddr, u16)>,
+    pub remote: Option<(IpAddr, u16)>,
+    pub unix_path: Option<String>,
+    /// Which end this is; `None` when the socket is older than the agent and nothing tells.
+    pub side: Option<Side>,
+    /// Cookie of the network namespace.
+    pub netns: u64,
+    /// Process that owns the socket now.
+    pub tgid: u32,
+    /// Seen from its first byte on.
+    pub from_start: bool,
+    pub opened_ns: u64,
+}
+
+/// One call or several in one direction with nothing in between. Bytes that are counted but not in `pieces` were not
+/// copied (the head sufficed, a skip, no user buffer): they are a gap for the parser and no loss.
+#[derive(Clone, Copy, Debug)]
+pub struct Bytes<'a> {
+    pub socket: SocketId,
+    /// Sent by this socket's process, else received by it.
+    pub sent: bool,
+    /// Offset of the first byte in the stream of this direction; the first byte of the connection has 0.
+    pub offset: u64,
+    pub length: u64,
+    pub first_ns: u64,
+    pub last_ns: u64,
+    /// When the first of the received bytes arrived in the kernel, where that is stamped.
+    pub arrived_ns: Option<u64>,
+    /// Process that made the call.
+    pub tgid: u32,
+    /// (place from `offset` on, bytes), ascending, not overlapping.
+    pub pieces: &'a [(u64, &'a [u8])],
+    /// Bytes here exist in the stream and could not be had (`sendfile`, `splice`, full buffer): a counted gap.
+    pub lost: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CloseReason {
+    Closed,
+    Reset,
+}
+
+/// Implemented by the pipeline; called by the collector's consumer threads. All events of one connection key come from
+/// one thread, in the order in which the kernel submitted them.
+pub trait Consumer {
+    fn opened(&mut self, socket: &SocketInfo);
+    fn bytes(&mut self, bytes: Bytes<'_>);
+    /// The peer sent FIN and this process has read it.
+    fn ended(&mut self, socket: SocketId, time_ns: u64);
+    fn closed(&mut self, socket: SocketId, time_ns: u64, reason: CloseReason);
+    /// Called at least every 100 ms, and after every batch, with the present.
+    fn tick(&mut self, now_ns: u64, control: &dyn Control);
+}
+
+/// What the kernel shall copy of a socket's calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Head and tail of each call.
+    Undecided,
+    Head(u32),
+    All(u32),
+    Framed(limpid_protocols::protocols::Framing),
+    /// Offsets, lengths and times only: the other end is parsed.
+    TimesOnly,
+    /// Nothing at all but the count of bytes.
+    Ignore,
+}
+
+/// How the pipeline answers.
+pub trait Control {
+    /// Later verdicts replace earlier ones. Up to the two offsets no byte is needed in that direction.
+    fn verdict(&self, socket: SocketId, mode: Mode, skip_sent_until: u64, skip_received_until: u64);
+}

@@ -1,0 +1,8 @@
+//! The agent: watches from the kernel, and turns what it sees into requests, metrics, spans and entities.
+//!
+//! The way of the data: `collectors` (BPF, one folder each) → `pipeline` (joins the two views of a connection, drives
+//! the protocol engine, aggregates, samples) → `export` (OTLP, Prometheus). `identity` says who a process is.
+
+pub mod capture;
+pub mod losses;
+pub mod telemetry;

@@ -1,0 +1,2 @@
+/// A process is one of those that Limpid watches.
+fn main() {}

@@ -1,0 +1,13 @@
+//! Bytes in, requests out. No kernel, no clock, no tokio, no `unsafe`.
+//!
+//! [`connection::Connection`] is the engine: it orders what the capture delivers, detects the protocol, pins it, and
+//! drives the protocol's [`Parser`]. `PROTOCOLS` is the one table of protocols; a protocol is a file and a row in it.
+#![forbid(unsafe_code)]
+
+pub mod connection;
+pub mod parser;
+pub mod protocols;
+
+pub use connection::{Connection, Hints, Options};
+pub use parser::{Detection, Input, Parser, Sink, Step};
+pub use protocols::{PROTOCOLS, Protocol};

@@ -1,0 +1,47 @@
+//! The table of protocols, in the order in which detection asks them.
+
+use crate::{Detection, Options, Parser};
+use limpid_model::Direction;
+
+/// What the kernel copies of each call once a protocol is pinned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Capture {
+    /// Up to this many bytes from the front of each call: headers are at the front, a body is only counted.
+    Head(u32),
+    /// Every message has a length in front; up to `head` bytes of each message, all messages of a call.
+    Framed(Framing),
+    /// Up to this many bytes a call.
+    All(u32),
+    /// Nothing: not a protocol of ours, or one that is switched off.
+    Nothing,
+}
+
+/// Where a message's length stands. The message has `length + adjust` bytes in all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Framing {
+    pub kind: FramingKind,
+    /// Bytes of each message that are copied at most.
+    pub head: u16,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FramingKind {
+    /// A big-endian length of 4 bytes after a type byte, counting itself (PostgreSQL).
+    TypeLength32,
+    /// RESP: `$<length>\r\n` announces a string; strings longer than `head` are elided behind their first bytes.
+    Resp,
+}
+
+pub struct Protocol {
+    pub name: &'static str,
+    /// Usual server ports: a hint for detection and for who is the server, never a condition.
+    pub ports: &'static [u16],
+    /// Looks at the first bytes of one direction.
+    pub detect: fn(Direction, &[u8]) -> Detection,
+    pub parser: fn(&Options) -> Box<dyn Parser>,
+    pub capture: Capture,
+    /// The protocol as the semantic conventions call it (`http`, `db.system.name`…): see `conventions`.
+    pub specification: &'static str,
+}
+
+pub static PROTOCOLS: &[Protocol] = &[];
