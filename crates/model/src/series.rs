@@ -93,11 +93,14 @@ pub struct Metadata {
     pub help: Text,
 }
 
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Series {
     pub labels: Labels,
     /// Ascending in time, no time twice.
     pub samples: Vec<Sample>,
+    /// For each sample the start of its cumulative count, 0 where there is none. A later start than the sample's
+    /// before means that the counter began anew. Empty where no start is known at all.
+    pub starts: Vec<i64>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
