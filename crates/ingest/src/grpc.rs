@@ -1,0 +1,139 @@
+//! OTLP over gRPC, on TCP and on a Unix socket. The messages stay bytes: the store logs them as they came.
+
+use crate::{BATCH_ID, Ingest, MAX_MESSAGE_BYTES, Refusal, parse_batch_id, response};
+use bytes::{Buf, BufMut, Bytes};
+use limpid_model::batch::Signal;
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use tonic::body::Body;
+use tonic::codec::{Codec, CompressionEncoding, DecodeBuf, Decoder, EncodeBuf, Encoder};
+use tonic::transport::Server;
+use tonic::{Request, Response, Status};
+
+const PATHS: &[(&str, Signal)] = &[
+    ("/opentelemetry.proto.collector.trace.v1.TraceService/Export", Signal::Traces),
+    ("/opentelemetry.proto.collector.metrics.v1.MetricsService/Export", Signal::Metrics),
+    ("/opentelemetry.proto.collector.logs.v1.LogsService/Export", Signal::Logs),
+];
+
+/// Serves gRPC on a listener that is bound already, until `stop` resolves.
+pub async fn serve_tcp(
+    listener: tokio::net::TcpListener,
+    ingest: Arc<Ingest>,
+    stop: impl Future<Output = ()>,
+) -> Result<(), tonic::transport::Error> {
+    let incoming = tokio_stream::wrappers::TcpListenerStream::new(listener);
+    Server::builder().add_routes(routes(ingest)).serve_with_incoming_shutdown(incoming, stop).await
+}
+
+pub async fn serve_unix(
+    listener: tokio::net::UnixListener,
+    ingest: Arc<Ingest>,
+    stop: impl Future<Output = ()>,
+) -> Result<(), tonic::transport::Error> {
+    let incoming = tokio_stream::wrappers::UnixListenerStream::new(listener);
+    Server::builder().add_routes(routes(ingest)).serve_with_incoming_shutdown(incoming, stop).await
+}
+
+fn routes(ingest: Arc<Ingest>) -> tonic::service::Routes {
+    let router = PATHS.iter().fold(axum::Router::new(), |router, (path, signal)| {
+        router.route_service(path, Export { ingest: ingest.clone(), signal: *signal })
+    });
+    tonic::service::Routes::from(router)
+}
+
+#[derive(Clone)]
+struct Export {
+    ingest: Arc<Ingest>,
+    signal: Signal,
+}
+
+impl tower::Service<http::Request<axum::body::Body>> for Export {
+    type Response = http::Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: http::Request<axum::body::Body>) -> Self::Future {
+        let unary = Unary(self.clone());
+        Box::pin(async move {
+            let mut grpc = tonic::server::Grpc::new(Raw)
+                .accept_compressed(CompressionEncoding::Gzip)
+                .max_decoding_message_size(MAX_MESSAGE_BYTES);
+            Ok(grpc.unary(unary, request).await)
+        })
+    }
+}
+
+struct Unary(Export);
+
+impl tonic::server::UnaryService<Bytes> for Unary {
+    type Response = Vec<u8>;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Vec<u8>>, Status>> + Send>>;
+
+    fn call(&mut self, request: Request<Bytes>) -> Self::Future {
+        let Export { ingest, signal } = self.0.clone();
+        Box::pin(async move {
+            let text = |key: &str| request.metadata().get(key).and_then(|value| value.to_str().ok());
+            if !ingest.admits(text("authorization")) {
+                return Err(status(Refusal::Unauthenticated));
+            }
+            let batch_id = text(BATCH_ID).and_then(parse_batch_id);
+            let rejected = ingest.take(signal, batch_id, request.into_inner()).await.map_err(status)?;
+            Ok(Response::new(response(rejected)))
+        })
+    }
+}
+
+/// OTLP's senders retry on UNAVAILABLE and give up on the others.
+fn status(refusal: Refusal) -> Status {
+    match refusal {
+        Refusal::Busy(text) => Status::unavailable(text),
+        Refusal::Failed(text) => Status::unavailable(text),
+        Refusal::Unauthenticated => Status::unauthenticated("a bearer token with the role ingest is needed"),
+    }
+}
+
+/// Bytes in, bytes out.
+struct Raw;
+
+impl Codec for Raw {
+    type Encode = Vec<u8>;
+    type Decode = Bytes;
+    type Encoder = Raw;
+    type Decoder = Raw;
+
+    fn encoder(&mut self) -> Raw {
+        Raw
+    }
+
+    fn decoder(&mut self) -> Raw {
+        Raw
+    }
+}
+
+impl Encoder for Raw {
+    type Item = Vec<u8>;
+    type Error = Status;
+
+    fn encode(&mut self, item: Vec<u8>, out: &mut EncodeBuf<'_>) -> Result<(), Status> {
+        out.put_slice(&item);
+        Ok(())
+    }
+}
+
+impl Decoder for Raw {
+    type Item = Bytes;
+    type Error = Status;
+
+    fn decode(&mut self, message: &mut DecodeBuf<'_>) -> Result<Option<Bytes>, Status> {
+        let length = message.remaining();
+        Ok(Some(message.copy_to_bytes(length)))
+    }
+}
