@@ -7,6 +7,8 @@
 pub mod connection;
 pub mod parser;
 pub mod protocols;
+pub mod sql;
+mod sql_trace;
 
 pub use connection::{Connection, Hints, Options};
 pub use parser::{Detection, Input, Parser, Sink, Step};
