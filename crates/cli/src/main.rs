@@ -1,2 +1,24 @@
-/// A process is one of those that Limpid watches.
-fn main() {}
+//! The binary `limpid`: one table of commands, the configuration, and the wiring of the roles.
+
+mod commands;
+mod config;
+mod log;
+mod replay;
+mod supervise;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let matches = commands::parser().get_matches();
+    let (name, arguments) = matches.subcommand().unwrap_or_default();
+    let Some(command) = commands::COMMANDS.iter().find(|command| command.name == name) else {
+        return ExitCode::from(2);
+    };
+    match (command.run)(arguments) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("limpid {name}: {error}");
+            ExitCode::from(1)
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! The table of commands.
+
+#[cfg(feature = "agent")]
+mod agent;
+#[cfg(feature = "agent")]
+mod check;
+mod replay;
+#[cfg(feature = "server")]
+mod server;
+mod up;
+
+use crate::config::table::{OPTIONS, Role};
+use crate::config::{Config, DEFAULT_FILE};
+use clap::{Arg, ArgMatches, Command};
+use std::process::ExitCode;
+
+/// Why a command could not do its work: one line for the user.
+pub type CommandError = Box<dyn std::error::Error + Send + Sync>;
+
+pub struct Entry {
+    pub name: &'static str,
+    about: &'static str,
+    /// Options of the configuration table that it takes as flags.
+    role: Option<Role>,
+    /// Arguments of its own.
+    arguments: fn(Command) -> Command,
+    pub run: fn(&ArgMatches) -> Result<ExitCode, CommandError>,
+}
+
+pub static COMMANDS: &[Entry] = &[
+    #[cfg(all(feature = "agent", feature = "server"))]
+    Entry {
+        name: "up",
+        about: "Run an agent and a server on this machine, with console and embedded store",
+        role: Some(Role::Up),
+        arguments: |command| command,
+        run: up::run,
+    },
+    #[cfg(feature = "agent")]
+    Entry {
+        name: "agent",
+        about: "Watch this machine and send what is seen to a server",
+        role: Some(Role::Agent),
+        arguments: |command| command,
+        run: agent::run,
+    },
+    #[cfg(feature = "server")]
+    Entry {
+        name: "server",
+        about: "Receive, store and show",
+        role: Some(Role::Server),
+        arguments: |command| command,
+        run: server::run,
+    },
+    #[cfg(feature = "agent")]
+    Entry {
+        name: "check",
+        about: "What this machine allows, which collectors will run at what cost, and why not the others",
+        role: None,
+        arguments: check::arguments,
+        run: check::run,
+    },
+    Entry {
+        name: "replay",
+        about: "Read captures with the agent's protocol engine, one JSON object a line per request",
+        role: None,
+        arguments: replay::arguments,
+        run: replay::run,
+    },
+];
+
+pub fn parser() -> Command {
+    let parser = Command::new("limpid")
+        .about("Application observability that touches nothing")
+        .version(env!("CARGO_PKG_VERSION"))
+        .subcommand_required(true)
+        .arg_required_else_help(true);
+    COMMANDS.iter().fold(parser, |parser, entry| {
+        let command = (entry.arguments)(Command::new(entry.name).about(entry.about));
+        parser.subcommand(entry.role.map_or_else(|| command.clone(), |role| with_options(command.clone(), role)))
+    })
+}
+
+fn with_options(command: Command, role: Role) -> Command {
+    let config = Arg::new("config").long("config").value_name("FILE").help(format!("YAML file, else {DEFAULT_FILE} if it is there"));
+    OPTIONS.iter().filter(|option| option.roles.contains(&role)).fold(command.arg(config), |command, option| {
+        let default = if option.default.is_empty() { String::new() } else { format!(" [default: {}]", option.default) };
+        let help = format!("{}{default} [env: {}]", option.help, option.variable());
+        command.arg(Arg::new(option.key).long(option.flag()).value_name("VALUE").help(help))
+    })
+}
+
+/// The configuration of a role, from everywhere it may come from.
+fn resolve(role: Role, arguments: &ArgMatches) -> Result<Config, CommandError> {
+    let file = arguments.get_one::<String>("config").map(Into::into);
+    let given = |key: &'static str| Some((key, arguments.get_one::<String>(key)?.clone()));
+    let flags = OPTIONS.iter().filter(|option| option.roles.contains(&role)).filter_map(|option| given(option.key)).collect();
+    Ok(Config::resolve(role, file, std::env::vars(), flags).map_err(|error| error.0)?)
+}

@@ -1,0 +1,47 @@
+//! The YAML file: a flat map of the table's keys.
+
+use super::table::{OPTIONS, nearest, option};
+use super::{ConfigError, DEFAULT_FILE, Found};
+use std::path::PathBuf;
+
+const MAX_FILE_BYTES: usize = 1024 * 1024;
+
+/// A file that was named must exist; the default one need not.
+pub fn read(file: Option<PathBuf>) -> Result<Vec<Found>, ConfigError> {
+    let named = file.is_some();
+    let path = file.unwrap_or_else(|| DEFAULT_FILE.into());
+    let text = match std::fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) if !named && error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(ConfigError(format!("the configuration {} cannot be read: {error}", path.display()))),
+    };
+    let place = path.display().to_string();
+    if text.len() > MAX_FILE_BYTES {
+        return Err(ConfigError(format!("the configuration {place} is larger than {MAX_FILE_BYTES} bytes")));
+    }
+    if text.trim().is_empty() {
+        return Ok(Vec::new());
+    }
+    let map: Option<std::collections::BTreeMap<String, serde_json::Value>> = serde_saphyr::from_str(&text)
+        .map_err(|error| ConfigError(format!("the configuration {place} is not valid YAML: {}", first_line(&error.to_string()))))?;
+    map.unwrap_or_default().into_iter().map(|(key, value)| found(&key, value, &place)).collect()
+}
+
+fn first_line(text: &str) -> &str {
+    text.lines().next().unwrap_or_default()
+}
+
+fn found(key: &str, value: serde_json::Value, place: &str) -> Result<Found, ConfigError> {
+    let Some(option) = option(key) else {
+        let nearest = nearest(key, OPTIONS.iter().map(|option| option.key.to_owned()));
+        return Err(ConfigError(format!("unknown key `{key}` in {place}{nearest}")));
+    };
+    let text = match value {
+        serde_json::Value::String(text) => text,
+        serde_json::Value::Number(number) => number.to_string(),
+        serde_json::Value::Bool(true) => "on".into(),
+        serde_json::Value::Bool(false) => "off".into(),
+        other => return Err(ConfigError(format!("`{key}` in {place} is `{other}`, expected one value"))),
+    };
+    Ok((option, text, place.to_owned()))
+}

@@ -1,0 +1,163 @@
+//! Configuration: none is needed. `/etc/limpid/limpid.yaml`, then `LIMPID_*`, then flags override the defaults of one
+//! table. Everything is text here; `roles` turn it into what their parts take, and an error names where a value came
+//! from.
+
+mod file;
+pub mod table;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use table::{OPTIONS, Opt, Role};
+
+pub const DEFAULT_FILE: &str = "/etc/limpid/limpid.yaml";
+
+/// A value and where it came from.
+#[derive(Clone, Debug, PartialEq)]
+struct Setting {
+    value: String,
+    source: String,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct Config {
+    settings: BTreeMap<&'static str, Setting>,
+}
+
+/// One line: what was wrong, where, what to do.
+#[derive(Debug, PartialEq)]
+pub struct ConfigError(pub String);
+
+impl std::fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Config {
+    /// `flags`: (key, value) as given on the command line; `environment`: all variables.
+    pub fn resolve(
+        role: Role,
+        file: Option<PathBuf>,
+        environment: impl Iterator<Item = (String, String)>,
+        flags: Vec<(&'static str, String)>,
+    ) -> Result<Self, ConfigError> {
+        let mut config = Config::default();
+        for option in OPTIONS {
+            config.set(option, option.default.to_owned(), "the default".to_owned());
+        }
+        for (option, value, source) in file::read(file)? {
+            config.set(option, value, source);
+        }
+        for (option, value, source) in from_environment(environment)? {
+            config.set(option, value, source);
+        }
+        for (key, value) in flags {
+            let option = table::option(key).ok_or_else(|| ConfigError(format!("unknown option `{key}`")))?;
+            config.set(option, value, format!("--{}", option.flag()));
+        }
+        for option in OPTIONS.iter().filter(|option| option.roles.contains(&role)) {
+            config.check(option)?;
+        }
+        Ok(config)
+    }
+
+    fn set(&mut self, option: &'static Opt, value: String, source: String) {
+        self.settings.insert(option.key, Setting { value, source });
+    }
+
+    fn check(&self, option: &Opt) -> Result<(), ConfigError> {
+        let setting = &self.settings[option.key];
+        option.kind.check(&setting.value).map_err(|expected| {
+            ConfigError(format!("`{}` in {} is `{}`, expected {expected}", option.key, setting.source, setting.value))
+        })
+    }
+
+    /// The value of an option of the table.
+    pub fn text(&self, key: &str) -> &str {
+        self.settings.get(key).map_or("", |setting| setting.value.as_str())
+    }
+
+    /// Where the value came from, for errors.
+    pub fn source(&self, key: &str) -> &str {
+        self.settings.get(key).map_or("", |setting| setting.source.as_str())
+    }
+
+    pub fn is_on(&self, key: &str) -> bool {
+        matches!(self.text(key), "on" | "true" | "auto")
+    }
+
+    /// Numbers were checked in `resolve`.
+    pub fn number(&self, key: &str) -> u64 {
+        table::parse_number(self.text(key)).unwrap_or(0)
+    }
+
+    pub fn path(&self, key: &str) -> Option<PathBuf> {
+        Some(self.text(key)).filter(|text| !text.is_empty()).map(PathBuf::from)
+    }
+
+    /// All settings that a child process of `role` needs, as its flags.
+    pub fn flags_for(&self, role: Role) -> Vec<String> {
+        let options = OPTIONS.iter().filter(|option| option.roles.contains(&role));
+        options.map(|option| format!("--{}={}", option.flag(), self.text(option.key))).collect()
+    }
+
+    pub fn with(mut self, key: &'static str, value: impl Into<String>) -> Self {
+        if let Some(option) = table::option(key) {
+            self.set(option, value.into(), "the supervisor".into());
+        }
+        self
+    }
+}
+
+type Found = (&'static Opt, String, String);
+
+fn from_environment(variables: impl Iterator<Item = (String, String)>) -> Result<Vec<Found>, ConfigError> {
+    let mut found = Vec::new();
+    for (name, value) in variables.filter(|(name, _)| name.starts_with("LIMPID_")) {
+        match OPTIONS.iter().find(|option| option.variable() == name) {
+            Some(option) => found.push((option, value, format!("the environment variable {name}"))),
+            None => {
+                let nearest = table::nearest(&name, OPTIONS.iter().map(|option| option.variable()));
+                return Err(ConfigError(format!("unknown environment variable `{name}`{nearest}")));
+            }
+        }
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resolve(file: &str, env: &[(&str, &str)], flags: Vec<(&'static str, String)>) -> Result<Config, ConfigError> {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("limpid.yaml");
+        std::fs::write(&path, file).expect("the file is written");
+        let env = env.iter().map(|(name, value)| (name.to_string(), value.to_string()));
+        Config::resolve(Role::Up, Some(path), env, flags)
+    }
+
+    #[test]
+    fn flags_override_the_environment_and_that_the_file() {
+        let file = "listen: 127.0.0.1:1\ndata: /a\nagent_listen: 127.0.0.1:4\n";
+        let config = resolve(file, &[("LIMPID_LISTEN", "127.0.0.1:2"), ("LIMPID_DATA", "/b")], vec![("data", "/c".into())]);
+        let config = config.expect("it resolves");
+        assert_eq!(config.text("listen"), "127.0.0.1:2");
+        assert_eq!(config.text("data"), "/c");
+        assert_eq!(config.text("agent_listen"), "127.0.0.1:4");
+    }
+
+    #[test]
+    fn unknown_keys_name_the_nearest() {
+        let error = resolve("lisen: 127.0.0.1:1\n", &[], vec![]).expect_err("the key is unknown");
+        assert!(error.0.contains("unknown key `lisen`") && error.0.contains("did you mean `listen`"), "{error}");
+        let error = resolve("", &[("LIMPID_LISTN", "x")], vec![]).expect_err("the variable is unknown");
+        assert!(error.0.contains("did you mean `LIMPID_LISTEN`"), "{error}");
+    }
+
+    #[test]
+    fn a_bad_value_names_its_source() {
+        let error = resolve("listen: nonsense\n", &[], vec![]).expect_err("no address");
+        assert!(error.0.contains("limpid.yaml") && error.0.contains("ADDRESS:PORT"), "{error}");
+    }
+}

@@ -1,0 +1,42 @@
+//! Log lines on stderr: `level target: text`, lower case, without a full stop. systemd and container runtimes add the
+//! time; on a terminal it is put in front.
+
+use log::{Level, LevelFilter, Log, Metadata, Record};
+use std::io::{IsTerminal, Write};
+
+struct Stderr {
+    role: &'static str,
+    terminal: bool,
+}
+
+impl Log for Stderr {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        // Libraries speak of their own insides; only their troubles matter to a user.
+        metadata.target().starts_with("limpid") || metadata.level() <= Level::Warn
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        if !self.enabled(record.metadata()) {
+            return;
+        }
+        let level = record.level().as_str().to_lowercase();
+        let time = if self.terminal { clock() } else { String::new() };
+        let _ = writeln!(std::io::stderr(), "{time}{level} {}: {}", self.role, record.args());
+    }
+
+    fn flush(&self) {}
+}
+
+/// Time of day in UTC.
+fn clock() -> String {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    format!("{:02}:{:02}:{:02} ", now / 3600 % 24, now / 60 % 60, now % 60)
+}
+
+pub fn start(role: &'static str, level: &str) {
+    let level = level.parse().unwrap_or(LevelFilter::Info);
+    let logger = Stderr { role, terminal: std::io::stderr().is_terminal() };
+    if log::set_boxed_logger(Box::new(logger)).is_ok() {
+        log::set_max_level(level);
+    }
+}
