@@ -18,7 +18,8 @@ pub struct Input<'a> {
     /// When the pieces of `data` were seen: (position in `data` where the piece begins, time). The first is at 0.
     pub times: &'a [(usize, u64)],
     /// 0 while more bytes may follow. Otherwise this many bytes after `data` were never captured (lost or elided) and
-    /// will not come: the parser takes what it can from `data` and skips by length, or gives up the message.
+    /// will not come: the parser takes what it can from `data` and skips by length, or gives up the message (`Need`).
+    /// Only then `data` can be empty.
     pub gap_after: u64,
     /// `data[0]` is the first byte of a call (or segment): the only place where a parser that lost its way may start
     /// to look for a message.
@@ -29,7 +30,7 @@ impl Input<'_> {
     /// When the byte at `position` was seen.
     pub fn time_at(&self, position: usize) -> u64 {
         let piece = self.times.partition_point(|(start, _)| *start <= position);
-        self.times[piece.saturating_sub(1)].1
+        self.times.get(piece.saturating_sub(1)).map_or(0, |(_, time_ns)| *time_ns)
     }
 }
 
@@ -56,14 +57,16 @@ pub trait Parser: Send {
     /// Bytes were lost where the parser needed them. What was in flight in this direction is unknown now; the next
     /// input begins behind the gap.
     fn gap(&mut self, direction: Direction, time_ns: u64, sink: &mut dyn Sink);
-    /// This direction ended (FIN, EOF): an answer that lasts until the end is complete.
+    /// This direction ended (FIN, EOF): an answer that lasts until the end is complete. While a `Taken` is still being
+    /// skipped, `time_ns` is that of the last byte.
     fn end(&mut self, direction: Direction, time_ns: u64, sink: &mut dyn Sink);
     /// The connection is gone: whatever still waits is unanswered for this reason.
     fn close(&mut self, reason: Unanswered, time_ns: u64, sink: &mut dyn Sink);
     /// Reports, once, what has waited since before `before_ns` as unanswered by time-out. The request stays in flight:
     /// should its answer come, it is reported again with `corrects`.
     fn expire(&mut self, before_ns: u64, now_ns: u64, sink: &mut dyn Sink);
-    /// Whether a request waits for its answer.
+    /// How much the server still owes: requests, the rest of an answer, marks that are answered too. While this is 0,
+    /// what the server says is held back for up to 100 ms, since its request may be seen a little later than it.
     fn in_flight(&self) -> usize;
 }
 
