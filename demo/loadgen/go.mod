@@ -1,0 +1,3 @@
+module limpid.demo/loadgen
+
+go 1.18

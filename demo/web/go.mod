@@ -1,0 +1,3 @@
+module limpid.demo/web
+
+go 1.18
