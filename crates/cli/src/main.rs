@@ -3,7 +3,12 @@
 mod commands;
 mod config;
 mod log;
+#[cfg(feature = "server")]
+mod privileges;
 mod replay;
+#[cfg(any(feature = "agent", feature = "server"))]
+mod signals;
+#[cfg(all(feature = "agent", feature = "server"))]
 mod supervise;
 
 use std::process::ExitCode;

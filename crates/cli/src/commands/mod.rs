@@ -7,6 +7,7 @@ mod check;
 mod replay;
 #[cfg(feature = "server")]
 mod server;
+#[cfg(all(feature = "agent", feature = "server"))]
 mod up;
 
 use crate::config::table::{OPTIONS, Role};
