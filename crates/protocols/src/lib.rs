@@ -5,10 +5,17 @@
 #![forbid(unsafe_code)]
 
 pub mod connection;
+mod detect;
 pub mod parser;
+pub mod pending;
 pub mod protocols;
+mod postgresql;
+mod redis;
 pub mod sql;
 mod sql_trace;
+mod stream;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 
 pub use connection::{Connection, Hints, Options};
 pub use parser::{Detection, Input, Parser, Sink, Step};

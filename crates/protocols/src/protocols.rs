@@ -44,4 +44,4 @@ pub struct Protocol {
     pub specification: &'static str,
 }
 
-pub static PROTOCOLS: &[Protocol] = &[];
+pub static PROTOCOLS: &[Protocol] = &[crate::redis::PROTOCOL, crate::postgresql::PROTOCOL];
