@@ -11,6 +11,10 @@ pub const ENTITY_ID: &str = "limpid.entity.id";
 pub const ENTITY_KIND: &str = "limpid.entity.kind";
 pub const ENTITY_NAME: &str = "limpid.entity.name";
 
+/// What an agent says of itself every ten seconds: a log record of this name whose body is a JSON object `{host, version,
+/// collectors[], losses[], cpu_seconds, memory_bytes, …}`, the same as its own `/status`.
+pub const AGENT_STATUS_EVENT: &str = "limpid.agent.status";
+
 /// The family that all protocols feed. OTLP name, unit `s`; in PromQL `limpid_request_duration_seconds`.
 /// Labels: service, peer, protocol, operation, resource, code, status, side; and, so that the server can resolve what
 /// the agent could not, `peer_address` (`address:port` of a server, `address` of a client; empty when `peer` is known
