@@ -116,7 +116,14 @@ impl Connection {
     }
 
     /// More bytes of the same call, behind a part of it that was not captured: no message need begin here.
-    pub fn data_inside_call(&mut self, direction: Direction, offset: u64, time_ns: u64, bytes: &[u8], sink: &mut dyn Sink) {
+    pub fn data_inside_call(
+        &mut self,
+        direction: Direction,
+        offset: u64,
+        time_ns: u64,
+        bytes: &[u8],
+        sink: &mut dyn Sink,
+    ) {
         let length = bytes.len() as u64;
         self.arrive(direction, Piece { offset, length, time_ns, at_call: false, bytes: Some(bytes) }, sink);
     }
@@ -276,12 +283,24 @@ impl Connection {
             self.swapped = !self.swapped;
             self.streams.reverse();
         }
-        for stream in &mut self.streams {
-            stream.searching = !detector.begins_with_a_message();
+        // Answers that were there before anything could be understood have lost their requests.
+        self.holds &= detector.begins_with_a_message();
+        if !detector.begins_with_a_message() {
+            self.join(sink);
         }
         for kept in detector.take_journal() {
             let direction = if swapped { kept.direction.reverse() } else { kept.direction };
             self.read(direction, kept.piece(), sink);
+        }
+    }
+
+    /// The parser does not see the beginning: both sides may be in the middle of something.
+    fn join(&mut self, sink: &mut dyn Sink) {
+        let State::Pinned(_, parser) = &mut self.state else { return };
+        for direction in [Direction::ToServer, Direction::ToClient] {
+            let stream = &mut self.streams[direction as usize];
+            stream.searching = true;
+            parser.gap(direction, stream.last_ns, sink);
         }
     }
 
@@ -407,7 +426,8 @@ impl Connection {
             let offset = start + taken as u64;
             let at_call = stream.begins_call(offset);
             idle = rest.is_empty();
-            match parser.parse(direction, Input { data: rest, offset, times: &stream.times, gap_after, at_call }, sink) {
+            match parser.parse(direction, Input { data: rest, offset, times: &stream.times, gap_after, at_call }, sink)
+            {
                 Step::Need(need) => return (taken, End::Need(need)),
                 Step::Taken(count) if count > rest.len() as u64 => {
                     (stream.searching, stream.invalid) = (false, 0);
@@ -491,8 +511,12 @@ impl Connection {
     /// Reads answers that were held back for too long all the same.
     fn release(&mut self, now_ns: u64, all: bool, sink: &mut dyn Sink) {
         let Some(since_ns) = self.held_since_ns else { return };
-        if all || since_ns.saturating_add(HOLD_NS) <= now_ns {
-            self.held_since_ns = None;
+        if !all && since_ns.saturating_add(HOLD_NS) > now_ns {
+            return;
+        }
+        // The server has answered, so it has read what is missing here: it will not be sent again.
+        self.fill_holes(Direction::ToServer, now_ns, true, sink);
+        if self.held_since_ns.take().is_some() {
             self.read_held(false, sink);
         }
     }
@@ -556,13 +580,21 @@ impl Connection {
         }
         for stream in &mut self.streams {
             stream.clear();
-            (stream.skip_to, stream.lost, stream.searching, stream.damaged, stream.invalid) = (0, false, false, false, 0);
+            (stream.skip_to, stream.lost, stream.searching, stream.damaged, stream.invalid) =
+                (0, false, false, false, 0);
         }
         self.held_since_ns = None;
     }
 
     /// The connection goes on in another protocol: what is left of both directions is the beginning of that.
-    fn upgrade(&mut self, direction: Direction, to: Option<&'static str>, rest: Rest<'_>, end_offset: u64, sink: &mut dyn Sink) {
+    fn upgrade(
+        &mut self,
+        direction: Direction,
+        to: Option<&'static str>,
+        rest: Rest<'_>,
+        end_offset: u64,
+        sink: &mut dyn Sink,
+    ) {
         self.upgrades += 1;
         let next = match to.and_then(|name| crate::PROTOCOLS.iter().find(|protocol| protocol.name == name)) {
             Some(protocol) if self.upgrades <= MAX_UPGRADES => {
@@ -573,7 +605,8 @@ impl Connection {
         };
         let other = direction.reverse();
         let other_kept = std::mem::take(&mut self.streams[other as usize].kept);
-        let (other_next, times) = (self.streams[other as usize].next, self.streams.each_ref().map(|stream| stream.last_ns));
+        let (other_next, times) =
+            (self.streams[other as usize].next, self.streams.each_ref().map(|stream| stream.last_ns));
         self.leave(next, Unanswered::Closed, sink);
         for (direction, bytes, end) in [(direction, rest.bytes(), end_offset), (other, &other_kept[..], other_next)] {
             let length = bytes.len() as u64;

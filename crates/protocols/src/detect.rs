@@ -77,7 +77,14 @@ pub(crate) struct Detector {
 impl Detector {
     /// `ports`: of the client and of the server.
     pub fn new(from_start: bool, ports: [u16; 2]) -> Self {
-        Detector { windows: Default::default(), journal: Vec::new(), journal_bytes: 0, from_start, joined: !from_start, ports }
+        Detector {
+            windows: Default::default(),
+            journal: Vec::new(),
+            journal_bytes: 0,
+            from_start,
+            joined: !from_start,
+            ports,
+        }
     }
 
     /// Takes the next piece of a direction. On `Pin` the caller feeds `take_journal` and then this piece, which is not
@@ -146,7 +153,8 @@ impl Detector {
             window.bytes.clear();
             (window.closed, window.rejected, window.moved) = (false, false, true);
             self.journal.retain(|kept| kept.direction != direction);
-            self.journal_bytes = self.journal.iter().map(|kept| kept.bytes.as_ref().map_or(0, |bytes| bytes.len())).sum();
+            self.journal_bytes =
+                self.journal.iter().map(|kept| kept.bytes.as_ref().map_or(0, |bytes| bytes.len())).sum();
         }
     }
 

@@ -5,17 +5,22 @@
 #![forbid(unsafe_code)]
 
 pub mod connection;
+pub mod conventions;
 mod detect;
+mod http;
 pub mod parser;
 pub mod pending;
 pub mod protocols;
 mod postgresql;
+pub mod redact;
 mod redis;
+pub mod route;
 pub mod sql;
 mod sql_trace;
 mod stream;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+pub mod trace;
 
 pub use connection::{Connection, Hints, Options};
 pub use parser::{Detection, Input, Parser, Sink, Step};

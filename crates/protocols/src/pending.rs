@@ -134,7 +134,8 @@ impl<T> Pending<T> {
     /// tell, so everything asked until then stays unanswered.
     fn drop_lost_answers(&mut self, lost_ns: u64, time_ns: u64, sink: &mut dyn Sink) {
         let until_ns = if self.pipelines { time_ns.max(lost_ns) } else { time_ns };
-        let asked = self.waiting.iter().take_while(|waiting| waiting.start_ns().is_none_or(|start| start <= until_ns)).count();
+        let asked =
+            self.waiting.iter().take_while(|waiting| waiting.start_ns().is_none_or(|start| start <= until_ns)).count();
         let lost = if self.pipelines { asked } else { asked.saturating_sub(1) };
         for _ in 0..lost {
             self.give_up(Unanswered::Gap, lost_ns, sink);
@@ -179,6 +180,7 @@ impl<T> Pending<T> {
     pub fn gap(&mut self, direction: Direction, time_ns: u64) {
         match direction {
             Direction::ToServer => self.requests_lost = true,
+            Direction::ToClient if self.waiting.is_empty() => {}
             Direction::ToClient => self.answers_lost_ns = Some(time_ns),
         }
     }
