@@ -1,0 +1,125 @@
+// /api/status: what is watched, what is not and why, what was lost, what it costs.
+import { secondsOf } from "../domain/format";
+import { get } from "./http";
+import { list, maybe, number, object, string, text, type Json } from "./read";
+
+export type RunState = "running" | "partly" | "off" | "failed" | "unknown";
+
+export interface Program {
+  name: string;
+  state: RunState;
+  reason: string | null;
+  runs: number | null;
+  runNs: number | null;
+}
+export interface Collector {
+  name: string;
+  state: RunState;
+  reason: string | null;
+  programs: Program[];
+}
+export interface Loss {
+  cause: string;
+  count: number | null;
+  help: string | null;
+}
+export interface Agent {
+  host: string;
+  version: string | null;
+  kernel: string | null;
+  state: string | null;
+  lastHeard: number | null;
+  started: number | null;
+  cpuSeconds: number | null;
+  memoryBytes: number | null;
+  collectors: Collector[];
+  losses: Loss[];
+}
+export interface Store {
+  path: string | null;
+  format: string | null;
+  bytes: number | null;
+  freeBytes: number | null;
+  spans: number | null;
+  series: number | null;
+  oldest: number | null;
+  losses: Loss[];
+  problem: string | null;
+}
+export interface Status {
+  version: string | null;
+  started: number | null;
+  problems: string[];
+  agents: Agent[];
+  server: { cpuSeconds: number | null; memoryBytes: number | null; losses: Loss[] } | null;
+  store: Store | null;
+}
+
+const RUN_STATES: readonly RunState[] = ["running", "partly", "off", "failed"];
+const runState = (value: unknown): RunState => RUN_STATES.find((state) => state === value) ?? "unknown";
+
+const program = (value: Json): Program => ({
+  name: text(value["name"], "unnamed"),
+  state: runState(value["state"]),
+  reason: string(value["reason"]) || null,
+  runs: number(value["run_count"]),
+  runNs: number(value["run_time_ns"]),
+});
+
+const collector = (value: Json, where: string): Collector => ({
+  name: text(value["name"], "unnamed"),
+  state: runState(value["state"]),
+  reason: string(value["reason"]) || null,
+  programs: list(value["programs"], `${where}.programs`, program),
+});
+
+/** Losses come as a list of {cause, count, help} or as an object of counts. */
+function losses(value: unknown, where: string): Loss[] {
+  if (typeof value === "object" && value !== null && !Array.isArray(value)) {
+    return Object.entries(value).map(([cause, amount]) => ({ cause, count: number(amount), help: null }));
+  }
+  return list(value, where, (loss) => ({ cause: text(loss["cause"], "unnamed"), count: number(loss["count"]), help: string(loss["help"]) || null }));
+}
+
+const agent = (value: Json, where: string): Agent => ({
+  host: text(value["host"], "unnamed host"),
+  version: string(value["version"]),
+  kernel: string(value["kernel"]) ?? string(value["kernel_version"]),
+  state: string(value["state"]),
+  lastHeard: secondsOf(string(value["last_heard_ns"] ?? value["last_seen_ns"])),
+  started: secondsOf(string(value["started_ns"])),
+  cpuSeconds: number(value["cpu_seconds"]),
+  memoryBytes: number(value["memory_bytes"]),
+  collectors: list(value["collectors"], `${where}.collectors`, collector),
+  losses: losses(value["losses"], `${where}.losses`),
+});
+
+const store = (value: Json): Store => ({
+  path: string(value["path"]),
+  format: string(value["format"]),
+  bytes: number(value["bytes"]),
+  freeBytes: number(value["free_bytes"]),
+  spans: number(value["spans"]),
+  series: number(value["series"]),
+  oldest: secondsOf(string(value["oldest_ns"])),
+  losses: losses(value["losses"], "store.losses"),
+  problem: string(value["problem"]) || null,
+});
+
+export function readStatus(body: unknown): Status {
+  const value = object(body, "status");
+  return {
+    version: string(value["version"]),
+    started: secondsOf(string(value["started_ns"])),
+    problems: (Array.isArray(value["problems"]) ? value["problems"] : []).flatMap((one) => string(one) ?? []),
+    agents: list(value["agents"], "agents", agent),
+    server: maybe(value["server"], (server) => ({
+      cpuSeconds: number(server["cpu_seconds"]),
+      memoryBytes: number(server["memory_bytes"]),
+      losses: losses(server["losses"], "server.losses"),
+    })),
+    store: maybe(value["store"], store),
+  };
+}
+
+export const fetchStatus = (signal: AbortSignal): Promise<Status> => get("/api/status", {}, readStatus, signal);

@@ -1,0 +1,99 @@
+// /api/topology, /api/services: nodes and edges.
+import { secondsOf } from "../domain/format";
+import { statusOf } from "../domain/status";
+import { edgeId, type Figures, type Level, type MapEdge, type MapNode, type Pulse, type Reason, type Topology, type Waiting } from "../domain/topology";
+import type { Interval } from "../domain/range";
+import { get } from "./http";
+import { attributes, list, maybe, number, object, string, text, type Json } from "./read";
+
+const MOST_REASONS = 20;
+const MOST_PULSE = 60;
+
+const figures = (value: Json): Figures => ({
+  requests: number(value["requests"]),
+  errors: number(value["errors"]),
+  p50: number(value["p50_ms"]),
+  p95: number(value["p95_ms"]),
+  p99: number(value["p99_ms"]),
+});
+
+const waiting = (value: Json): Waiting => ({ p50: number(value["p50_ms"]), p95: number(value["p95_ms"]) });
+
+const reason = (value: Json): Reason => ({
+  kind: text(value["kind"]),
+  severity: statusOf(string(value["severity"])),
+  text: text(value["text"], text(value["kind"], "a reason without text")),
+  value: string(value["value"]),
+  usual: string(value["usual"]),
+  since: secondsOf(string(value["since_ns"])),
+  link: string(value["link"]),
+});
+
+const reasons = (value: unknown, where: string): Reason[] => list(value, where, reason).slice(0, MOST_REASONS);
+
+/** A bucket of the pulse that is null, or says nothing of requests, was not seen. */
+function pulse(value: unknown): (Pulse | null)[] {
+  if (!Array.isArray(value)) return [];
+  return value.slice(0, MOST_PULSE).map((one) =>
+    maybe(one, (bucket) => {
+      const requests = number(bucket["requests"]);
+      return requests === null ? null : { requests, errors: number(bucket["errors"]) ?? 0, slow: number(bucket["slow"]) ?? 0 };
+    }),
+  );
+}
+
+export function readNode(value: Json, where: string): MapNode {
+  const id = text(value["id"]);
+  return {
+    ...figures(value),
+    id,
+    kind: text(value["kind"], id.slice(0, Math.max(0, id.indexOf(":"))) || "service"),
+    name: text(value["name"], id.slice(id.lastIndexOf("/") + 1)),
+    status: statusOf(string(value["status"])),
+    reasons: reasons(value["reasons"], `${where}.reasons`),
+    rate: number(value["requests_per_second"]),
+    errorRatio: number(value["error_ratio"]),
+    pulse: pulse(value["pulse"]),
+    attributes: attributes(value["attributes"]),
+  };
+}
+
+export function readEdge(value: Json, where: string): MapEdge {
+  const source = text(value["source"]);
+  const target = text(value["target"]);
+  const protocol = text(value["protocol"], "unknown");
+  return {
+    id: edgeId(source, target, protocol),
+    source,
+    target,
+    protocol,
+    status: statusOf(string(value["status"])),
+    reasons: reasons(value["reasons"], `${where}.reasons`),
+    requests: number(value["requests"]),
+    errors: number(value["errors"]),
+    rate: number(value["requests_per_second"]),
+    errorRatio: number(value["error_ratio"]),
+    p95: number(value["p95_ms"]),
+    client: maybe(value["client"], figures),
+    server: maybe(value["server"], figures),
+    network: maybe(value["network"], waiting),
+    queue: maybe(value["queue"], waiting),
+    networkOrQueue: maybe(value["network_or_queue"], waiting),
+    attributes: attributes(value["attributes"]),
+  };
+}
+
+export function readTopology(body: unknown): Topology {
+  const value = object(body, "topology");
+  const nodes = list(value["nodes"], "nodes", readNode).filter((node) => node.id !== "");
+  const edges = list(value["edges"], "edges", readEdge).filter((edge) => edge.source !== "" && edge.target !== "");
+  return { nodes: unique(nodes), edges: unique(edges) };
+}
+
+const unique = <T extends { id: string }>(things: T[]): T[] => [...new Map(things.map((thing) => [thing.id, thing])).values()];
+
+export const fetchTopology = ({ start, end }: Interval, level: Level, signal: AbortSignal): Promise<Topology> =>
+  get("/api/topology", { start, end, level }, readTopology, signal);
+
+export const fetchServices = ({ start, end }: Interval, signal: AbortSignal): Promise<MapNode[]> =>
+  get("/api/services", { start, end }, (body) => unique(list(object(body, "services")["services"], "services", readNode)), signal);

@@ -1,0 +1,68 @@
+// /api/traces: search, and one trace.
+import { secondsOf } from "../domain/format";
+import type { Interval } from "../domain/range";
+import type { Span, SpanKind } from "../domain/tracetree";
+import { get } from "./http";
+import { attributes, list, number, object, string, text, type Json } from "./read";
+
+export interface TraceSummary {
+  id: string;
+  root: string;
+  service: string;
+  start: number | null;
+  durationMs: number | null;
+  spans: number | null;
+  errors: number | null;
+}
+
+const summary = (value: Json): TraceSummary => {
+  const duration = secondsOf(string(value["duration_ns"]));
+  return {
+    id: text(value["trace_id"]),
+    root: text(value["root"], "root not seen"),
+    service: text(value["service"]),
+    start: secondsOf(string(value["start_ns"])),
+    durationMs: duration === null ? null : duration * 1000,
+    spans: number(value["spans"]),
+    errors: number(value["errors"]),
+  };
+};
+
+const KINDS: readonly SpanKind[] = ["client", "server", "internal"];
+
+const span = (value: Json): Span => ({
+  id: text(value["span_id"]),
+  parent: string(value["parent_span_id"]) || null,
+  name: text(value["name"], "unnamed"),
+  service: text(value["service"], "unknown"),
+  instance: string(value["instance"]),
+  kind: KINDS.find((kind) => kind === value["kind"]) ?? "internal",
+  startNs: text(value["start_ns"], "0"),
+  durationNs: text(value["duration_ns"], "0"),
+  status: value["status"] === "error" ? "error" : value["status"] === "ok" ? "ok" : "unset",
+  protocol: string(value["protocol"]),
+  operation: string(value["operation"]),
+  resource: string(value["resource"]) ?? null,
+  code: string(value["code"]),
+  peer: string(value["peer"]),
+  attributes: attributes(value["attributes"]),
+  resourceAttributes: typeof value["resource"] === "object" ? attributes(value["resource"]) : attributes(value["resource_attributes"]),
+});
+
+export const TRACE_LIMIT = 500;
+
+export const fetchTraces = (q: string, { start, end }: Interval, signal: AbortSignal): Promise<TraceSummary[]> =>
+  get(
+    "/api/traces",
+    { q, start, end, limit: TRACE_LIMIT },
+    (body) => list(object(body, "traces")["traces"], "traces", summary).filter((trace) => trace.id !== ""),
+    signal,
+  );
+
+export const fetchTrace = (id: string, signal: AbortSignal): Promise<Span[]> =>
+  get(
+    `/api/traces/${encodeURIComponent(id)}`,
+    {},
+    (body) => [...new Map(list(object(body, "trace")["spans"], "spans", span).map((one) => [one.id, one])).values()],
+    signal,
+  );

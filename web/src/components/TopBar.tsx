@@ -1,0 +1,111 @@
+// The bar on every page: pages, jump, time, theme.
+import { useEffect, useRef, useState } from "preact/hooks";
+import { between, span } from "../domain/format";
+import { rangeParams, type Range } from "../domain/range";
+import { pages, pageOf } from "../pages/table";
+import { interval, live } from "../state/clock";
+import { absoluteLink, href, hrefHere, path, range, utc } from "../state/location";
+import { nextTheme, theme } from "../state/theme";
+import { degraded } from "../state/health";
+import { Magnifier, Sign } from "./Sign";
+import { openDialog } from "./dialogs";
+
+export function TopBar() {
+  const current = pageOf(path.value);
+  return (
+    <header class="top">
+      <a class="brand" href={href("/map")} aria-label="limpid, to the map">
+        <svg width="18" height="18" viewBox="0 0 18 18" aria-hidden="true" fill="none" stroke="var(--ink)">
+          <path d="M9 1.500C6 5.500 3.600 8 3.600 11.200a5.400 5.400 0 0 0 10.800 0C14.400 8 12 5.500 9 1.500z" stroke-width="1.6" />
+          <path d="M6.400 11.400a2.700 2.700 0 0 0 2.600 2.600" stroke-width="1.4" />
+        </svg>
+        <span>limpid</span>
+      </a>
+      <nav class="nav" aria-label="Pages">
+        {pages().map((page) => (
+          <a key={page.name} href={href(page.path)} aria-current={page === current ? "page" : undefined}>
+            {page.name}
+            {page.path === "/status" && degraded.value && <Sign status="warning" size={12} />}
+          </a>
+        ))}
+      </nav>
+      <span class="grow" />
+      <button class="jump" aria-label="Jump to a service, page or trace" onClick={() => openDialog("jump")}>
+        <Magnifier />
+        <span class="t">Jump to…</span>
+        <span class="grow" />
+        <span class="kbd">/</span>
+      </button>
+      <TimeButton />
+      <button class="ib thm" aria-label={`Light or dark, now ${theme.value}`} title={`Light or dark: ${theme.value}  Shift D`} onClick={nextTheme}>
+        <svg width="16" height="16" viewBox="0 0 16 16" aria-hidden="true">
+          <circle cx="8" cy="8" r="5.5" fill="none" stroke="currentColor" stroke-width="1.4" />
+          {theme.value === "system" ? <path d="M8 2.500a5.500 5.500 0 0 1 0 11z" fill="currentColor" /> : theme.value === "dark" ? <circle cx="8" cy="8" r="5.5" fill="currentColor" /> : null}
+        </svg>
+      </button>
+    </header>
+  );
+}
+
+const CHOICES = [300, 900, 1800, 3600, 3 * 3600, 6 * 3600, 86_400, 7 * 86_400];
+
+function TimeButton() {
+  const [open, setOpen] = useState(false);
+  const box = useRef<HTMLDivElement>(null);
+  const { start, end } = interval.value;
+  useEffect(() => {
+    if (!open) return;
+    const close = (event: Event) => {
+      const inside = event.type === "pointerdown" && box.current?.contains(event.target as Node);
+      if (!inside && (event.type === "pointerdown" || (event as KeyboardEvent).key === "Escape")) setOpen(false);
+    };
+    addEventListener("pointerdown", close);
+    addEventListener("keydown", close);
+    return () => {
+      removeEventListener("pointerdown", close);
+      removeEventListener("keydown", close);
+    };
+  }, [open]);
+  return (
+    <div class="times" ref={box}>
+      <button class="btn" aria-haspopup="true" aria-expanded={open} onClick={() => setOpen(!open)}>
+        {between(start, end, utc.value)}
+        <span class="dim">{span(end - start)}</span>
+      </button>
+      {open && <TimeMenu close={() => setOpen(false)} />}
+    </div>
+  );
+}
+
+function TimeMenu({ close }: { close: () => void }) {
+  const [copied, setCopied] = useState("");
+  const isNow = (seconds: number) => live.value && range.value.kind === "last" && range.value.seconds === seconds;
+  const last = (seconds: number): Range => ({ kind: "last", seconds });
+  return (
+    <div class="menu">
+      {CHOICES.map((seconds) => (
+        <a key={seconds} href={hrefHere(rangeParams(last(seconds)))} onClick={close} aria-current={isNow(seconds) ? "true" : undefined}>
+          last {span(seconds)}
+          {isNow(seconds) && <span class="dim">live</span>}
+        </a>
+      ))}
+      <hr />
+      <a href={hrefHere({ tz: utc.value ? null : "utc" })} onClick={close}>
+        {utc.value ? "show times in this zone" : "show times in UTC"}
+      </a>
+      <button onClick={() => void copyLink().then(setCopied)}>
+        {copied || "Copy link with these times"} <span class="kbd">y</span>
+      </button>
+    </div>
+  );
+}
+
+/** Answers in place: what happened is said where it was asked for. */
+export async function copyLink(): Promise<string> {
+  try {
+    await navigator.clipboard.writeText(absoluteLink(interval.peek()));
+    return "Link copied";
+  } catch {
+    return "The browser does not allow copying";
+  }
+}

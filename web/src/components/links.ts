@@ -1,0 +1,22 @@
+// From a thing to its page: every name and number is a link.
+import { serviceParts, type MapEdge, type MapNode } from "../domain/topology";
+import { term } from "../domain/tracequery";
+import { href } from "../state/location";
+
+export function nodeHref(node: MapNode): string {
+  const parts = serviceParts(node.id);
+  return parts ? serviceHref(parts.scope, parts.name) : href("/map", { sel: `node:${node.id}` });
+}
+
+export const serviceHref = (scope: string, name: string): string => href(`/service/${encodeURIComponent(scope)}/${encodeURIComponent(name)}`);
+export const onMapHref = (selection: string): string => href("/map", { sel: selection });
+export const traceHref = (id: string, span?: string): string => href(`/trace/${encodeURIComponent(id)}`, { span });
+
+/** The traces of a node: those in which it takes part. */
+export const tracesOf = (name: string, more = ""): string => href("/traces", { q: [term("service", name), more].filter(Boolean).join(" ") });
+
+/** Traces of an edge: requests of its caller in its protocol, or of its callee where the caller is not watched. */
+export function tracesOfEdge(edge: MapEdge, source: MapNode | undefined, target: MapNode | undefined): string {
+  const watched = edge.client && source && source.kind !== "clients" ? source : target ?? source;
+  return tracesOf(watched?.name ?? "", term("protocol", edge.protocol));
+}

@@ -1,0 +1,104 @@
+// A selected edge: the sentence, where the time goes, why, both views.
+import { count, milliseconds, MISSING, rate, share } from "../../domain/format";
+import { isBad, tone } from "../../domain/status";
+import { nameOf, protocolName, type Figures, type MapEdge, type Neighbourhood } from "../../domain/topology";
+import { hrefHere } from "../../state/location";
+import { tracesOfEdge } from "../links";
+import { Reasons } from "../Reasons";
+import { Sign } from "../Sign";
+import { Attributes } from "./NodeDetail";
+import { WhereTime } from "./WhereTime";
+
+export function EdgeDetail({ edge, around }: { edge: MapEdge; around: Neighbourhood }) {
+  const source = around.byId.get(edge.source);
+  const target = around.byId.get(edge.target);
+  const port = edge.attributes["server.port"];
+  return (
+    <>
+      <div class="sec" style={{ paddingTop: "14px" }}>
+        <h2 class="big">
+          <a href={hrefHere({ sel: `node:${edge.source}` })} style={{ color: "inherit" }}>{nameOf(edge.source, around.byId)}</a>{" "}
+          <span class="dim" style={{ fontWeight: 400 }}>calls</span>{" "}
+          <a href={hrefHere({ sel: `node:${edge.target}` })} style={{ color: "inherit" }}>{nameOf(edge.target, around.byId)}</a>
+        </h2>
+        <div class="sub">{[protocolName(edge.protocol), port ? `port ${port}` : "", viewText(edge)].filter(Boolean).join(" · ")}</div>
+        <Sentence edge={edge} />
+        <div style={{ marginTop: "12px" }}>
+          <a class="btn s" href={tracesOfEdge(edge, source, target)}>Traces</a>
+        </div>
+      </div>
+      <div class="sec">
+        <div class="hd"><h2>Where the time goes</h2><span class="sub">p95, {rate(edge.rate)}</span></div>
+        <WhereTime edge={edge} />
+      </div>
+      {edge.reasons.length > 0 && (
+        <div class="sec">
+          <div class="hd"><h2>Why</h2><span class="sub">most likely first</span></div>
+          <Reasons reasons={edge.reasons} />
+        </div>
+      )}
+      <div class="sec">
+        <h2>Both views</h2>
+        <BothViewsTable edge={edge} />
+      </div>
+      <Attributes attributes={edge.attributes} />
+    </>
+  );
+}
+
+function viewText(edge: MapEdge): string {
+  if (edge.client && edge.server) return "seen from both sides";
+  if (edge.client) return "seen from the caller only";
+  return edge.server ? "seen from the server only" : "seen from neither side";
+}
+
+function Sentence({ edge }: { edge: MapEdge }) {
+  const color = isBad(edge.status) ? tone(edge.status) : "";
+  return (
+    <div class="state">
+      <span style={{ paddingTop: "1px" }}><Sign status={edge.status} size={15} /></span>
+      <div>
+        p95 is <span class={`b ${color}`}>{milliseconds(edge.p95)}</span>.{" "}
+        {edge.errors === null ? "Failures are not known." : edge.errors === 0 ? "No request failed." : <><span class={`b ${color}`}>{share(edge.errorRatio)}</span> failed, {count(edge.errors)} of {count(edge.requests)}.</>}
+      </div>
+    </div>
+  );
+}
+
+function BothViewsTable({ edge }: { edge: MapEdge }) {
+  return (
+    <table>
+      <thead>
+        <tr>
+          <th><span class="vh">View</span></th>
+          <th class="num">requests</th>
+          <th class="num">failed</th>
+          <th class="num">p50</th>
+          <th class="num">p95</th>
+          <th class="num">p99</th>
+        </tr>
+      </thead>
+      <tbody>
+        <ViewRow name="caller" color="var(--s-client)" sign="◻" figures={edge.client} />
+        <ViewRow name="server" color="var(--s-server)" sign="◼" figures={edge.server} />
+      </tbody>
+    </table>
+  );
+}
+
+function ViewRow({ name, color, sign, figures }: { name: string; color: string; sign: string; figures: Figures | null }) {
+  const cells = figures
+    ? [count(figures.requests), count(figures.errors), milliseconds(figures.p50), milliseconds(figures.p95), milliseconds(figures.p99)]
+    : [MISSING, MISSING, MISSING, MISSING, MISSING];
+  return (
+    <tr>
+      <td>
+        <span style={{ color }} aria-hidden="true">{sign}</span> {name}
+        {!figures && <span class="dim"> not watched</span>}
+      </td>
+      {cells.map((cell, index) => (
+        <td key={index} class="num">{cell}</td>
+      ))}
+    </tr>
+  );
+}

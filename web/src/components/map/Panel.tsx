@@ -1,0 +1,109 @@
+// Beside the map: without a selection all findings, else the node or the edge that is selected.
+import type { ComponentChildren } from "preact";
+import { findings, questions, type Finding } from "../../domain/findings";
+import { between, clock, count, plural } from "../../domain/format";
+import { nameOf, type Level, type Neighbourhood, type Topology } from "../../domain/topology";
+import { interval } from "../../state/clock";
+import { hrefHere, utc } from "../../state/location";
+import { Cross, Sign } from "../Sign";
+import { EdgeDetail } from "./EdgeDetail";
+import { NodeDetail } from "./NodeDetail";
+
+interface PanelProps {
+  topology: Topology;
+  around: Neighbourhood;
+  level: Level;
+  selection: string;
+}
+
+export function Panel({ topology, around, level, selection }: PanelProps) {
+  const found = findings(topology);
+  const node = selection.startsWith("node:") ? around.byId.get(selection.slice(5)) : undefined;
+  const edge = selection.startsWith("edge:") ? topology.edges.find((one) => `edge:${one.id}` === selection) : undefined;
+  const back = (
+    <div class="back">
+      <a href={hrefHere({ sel: null, show: null })}>‹ {found.length ? `All ${plural(found.length, "finding")}` : "Overview"}</a>
+      <span class="grow" />
+      <a class="ib" href={hrefHere({ sel: null, show: null })} aria-label="Close" title="Close  Esc">
+        <Cross />
+      </a>
+    </div>
+  );
+  let content: ComponentChildren;
+  if (node) content = <NodeDetail node={node} around={around} />;
+  else if (edge) content = <EdgeDetail edge={edge} around={around} />;
+  else if (selection) content = <Gone name={nameOf(selection.slice(5), around.byId)} />;
+  return (
+    <aside class="col side pn" aria-label="Details">
+      {content ? (
+        <>
+          {back}
+          <div class="in">{content}</div>
+        </>
+      ) : (
+        <div class="in">
+          <Findings found={found} topology={topology} level={level} />
+        </div>
+      )}
+    </aside>
+  );
+}
+
+const Gone = ({ name }: { name: string }) => (
+  <div class="sec">
+    <h2 class="big">{name}</h2>
+    <p class="mid">
+      Nothing of it in {between(interval.value.start, interval.value.end, utc.value)}.
+    </p>
+  </div>
+);
+
+function Findings({ found, topology, level }: { found: Finding[]; topology: Topology; level: Level }) {
+  const unknown = [...topology.nodes, ...topology.edges].filter((thing) => thing.status === "unknown").length;
+  const nodes = topology.nodes.length;
+  const { start, end } = interval.value;
+  const judged = unknown ? `, ${count(unknown)} had too few requests to judge` : "";
+  return (
+    <>
+      <ol class="fd" aria-label="What needs attention">
+        {found.length > 0 && (
+          <li class="fh">
+            <h2>{plural(found.length, "finding")} <span class="sub" style={{ fontWeight: 400 }}>likely cause first</span></h2>
+          </li>
+        )}
+        {found.slice(0, 100).map((one) => (
+          <FindingLine key={one.selection} finding={one} />
+        ))}
+        <li class="fh sub" style={{ paddingBottom: "12px" }} role="status">
+          {found.length === 0
+            ? `Nothing deviates in ${between(start, end, utc.value)}. ${plural(nodes, level)}, ${plural(topology.edges.length, "edge")}${judged}.`
+            : `Nothing else deviates: ${plural(nodes + topology.edges.length - found.length, "other node and edge", "other nodes and edges")}${judged}.`}
+        </li>
+      </ol>
+      <div class="fs">
+        <h2>Show on the map</h2>
+        {questions(topology).map((question) => (
+          <a key={question.filter} class="fq" href={hrefHere({ q: question.filter })}>
+            <span>{question.text}</span>
+            <span class={`num ${question.answer ? "b" : "dim"}`}>{count(question.answer)}</span>
+          </a>
+        ))}
+      </div>
+    </>
+  );
+}
+
+const FindingLine = ({ finding }: { finding: Finding }) => (
+  <li>
+    <a class="f" href={hrefHere({ sel: finding.selection })}>
+      <Sign status={finding.status} />
+      <span>
+        <span class="line">
+          <b>{finding.title}</b>
+          {finding.since !== null && <span class="sub">{clock(finding.since, utc.value)}</span>}
+        </span>
+        <span class="sub mid">{finding.text}</span>
+      </span>
+    </a>
+  </li>
+);

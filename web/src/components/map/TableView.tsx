@@ -1,0 +1,59 @@
+// The full equivalent of the map: the same nodes and edges as two tables.
+import { edgeMatches, nodeMatches, type Term } from "../../domain/filter";
+import { count, milliseconds, rate, share } from "../../domain/format";
+import { isBad, severity, tone } from "../../domain/status";
+import { glyphOf, nameOf, protocolName, runtimeOf, type MapEdge, type MapNode, type Neighbourhood, type Topology } from "../../domain/topology";
+import { hrefHere } from "../../state/location";
+import { KindGlyph, Sign } from "../Sign";
+import { Table, type Column } from "../Table";
+
+type Both = MapNode | MapEdge;
+
+/** Columns that nodes and edges share. */
+function figureColumns<T extends Both>(): Column<T>[] {
+  return [
+    { key: "rate", head: "per s", numeric: true, value: (row) => row.rate, cell: (row) => rate(row.rate).replace("/s", "") },
+    {
+      key: "failed", head: "failed", numeric: true, value: (row) => row.errorRatio, cell: (row) => share(row.errorRatio),
+      className: (row) => ((row.errorRatio ?? 0) > 0 ? (isBad(row.status) ? `b ${tone(row.status)}` : "") : "dim"),
+    },
+    { key: "p95", head: "p95", numeric: true, value: (row) => row.p95, cell: (row) => milliseconds(row.p95) },
+    { key: "requests", head: "requests", numeric: true, optional: "h2c", value: (row) => row.requests, cell: (row) => count(row.requests) },
+    { key: "why", head: "Why", optional: "h2c", value: (row) => row.reasons[0]?.text, cell: (row) => <span class="el dim" style={{ display: "block", maxWidth: "360px" }} title={row.reasons[0]?.text}>{row.reasons[0]?.text ?? ""}</span> },
+  ];
+}
+
+export function TableView({ topology, around, terms }: { topology: Topology; around: Neighbourhood; terms: Term[] }) {
+  const nodes = topology.nodes.filter((node) => nodeMatches(terms, node, around));
+  const edges = topology.edges.filter((edge) => edgeMatches(terms, edge, around));
+  const nodeColumns: Column<MapNode>[] = [
+    { key: "state", head: "State", value: (node) => severity(node.status), cell: (node) => <Sign status={node.status} /> },
+    {
+      key: "name", head: "Name", value: (node) => node.name,
+      cell: (node) => <><KindGlyph glyph={glyphOf(node, around.incoming.get(node.id) ?? [])} size={14} /> <a href={hrefHere({ view: null, sel: `node:${node.id}` })}>{node.name}</a></>,
+    },
+    { key: "runtime", head: "Runs", optional: "h1c", value: runtimeOf, cell: (node) => <span class="dim">{runtimeOf(node)}</span> },
+    ...figureColumns<MapNode>(),
+  ];
+  const edgeColumns: Column<MapEdge>[] = [
+    { key: "state", head: "State", value: (edge) => severity(edge.status), cell: (edge) => <Sign status={edge.status} /> },
+    { key: "source", head: "Caller", value: (edge) => nameOf(edge.source, around.byId), cell: (edge) => nameOf(edge.source, around.byId) },
+    { key: "target", head: "Callee", value: (edge) => nameOf(edge.target, around.byId), cell: (edge) => <a href={hrefHere({ view: null, sel: `edge:${edge.id}` })}>{nameOf(edge.target, around.byId)}</a> },
+    { key: "protocol", head: "Protocol", value: (edge) => edge.protocol, cell: (edge) => <span class="dim">{protocolName(edge.protocol)}</span> },
+    { key: "client", head: "caller's p95", numeric: true, optional: "h2c", value: (edge) => edge.client?.p95, cell: (edge) => milliseconds(edge.client?.p95) },
+    { key: "server", head: "server's p95", numeric: true, optional: "h2c", value: (edge) => edge.server?.p95, cell: (edge) => milliseconds(edge.server?.p95) },
+    ...figureColumns<MapEdge>(),
+  ];
+  return (
+    <div class="col pad grow" tabIndex={0} role="region" aria-label="Nodes and edges">
+      <section>
+        <div class="hd"><h2>Nodes</h2><span class="sub">{count(nodes.length)}, worst first</span></div>
+        <Table label="Nodes" rows={nodes} columns={nodeColumns} initial={{ key: "state", direction: "ascending" }} rowKey={(node) => node.id} />
+      </section>
+      <section>
+        <div class="hd"><h2>Edges</h2><span class="sub">{count(edges.length)}, worst first</span></div>
+        <Table label="Edges" rows={edges} columns={edgeColumns} initial={{ key: "state", direction: "ascending" }} rowKey={(edge) => edge.id} />
+      </section>
+    </div>
+  );
+}

@@ -1,0 +1,142 @@
+// From data, layout and view to what is drawn: visible edges with their routes, labels that fit, what is dimmed. Pure
+// but for the widths of text.
+import { bandWidth, extentOf, plateAt, ports, route, toScreen, type Plate, type Route, type Size, type View } from "../../domain/geometry";
+import { edgeMatches, nodeMatches, type Term } from "../../domain/filter";
+import { lineBoxes, placeLabels, type PlacedLabel } from "../../domain/labels";
+import type { Box, Layout, Point } from "../../domain/layout";
+import { isBad, severity } from "../../domain/status";
+import { isHub, type MapEdge, type MapNode, type Neighbourhood, type Topology } from "../../domain/topology";
+import { labelLines, type LabelLines } from "./EdgeLabel";
+
+export interface DrawnEdge {
+  edge: MapEdge;
+  route: Route;
+  dimmed: boolean;
+}
+
+export interface Scene {
+  plate: Plate;
+  nodes: { node: MapNode; at: Point; dimmed: boolean }[];
+  edges: DrawnEdge[];
+  labels: { label: PlacedLabel; lines: LabelLines; dimmed: boolean }[];
+}
+
+export interface SceneInput {
+  topology: Topology;
+  around: Neighbourhood;
+  layout: Layout;
+  view: View;
+  size: Size;
+  terms: Term[];
+  selection: string;
+  /** Only these stay bright: up- or downstream of the selection. */
+  reach: ReadonlySet<string> | null;
+}
+
+const OUTSIDE = 140;
+const MOST_LINES = 120;
+
+export function scene(input: SceneInput): Scene {
+  const { topology, around, layout, view, size } = input;
+  const plate = plateAt(view.scaleX, view.scaleY);
+  const bright = (node: MapNode) => nodeMatches(input.terms, node, around) && (!input.reach || input.reach.has(node.id));
+  const nodes = topology.nodes.flatMap((node) => {
+    const at = layout.nodes[node.id];
+    const point = at && toScreen(at, view);
+    return point && isInside(point, size) ? [{ node, at: point, dimmed: !bright(node) }] : [];
+  });
+  const edges = drawnEdges(input, plate);
+  const labels = plate.detail === "ring" || plate.detail === "mark" ? [] : drawnLabels(input, plate, nodes, edges);
+  return { plate, nodes, edges, labels };
+}
+
+const isInside = ({ x, y }: Point, size: Size): boolean => x > -OUTSIDE && y > -OUTSIDE && x < size.width + OUTSIDE && y < size.height + OUTSIDE;
+
+/** Edges to a hub are drawn when it or the caller is selected, or when they have something to say. */
+function isShown(edge: MapEdge, hubs: ReadonlySet<string>, selection: string, marks: boolean): boolean {
+  if (isBad(edge.status) || selection === `edge:${edge.id}`) return true;
+  const touches = selection === `node:${edge.source}` || selection === `node:${edge.target}`;
+  if (marks) return touches;
+  return touches || !hubs.has(edge.target);
+}
+
+export function hubsOf(topology: Topology, around: Neighbourhood): Set<string> {
+  const isDocked = (node: MapNode) => isHub(node, around.incoming.get(node.id) ?? []) && !(around.outgoing.get(node.id) ?? []).length;
+  return new Set(topology.nodes.filter(isDocked).map((node) => node.id));
+}
+
+function drawnEdges({ topology, around, layout, view, size, selection, terms, reach }: SceneInput, plate: Plate): DrawnEdge[] {
+  const hubs = hubsOf(topology, around);
+  const shown = topology.edges.filter((edge) => layout.nodes[edge.source] && layout.nodes[edge.target] && isShown(edge, hubs, selection, plate.detail === "mark"));
+  const port = ports(shown, layout, plate);
+  const end = (id: string) => ({
+    at: toScreen(layout.nodes[id] ?? { x: 0, y: 0 }, view),
+    extent: extentOf(around.byId.get(id)?.kind === "clients", plate),
+  });
+  const drawn: DrawnEdge[] = [];
+  for (const edge of shown) {
+    const from = end(edge.source);
+    const to = end(edge.target);
+    if (!crosses(from.at, to.at, size)) continue;
+    const bends = (layout.bends[edge.id] ?? []).map((bend) => toScreen(bend, view));
+    const inReach = !reach || (reach.has(edge.source) && reach.has(edge.target));
+    const dimmed = !inReach || (terms.length > 0 && !edgeMatches(terms, edge, around));
+    drawn.push({ edge, route: route(from, to, bends, port.get(edge.id) ?? { out: 0, in: 0 }), dimmed });
+  }
+  // What is bad is drawn last, over the rest.
+  return drawn.sort((a, b) => severity(b.edge.status) - severity(a.edge.status));
+}
+
+function crosses(a: Point, b: Point, size: Size): boolean {
+  const misses = Math.max(a.x, b.x) < -OUTSIDE || Math.min(a.x, b.x) > size.width + OUTSIDE;
+  return !misses && Math.max(a.y, b.y) > -OUTSIDE && Math.min(a.y, b.y) < size.height + OUTSIDE;
+}
+
+function drawnLabels(input: SceneInput, plate: Plate, nodes: Scene["nodes"], edges: DrawnEdge[]): Scene["labels"] {
+  const lines = new Map<string, LabelLines>();
+  const candidates = edges.filter(({ edge }) => {
+    if (input.selection === `edge:${edge.id}`) return false;
+    const touches = input.selection === `node:${edge.source}` || input.selection === `node:${edge.target}`;
+    return plate.detail === "full" || isBad(edge.status) || touches;
+  });
+  const wishes = candidates.map(({ edge, route }) => {
+    const line = labelLines(edge);
+    lines.set(edge.id, line);
+    const rank = severity(edge.status) * 1e6 - Math.min(1e5, edge.rate ?? 0);
+    return { id: edge.id, route, width: line.width, band: bandWidth(edge.rate), priority: rank, required: isBad(edge.status) };
+  });
+  const window: Box = { left: 2, right: input.size.width - 2, top: 2, bottom: input.size.height - 30 };
+  const boxes = nodes.map(({ node, at }) => boxOf(node, at, plate));
+  const signs = edges.filter(({ edge }) => isBad(edge.status)).map(({ route }) => around(route.at(0.5), 11));
+  const views = edges.filter(({ edge }) => input.selection === `edge:${edge.id}`).flatMap(({ route }) => [0.2, 0.52, 0.86].map((share) => around(route.at(share), 60, 10)));
+  const dimmed = new Map(edges.map((drawn) => [drawn.edge.id, drawn.dimmed]));
+  // With hundreds of lines nothing would be free; then labels keep clear of plates and of each other only.
+  const clear = new Map(edges.length > MOST_LINES ? [] : edges.map(({ edge, route }) => [edge.id, lineBoxes(route)] as const));
+  return placeLabels(wishes, [...boxes, ...signs, ...views], window, clear).flatMap((label) => {
+    const line = lines.get(label.id);
+    return line ? [{ label, lines: line, dimmed: dimmed.get(label.id) ?? false }] : [];
+  });
+}
+
+const around = ({ x, y }: Point, wide: number, high = wide): Box => ({ left: x - wide, right: x + wide, top: y - high, bottom: y + high });
+
+function boxOf(node: MapNode, at: Point, plate: Plate): Box {
+  const extent = extentOf(node.kind === "clients", plate);
+  return { left: at.x - extent.side - 3, right: at.x + extent.side + 3, top: at.y - extent.top - 3, bottom: at.y + extent.bottom + 3 };
+}
+
+/** Everything that calls, or is called by, a node, over any number of steps. */
+export function reachOf(start: string, direction: "upstream" | "downstream", around: Neighbourhood): Set<string> {
+  const seen = new Set([start]);
+  const queue = [start];
+  for (let id = queue.pop(); id !== undefined; id = queue.pop()) {
+    const edges = (direction === "upstream" ? around.incoming : around.outgoing).get(id) ?? [];
+    for (const edge of edges) {
+      const next = direction === "upstream" ? edge.source : edge.target;
+      if (seen.has(next)) continue;
+      seen.add(next);
+      queue.push(next);
+    }
+  }
+  return seen;
+}

@@ -1,0 +1,85 @@
+// Arrows move along the edges: up to callers, down to callees, left and right among siblings. Enter opens, Esc closes.
+import { useEffect } from "preact/hooks";
+import type { RefObject } from "preact";
+import { nodeMatches } from "../../domain/filter";
+import { toScreen } from "../../domain/geometry";
+import { LEVELS } from "../../domain/topology";
+import { useKeys, type Key } from "../../state/keys";
+import { setParams } from "../../state/location";
+import type { MapCanvasProps } from "./MapCanvas";
+import type { ViewControl } from "./useView";
+
+interface Context extends MapCanvasProps {
+  control: ViewControl;
+  focused: string | null;
+  setFocused: (id: string) => void;
+  box: RefObject<HTMLDivElement | null>;
+}
+
+export function useMapKeys(context: Context): (event: KeyboardEvent) => void {
+  const { selection, show, control, onSelect } = context;
+  const toggle = (value: string) => setParams({ show: show === value ? null : value });
+  const keys = (): Key[] => [
+    { keys: "0", what: "fit the map", run: control.fit },
+    { keys: "u", what: "what calls the selection (upstream)", run: () => toggle("upstream") },
+    { keys: "d", what: "what the selection calls (downstream)", run: () => toggle("downstream") },
+    ...LEVELS.map((level, index) => ({ keys: String(index + 1), what: `level ${level}`, run: () => setParams({ level: level === "service" ? null : level, sel: null }, "push") })),
+    { keys: "Escape", what: "back to all findings", run: () => onSelect("") },
+  ];
+  useKeys(keys, [selection, show, control.isFitted]);
+
+  // The next hit of the filter, asked for by Enter in its box.
+  useEffect(() => {
+    const next = () => focusOn(nextHit(context), context);
+    document.addEventListener("limpid:next-hit", next);
+    return () => document.removeEventListener("limpid:next-hit", next);
+  });
+
+  return (event) => {
+    const id = context.focused;
+    if (!id) return;
+    if (event.key === "Enter" || event.key === " ") {
+      event.preventDefault();
+      onSelect(`node:${id}`);
+      return;
+    }
+    const to = neighbour(event.key, id, context);
+    if (!to) return;
+    event.preventDefault();
+    event.stopPropagation();
+    focusOn(to, context);
+  };
+}
+
+function neighbour(key: string, id: string, { around, layout }: Context): string | undefined {
+  const here = layout.nodes[id];
+  if (!here) return undefined;
+  const nearest = (ids: string[]) => [...new Set(ids)].sort((a, b) => Math.abs((layout.nodes[a]?.x ?? 0) - here.x) - Math.abs((layout.nodes[b]?.x ?? 0) - here.x))[0];
+  if (key === "ArrowUp") return nearest((around.incoming.get(id) ?? []).map((edge) => edge.source).filter((other) => other !== id));
+  if (key === "ArrowDown") return nearest((around.outgoing.get(id) ?? []).map((edge) => edge.target).filter((other) => other !== id));
+  const sign = key === "ArrowRight" ? 1 : key === "ArrowLeft" ? -1 : 0;
+  if (sign === 0) return undefined;
+  const beside = [...around.byId.keys()].filter((other) => {
+    const at = layout.nodes[other];
+    return at && Math.abs(at.y - here.y) < 60 && (at.x - here.x) * sign > 0;
+  });
+  return nearest(beside);
+}
+
+function nextHit({ topology, around, terms, focused }: Context): string | undefined {
+  const hits = topology.nodes.filter((node) => nodeMatches(terms, node, around));
+  const at = hits.findIndex((node) => node.id === focused);
+  return hits[(at + 1) % Math.max(1, hits.length)]?.id;
+}
+
+function focusOn(id: string | undefined, { layout, control, box, setFocused }: Context): void {
+  const at = id === undefined ? undefined : layout.nodes[id];
+  const area = box.current?.getBoundingClientRect();
+  if (id === undefined || !at || !area) return;
+  const point = toScreen(at, control.view);
+  if (point.x < 60 || point.x > area.width - 60) control.panBy(area.width / 2 - point.x, 0);
+  if (point.y < 40 || point.y > area.height - 60) control.panBy(0, area.height / 2 - point.y);
+  setFocused(id);
+  // After the picture has moved: a node outside the window is not drawn and cannot be focused.
+  requestAnimationFrame(() => box.current?.querySelector<SVGGElement>(`[data-node="${CSS.escape(id)}"]`)?.focus());
+}

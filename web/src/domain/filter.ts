@@ -1,0 +1,77 @@
+// The filter of map and lists: words match the name, `key:value` one property. What does not match is dimmed, never
+// hidden, so that a filter can be seen and removed.
+import { glyphOf, protocolName, runtimeOf, type MapEdge, type MapNode, type Neighbourhood } from "./topology";
+
+export interface Term {
+  key: string;
+  value: string;
+  negated: boolean;
+}
+
+export const FILTER_KEYS = ["lang", "proto", "status", "host", "kind", "is"] as const;
+const MOST_TERMS = 16;
+
+export function parseFilter(text: string): Term[] {
+  const terms: Term[] = [];
+  for (const [word] of text.matchAll(/-?(?:[a-z_.]+:)?(?:"[^"]*"|\S+)/gi)) {
+    const negated = word.startsWith("-") && word.length > 1;
+    const body = negated ? word.slice(1) : word;
+    const colon = body.indexOf(":");
+    const key = colon > 0 ? body.slice(0, colon).toLowerCase() : "";
+    const isKey = (FILTER_KEYS as readonly string[]).includes(key);
+    const value = (isKey ? body.slice(colon + 1) : body).replace(/"/g, "").toLowerCase();
+    if (value) terms.push({ key: isKey ? key : "", value, negated });
+    if (terms.length === MOST_TERMS) break;
+  }
+  return terms;
+}
+
+const has = (text: string | undefined, part: string): boolean => text?.toLowerCase().includes(part) ?? false;
+
+/** `is:` asks for a place in the whole: called from outside, calling out, seen from one side. */
+function isA(value: string, edges: MapEdge[], around: Neighbourhood): boolean {
+  const kindOf = (id: string) => around.byId.get(id)?.kind;
+  if (value === "inbound") return edges.some((edge) => kindOf(edge.source) === "clients" || kindOf(edge.source) === "external");
+  if (value === "outbound") return edges.some((edge) => kindOf(edge.target) === "external");
+  if (value === "one-sided") return edges.some((edge) => !edge.client !== !edge.server);
+  return false;
+}
+
+function termMatches(term: Term, node: MapNode, around: Neighbourhood): boolean {
+  const incoming = around.incoming.get(node.id) ?? [];
+  const edges = [...incoming, ...(around.outgoing.get(node.id) ?? [])];
+  switch (term.key) {
+    case "lang":
+      return has(runtimeOf(node), term.value);
+    case "proto":
+      return edges.some((edge) => has(edge.protocol, term.value) || has(protocolName(edge.protocol), term.value));
+    case "status":
+      return has(node.status.replace("_", "-"), term.value.replace("_", "-"));
+    case "host":
+      return has(node.attributes["host.name"], term.value) || has(node.attributes["limpid.host"], term.value);
+    case "kind":
+      return has(glyphOf(node, incoming), term.value) || has(node.kind, term.value);
+    case "is":
+      return isA(term.value, edges, around);
+    default:
+      return has(node.name, term.value) || has(node.id, term.value);
+  }
+}
+
+export function nodeMatches(terms: Term[], node: MapNode, around: Neighbourhood): boolean {
+  return terms.every((term) => termMatches(term, node, around) !== term.negated);
+}
+
+function edgeTermMatches(term: Term, edge: MapEdge, around: Neighbourhood): boolean {
+  if (term.key === "proto") return has(edge.protocol, term.value) || has(protocolName(edge.protocol), term.value);
+  if (term.key === "is") return isA(term.value, [edge], around);
+  if (term.key === "status") return has(edge.status.replace("_", "-"), term.value.replace("_", "-"));
+  return [edge.source, edge.target].some((id) => {
+    const node = around.byId.get(id);
+    return node !== undefined && termMatches(term, node, around);
+  });
+}
+
+export function edgeMatches(terms: Term[], edge: MapEdge, around: Neighbourhood): boolean {
+  return terms.every((term) => edgeTermMatches(term, edge, around) !== term.negated);
+}

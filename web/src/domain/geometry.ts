@@ -1,0 +1,215 @@
+// From layout units to pixels: what is drawn at which scale, where an edge leaves and arrives, how wide it is.
+import type { Box, Layout, Point } from "./layout";
+import { PITCH_X } from "./layout";
+import type { MapEdge } from "./topology";
+
+export type Detail = "full" | "compact" | "ring" | "mark";
+
+export interface Plate {
+  detail: Detail;
+  width: number;
+  height: number;
+}
+
+export interface View {
+  /** Layout units to pixels, x and y apart. */
+  scaleX: number;
+  scaleY: number;
+  offsetX: number;
+  offsetY: number;
+}
+
+/** Zoom changes what is drawn, not the size of text. */
+export function plateAt(scaleX: number, scaleY: number): Plate {
+  if (scaleX > 0.93 && scaleY > 0.66) return { detail: "full", width: Math.min(176, PITCH_X * scaleX - 12), height: 60 };
+  if (scaleX > 0.55 && scaleY > 0.4) {
+    return { detail: "compact", width: Math.min(150, PITCH_X * scaleX - 10), height: 42 };
+  }
+  if (scaleX > 0.2 && scaleY > 0.2) return { detail: "ring", width: 30, height: 30 };
+  return { detail: "mark", width: 9, height: 9 };
+}
+
+export interface Size {
+  width: number;
+  height: number;
+}
+
+const MARGIN = { side: 96, top: 36, bottom: 94 };
+
+/** The picture fills the window: both scales as large as fit, never so large that little stands in much. */
+export function fit(box: Box, size: Size): View {
+  const side = size.width < 500 ? 34 : MARGIN.side;
+  const width = Math.max(60, size.width - 2 * side);
+  const height = Math.max(60, size.height - MARGIN.top - MARGIN.bottom);
+  const scaleX = Math.min(1.1, width / Math.max(1, box.right - box.left));
+  const scaleY = Math.min(1.12, height / Math.max(1, box.bottom - box.top));
+  return {
+    scaleX,
+    scaleY,
+    offsetX: size.width / 2 - ((box.left + box.right) / 2) * scaleX,
+    offsetY: MARGIN.top + Math.max(0, (height - (box.bottom - box.top) * scaleY) / 3) - box.top * scaleY,
+  };
+}
+
+export const toScreen = (point: Point, view: View): Point => ({
+  x: point.x * view.scaleX + view.offsetX,
+  y: point.y * view.scaleY + view.offsetY,
+});
+
+/** Zoom about a point that stays where it is. */
+export function zoomAt(view: View, factor: number, about: Point): View {
+  const most = 2.5 / Math.max(view.scaleX, view.scaleY);
+  const least = 0.03 / Math.min(view.scaleX, view.scaleY);
+  const by = Math.min(most, Math.max(least, factor));
+  return {
+    scaleX: view.scaleX * by,
+    scaleY: view.scaleY * by,
+    offsetX: about.x - (about.x - view.offsetX) * by,
+    offsetY: about.y - (about.y - view.offsetY) * by,
+  };
+}
+
+export const bandWidth = (rate: number | null): number => (rate && rate > 0 ? 2 + 2.6 * Math.log10(1 + rate) : 0);
+
+/** In a critical edge the core says the share of failed requests. */
+export function coreWidth(edge: MapEdge): number {
+  if (edge.status === "critical") return Math.max(2.2, bandWidth(edge.rate) * Math.sqrt(edge.errorRatio ?? 0));
+  return edge.status === "warning" ? 2 : 1.3;
+}
+
+/** A drawn edge: its path and the points on it that carry labels and signs. */
+export interface Route {
+  path: string;
+  start: Point;
+  end: Point;
+  at: (share: number) => Point;
+}
+
+interface Cubic {
+  from: Point;
+  c1: Point;
+  c2: Point;
+  to: Point;
+}
+
+const ARROW = 7;
+
+/** Ends of edges are spread over a plate's side in the order of what they lead to, so that they do not cross there. */
+export function ports(edges: MapEdge[], layout: Layout, plate: Plate): Map<string, { out: number; in: number }> {
+  const result = new Map<string, { out: number; in: number }>();
+  for (const edge of edges) result.set(edge.id, { out: 0, in: 0 });
+  const spread = (key: "source" | "target", other: "target" | "source", end: "out" | "in") => {
+    for (const list of groupBy(edges, (edge) => edge[key]).values()) {
+      const order = (edge: MapEdge) => (nearBend(edge, key, layout) ?? layout.nodes[edge[other]])?.x ?? 0;
+      const sorted = [...list].sort((a, b) => order(a) - order(b) || a.id.localeCompare(b.id));
+      const step = Math.min(26, (plate.width - 30) / Math.max(1, sorted.length));
+      sorted.forEach((edge, index) => {
+        const port = result.get(edge.id);
+        if (port) port[end] = (index - (sorted.length - 1) / 2) * Math.max(3, step);
+      });
+    }
+  };
+  spread("source", "target", "out");
+  spread("target", "source", "in");
+  return result;
+}
+
+function nearBend(edge: MapEdge, key: "source" | "target", layout: Layout): Point | undefined {
+  const bends = layout.bends[edge.id];
+  return key === "source" ? bends?.[0] : bends?.at(-1);
+}
+
+export function groupBy<T>(list: T[], key: (item: T) => string): Map<string, T[]> {
+  const groups = new Map<string, T[]>();
+  for (const item of list) {
+    const group = groups.get(key(item));
+    if (group) group.push(item);
+    else groups.set(key(item), [item]);
+  }
+  return groups;
+}
+
+/** How far a node reaches from its middle. Under a ring stands its name, so edges leave below that. */
+export interface Extent {
+  top: number;
+  bottom: number;
+  side: number;
+}
+
+export function extentOf(isClients: boolean, plate: Plate): Extent {
+  if (plate.detail === "ring") return { top: 15, bottom: 31, side: 15 };
+  const half = plate.detail === "full" && isClients ? 17 : plate.height / 2;
+  return { top: half, bottom: half, side: plate.width / 2 };
+}
+
+export interface End {
+  at: Point;
+  extent: Extent;
+}
+
+export function route(from: End, to: End, bends: Point[], port: { out: number; in: number }): Route {
+  if (from.at.x === to.at.x && from.at.y === to.at.y) return trace(loop(from));
+  const start = { x: from.at.x + port.out, y: from.at.y + from.extent.bottom };
+  const end = { x: to.at.x + port.in, y: to.at.y - to.extent.top - ARROW - 1 };
+  if (end.y - start.y < 10) return trace(sideways(from, to));
+  const inner = bends.filter((bend) => bend.y > start.y + 8 && bend.y < end.y - 8);
+  return trace(chain([start, ...inner, end]));
+}
+
+/** Vertical tangents at every point: lines leave, pass and arrive upright. */
+function chain(points: Point[]): Cubic[] {
+  const cubics: Cubic[] = [];
+  for (let index = 1; index < points.length; index += 1) {
+    const from = points[index - 1];
+    const to = points[index];
+    if (!from || !to) continue;
+    const rise = to.y - from.y;
+    const [first, second] = points.length === 2 ? [0.36, 0.72] : [0.45, 0.55];
+    cubics.push({ from, to, c1: { x: from.x, y: from.y + rise * first }, c2: { x: to.x, y: to.y - rise * second } });
+  }
+  return cubics;
+}
+
+/** To the same rank: across. Back up: out at the side and in at the same side of the callee, round what is between. */
+function sideways(from: End, to: End): Cubic[] {
+  const sign = to.at.x >= from.at.x ? 1 : -1;
+  const back = to.at.y < from.at.y - 20;
+  const start = { x: from.at.x + sign * from.extent.side, y: from.at.y };
+  const enter = back ? sign : -sign;
+  const end = { x: to.at.x + enter * (to.extent.side + ARROW + 1), y: to.at.y };
+  const bow = back ? 56 : Math.max(16, Math.abs(end.x - start.x) * 0.4);
+  return [{ from: start, c1: { x: start.x + sign * bow, y: start.y }, c2: { x: end.x + enter * bow, y: end.y }, to: end }];
+}
+
+function loop({ at, extent }: End): Cubic[] {
+  const x = at.x + extent.side;
+  return [{ from: { x, y: at.y - 9 }, c1: { x: x + 40, y: at.y - 24 }, c2: { x: x + 40, y: at.y + 24 }, to: { x: x + ARROW + 1, y: at.y + 9 } }];
+}
+
+function trace(cubics: Cubic[]): Route {
+  const first = cubics[0];
+  const last = cubics.at(-1);
+  const origin = { x: 0, y: 0 };
+  const n = (value: number) => value.toFixed(1);
+  const head = first ? `M${n(first.from.x)} ${n(first.from.y)}` : "";
+  const path = head + cubics.map((c) => `C${n(c.c1.x)} ${n(c.c1.y)} ${n(c.c2.x)} ${n(c.c2.y)} ${n(c.to.x)} ${n(c.to.y)}`).join("");
+  const at = (share: number): Point => {
+    const position = Math.min(0.9999, Math.max(0, share)) * cubics.length;
+    const cubic = cubics[Math.floor(position)];
+    return cubic ? pointOf(cubic, position % 1) : origin;
+  };
+  return { path, start: first?.from ?? origin, end: last?.to ?? origin, at };
+}
+
+function pointOf({ from, c1, c2, to }: Cubic, t: number): Point {
+  const u = 1 - t;
+  const mix = (a: number, b: number, c: number, d: number) => u * u * u * a + 3 * u * u * t * b + 3 * u * t * t * c + t * t * t * d;
+  return { x: mix(from.x, c1.x, c2.x, to.x), y: mix(from.y, c1.y, c2.y, to.y) };
+}
+
+/** The direction of the arrow head at the end of a route, in degrees; 0 points down. */
+export function arrowAngle(route: Route): number {
+  const before = route.at(0.97);
+  const angle = Math.atan2(route.end.y - before.y, route.end.x - before.x) * (180 / Math.PI) - 90;
+  return Math.round(angle / 5) * 5;
+}

@@ -1,0 +1,33 @@
+// The questions of the service page, in PromQL over the one family that all protocols feed. The console has no
+// private way to series: what it draws, anyone can ask for.
+
+export const FAMILY = "limpid_request_duration_seconds";
+
+const quote = (value: string): string => `"${value.replace(/\\/g, "\\\\").replace(/"/g, '\\"').replace(/\n/g, "\\n")}"`;
+
+/** The server's own view; its callers' where nobody watches it. */
+export function selector(service: string, side: "server" | "client", extra: string[] = []): string {
+  const who = side === "server" ? `service=${quote(service)}` : `peer=${quote(service)}`;
+  return `{${[who, `side="${side}"`, ...extra].join(",")}}`;
+}
+
+export function step(start: number, end: number, points: number): number {
+  return Math.max(5, Math.ceil((end - start) / points / 5) * 5);
+}
+
+/** Agents send every five seconds: a shorter window would often hold one sample only. */
+export const windowOf = (stepSeconds: number): string => `${Math.max(30, stepSeconds * 2)}s`;
+
+export function requestRate(service: string, side: "server" | "client", window: string): string {
+  return `sum(rate(${FAMILY}_count${selector(service, side)}[${window}]))`;
+}
+
+export function failedShare(service: string, side: "server" | "client", window: string): string {
+  const failed = `sum(rate(${FAMILY}_count${selector(service, side, ['status!="ok"'])}[${window}]))`;
+  // `or 0 * total` gives 0 where requests were seen and none failed; where none were seen there is no value at all.
+  return `(${failed} or 0 * ${requestRate(service, side, window)}) / (${requestRate(service, side, window)} > 0)`;
+}
+
+export function quantile(share: number, service: string, side: "server" | "client", window: string): string {
+  return `histogram_quantile(${share}, sum(rate(${FAMILY}${selector(service, side)}[${window}])))`;
+}

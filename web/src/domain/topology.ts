@@ -1,0 +1,171 @@
+// What runs and who calls whom: the types of the map and the small questions that are asked of them.
+import { isBad, type Status } from "./status";
+
+export const LEVELS = ["host", "service", "process"] as const;
+export type Level = (typeof LEVELS)[number];
+
+export interface Reason {
+  kind: string;
+  severity: Status;
+  text: string;
+  value: string | null;
+  usual: string | null;
+  since: number | null;
+  link: string | null;
+}
+
+export interface Figures {
+  requests: number | null;
+  errors: number | null;
+  p50: number | null;
+  p95: number | null;
+  p99: number | null;
+}
+
+export interface Pulse {
+  requests: number;
+  errors: number;
+  slow: number;
+}
+
+export interface MapNode extends Figures {
+  id: string;
+  kind: string;
+  name: string;
+  status: Status;
+  reasons: Reason[];
+  rate: number | null;
+  errorRatio: number | null;
+  pulse: (Pulse | null)[];
+  attributes: Record<string, string>;
+}
+
+export interface Waiting {
+  p50: number | null;
+  p95: number | null;
+}
+
+export interface MapEdge {
+  id: string;
+  source: string;
+  target: string;
+  protocol: string;
+  status: Status;
+  reasons: Reason[];
+  requests: number | null;
+  errors: number | null;
+  rate: number | null;
+  errorRatio: number | null;
+  p95: number | null;
+  client: Figures | null;
+  server: Figures | null;
+  network: Waiting | null;
+  queue: Waiting | null;
+  networkOrQueue: Waiting | null;
+  attributes: Record<string, string>;
+}
+
+export interface Topology {
+  nodes: MapNode[];
+  edges: MapEdge[];
+}
+
+export const EMPTY: Topology = { nodes: [], edges: [] };
+export const edgeId = (source: string, target: string, protocol: string): string => `${source}>${target}:${protocol}`;
+
+export type Glyph = "service" | "gateway" | "database" | "cache" | "queue" | "dns" | "external" | "clients" | "host";
+
+const GLYPH_OF_PROTOCOL: Record<string, Glyph> = {
+  postgresql: "database", mysql: "database", mongodb: "database", redis: "cache", memcached: "cache",
+  kafka: "queue", amqp: "queue", nats: "queue", dns: "dns",
+};
+const ROLES: Record<string, Glyph> = {
+  database: "database", cache: "cache", queue: "queue", messaging: "queue", gateway: "gateway", proxy: "gateway",
+  dns: "dns", service: "service",
+};
+const KINDS: Record<string, Glyph> = { external: "external", clients: "clients", host: "host" };
+
+/** What a node is, from its role, else from what it is called with. */
+export function glyphOf(node: MapNode, incoming: MapEdge[]): Glyph {
+  const byKind = KINDS[node.kind];
+  if (byKind) return byKind;
+  const role = ROLES[node.attributes["limpid.role"] ?? ""];
+  if (role) return role;
+  for (const edge of incoming) {
+    const glyph = GLYPH_OF_PROTOCOL[edge.protocol.toLowerCase()];
+    if (glyph) return glyph;
+  }
+  return "service";
+}
+
+const PROTOCOL_NAMES: Record<string, string> = {
+  http: "HTTP", http2: "HTTP/2", grpc: "gRPC", redis: "Redis", postgresql: "PostgreSQL", mysql: "MySQL",
+  kafka: "Kafka", dns: "DNS", amqp: "AMQP", nats: "NATS", mongodb: "MongoDB", memcached: "memcached", tls: "TLS",
+};
+export const protocolName = (protocol: string): string => PROTOCOL_NAMES[protocol.toLowerCase()] ?? protocol;
+
+const RUNTIMES: Record<string, string> = { nodejs: "node", cpython: "python", "openjdk runtime environment": "java" };
+
+/** The small word on a plate's right: the language, else the version of what runs. */
+export function runtimeOf(node: MapNode): string {
+  const language =
+    node.attributes["process.runtime.name"] ?? node.attributes["telemetry.sdk.language"] ?? node.attributes["limpid.language"];
+  if (language) return RUNTIMES[language.toLowerCase()] ?? language.toLowerCase();
+  return node.attributes["service.version"] ?? executableOf(node);
+}
+
+function executableOf(node: MapNode): string {
+  const executable = node.attributes["process.executable.name"] ?? "";
+  return executable === node.name ? "" : executable;
+}
+
+export const isOutside = (node: MapNode | undefined): boolean =>
+  node !== undefined && (node.kind === "external" || node.kind === "clients");
+
+/** Nobody watches this callee: all that is known of it is what its callers saw. */
+export function seenFromCallersOnly(node: MapNode, incoming: MapEdge[]): boolean {
+  if (isOutside(node) || incoming.length === 0) return false;
+  return incoming.every((edge) => edge.server === null && edge.client !== null);
+}
+
+export interface Neighbourhood {
+  incoming: Map<string, MapEdge[]>;
+  outgoing: Map<string, MapEdge[]>;
+  byId: Map<string, MapNode>;
+}
+
+export function neighbourhood(topology: Topology): Neighbourhood {
+  const incoming = new Map<string, MapEdge[]>();
+  const outgoing = new Map<string, MapEdge[]>();
+  for (const edge of topology.edges) {
+    push(incoming, edge.target, edge);
+    push(outgoing, edge.source, edge);
+  }
+  return { incoming, outgoing, byId: new Map(topology.nodes.map((node) => [node.id, node])) };
+}
+
+function push<T>(map: Map<string, T[]>, key: string, value: T): void {
+  const list = map.get(key);
+  if (list) list.push(value);
+  else map.set(key, [value]);
+}
+
+const HUB_CALLERS = 5;
+
+/** A callee of many with nothing to say (DNS, a log sink) is docked without edges: they would only darken the map. */
+export function isHub(node: MapNode, incoming: MapEdge[]): boolean {
+  if (isBad(node.status) || node.kind === "clients") return false;
+  if (incoming.some((edge) => edge.reasons.length > 0 && isBad(edge.status))) return false;
+  return new Set(incoming.map((edge) => edge.source)).size > HUB_CALLERS;
+}
+
+/** The name of a node that may be gone from the list: the last part of its id. */
+export function nameOf(id: string, byId: Map<string, MapNode>): string {
+  return byId.get(id)?.name ?? id.slice(id.lastIndexOf("/") + 1);
+}
+
+/** Scope and name of `service:default/checkout`. */
+export function serviceParts(id: string): { scope: string; name: string } | null {
+  const match = /^service:([^/]+)\/(.+)$/.exec(id);
+  return match ? { scope: match[1] ?? "", name: match[2] ?? "" } : null;
+}

@@ -1,0 +1,18 @@
+import { render } from "preact";
+import "./styles/tokens.css";
+import "./styles/base.css";
+import "./styles/shell.css";
+import "./styles/map.css";
+import "./styles/pages.css";
+import { App } from "./app";
+import { startClock } from "./state/clock";
+import { startKeys } from "./state/keys";
+import { startLocation } from "./state/location";
+import { applyTheme } from "./state/theme";
+
+applyTheme();
+startLocation();
+startClock();
+startKeys();
+const root = document.getElementById("app");
+if (root) render(<App />, root);

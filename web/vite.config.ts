@@ -1,0 +1,15 @@
+// One page, hashed assets, nothing from elsewhere: the server embeds dist/ and serves it under a strict
+// content security policy, so nothing may be inlined as a script and no asset may become a data: URL.
+import { defineConfig } from "vite";
+
+export default defineConfig({
+  esbuild: { jsx: "automatic", jsxImportSource: "preact" },
+  build: {
+    target: "es2022",
+    assetsInlineLimit: 0,
+    modulePreload: { polyfill: false },
+    reportCompressedSize: true,
+  },
+  worker: { format: "es" },
+  server: { proxy: { "/api": process.env["LIMPID_URL"] ?? "http://127.0.0.1:7117" } },
+});
