@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0-only
+ *
+ * What every front end calls when bytes have moved through a socket. It knows no front end: it is given the socket, the
+ * number of bytes, the call's flags and the direction, in the context of the task that made the call.
+ */
+#pragma once
+
+static __always_inline bool is_own(u32 tgid)
+{
+	u32 zero = 0;
+	struct own *own = bpf_map_lookup_elem(&own_processes, &zero);
+
+	if (!own)
+		return false;
+	for (int i = 0; i < OWN_MAX; i++)
+		if (own->tgid[i] == tgid)
+			return true;
+	return false;
+}
+
+static __always_inline void take_verdict(struct connection *connection)
+{
+	u32 index = connection->cookie & (VERDICT_SLOTS - 1);
+	u64 *slot = bpf_map_lookup_elem(&verdict_slots, &index);
+	struct verdict *verdict;
+
+	if (!slot || *slot == connection->slot)
+		return;
+	connection->slot = *slot;
+	verdict = bpf_map_lookup_elem(&verdicts, &connection->cookie);
+	if (!verdict)
+		return;
+	connection->verdict = verdict->number;
+	connection->mode = verdict->mode;
+	connection->limit = verdict->limit;
+	connection->skip_sent_until = verdict->skip_sent_until;
+	connection->skip_received_until = verdict->skip_received_until;
+}
+
+/* TCP's own count, 64 bits wide, behind this call's bytes. */
+static __always_inline u64 stream_end(struct connection *connection, struct sock *sk, s32 result, bool sent)
+{
+	struct tcp_sock *tcp;
+	u64 end;
+
+	if (connection->family == AF_UNIX)
+		return (sent ? __sync_fetch_and_add(&connection->sent, result)
+			     : __sync_fetch_and_add(&connection->received, result)) + result;
+	tcp = bpf_skc_to_tcp_sock(sk);
+	if (!tcp)
+		return result;
+	if (sent) {
+		end = connection->sent + (s32)(tcp->write_seq - connection->sent_first - (u32)connection->sent);
+		connection->sent = end;
+		return end;
+	}
+	end = connection->received + (s32)(tcp->copied_seq - connection->received_first - (u32)connection->received);
+	/* A call that also came upon the FIN has counted it: it takes one sequence number and is no byte. */
+	if (end == connection->received + result + 1 && (sk->sk_shutdown & RCV_SHUTDOWN) &&
+	    tcp->copied_seq == tcp->rcv_nxt)
+		end--;
+	connection->received = end;
+	return end;
+}
+
+static __always_inline bool is_skipped(struct connection *connection, struct call *call)
+{
+	u64 until = call->sent ? connection->skip_sent_until : connection->skip_received_until;
+
+	return call->offset + call->length <= until;
+}
+
+static __always_inline void dispatch(struct connection *connection, struct call *call)
+{
+	struct scratch *scratch;
+	u64 limit = connection->limit;
+	bool small = call->length <= WAITING_PIECE || limit <= WAITING_PIECE;
+
+	if (!call->wanted || (connection->mode == MODE_HEAD && small)) {
+		exchange(connection, call);
+		return;
+	}
+	flush_waiting(connection);
+	scratch = scratch_of(call->sent);
+	if (!scratch)
+		return;
+	if (connection->mode == MODE_UNDECIDED)
+		send_undecided(connection, scratch, call);
+	else
+		send_front(connection, scratch, call, limit);
+}
+
+static __always_inline struct connection *connection_of(struct sock *sk, u64 now)
+{
+	struct connection *connection = bpf_sk_storage_get(&connections, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+
+	if (!connection) {
+		count(COUNT_STORAGE_FULL, 1);
+		return NULL;
+	}
+	if (!connection->known)
+		learn(connection, sk, 0, now);
+	return connection;
+}
+
+/* The peer has ended its direction, and the process has read so. */
+static __always_inline void on_end(struct sock *sk)
+{
+	struct connection *connection = bpf_sk_storage_get(&connections, sk, 0, 0);
+	struct record record;
+
+	if (!connection || !connection->told || connection->ended || !(sk->sk_shutdown & RCV_SHUTDOWN))
+		return;
+	connection->ended = 1;
+	if (lock(connection)) {
+		flush_waiting(connection);
+		unlock(connection);
+	}
+	fill_header(&record, connection, RECORD_END, bpf_ktime_get_ns());
+	submit(connection->ring, &record, sizeof(record));
+}
+
+static __always_inline void on_moved(struct sock *sk, struct task_struct *task, s32 result, u32 flags, bool sent)
+{
+	struct call call = {.now = bpf_ktime_get_ns(), .length = result, .sent = sent, .tgid = task->tgid};
+	struct connection *connection = connection_of(sk, call.now);
+
+	if (!connection)
+		return;
+	take_verdict(connection);
+	call.offset = stream_end(connection, sk, result, sent) - result;
+	if (connection->mode == MODE_IGNORE || !tell(connection, sk, call.tgid, call.now))
+		return;
+	call.wanted = connection->mode != MODE_TIMES && !is_skipped(connection, &call);
+	if (call.wanted)
+		call.readable = !(flags & MSG_TRUNC) && find_buffers(&call.buffers, task, sk, result);
+	if (!lock(connection))
+		return;
+	dispatch(connection, &call);
+	unlock(connection);
+}
+
+static __always_inline int on_bytes(struct sock *sk, s32 result, u32 flags, bool sent)
+{
+	struct task_struct *task;
+
+	if (!is_tcp(sk) && !is_unix_stream(sk))
+		return 0;
+	task = bpf_get_current_task_btf();
+	if (is_own(task->tgid)) {
+		count(COUNT_OWN, 1);
+		return 0;
+	}
+	if (result <= 0) {
+		if (result == 0 && !sent)
+			on_end(sk);
+		end_messages(task);
+		return 0;
+	}
+	if (flags & (MSG_PEEK | MSG_ERRQUEUE))
+		return 0;
+	if (task->flags & PF_KTHREAD) {
+		count(COUNT_KERNEL_TASK, 1);
+		return 0;
+	}
+	count(COUNT_CALLS, 1);
+	on_moved(sk, task, result, flags, sent);
+	return 0;
+}

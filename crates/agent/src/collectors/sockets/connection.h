@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0-only
+ *
+ * What the kernel's side knows of a socket. It lives in the socket's own storage and goes with it. A connection is
+ * known by the two initial sequence numbers, which are equal at both ends, and its offsets are TCP's own.
+ */
+#pragma once
+
+/* Room for an exchange of two halves with WAITING_PIECE bytes each. */
+#define WAITING_PIECE 512
+#define WAITING_HALF (sizeof(struct half) + sizeof(struct piece) + WAITING_PIECE)
+#define WAITING_BYTES 1536
+
+struct connection {
+	u64 cookie;
+	u64 key[2];          /* TCP: the initial sequence numbers of client and server. Unix: the cookies, smaller first */
+	u64 sent;            /* offset behind the last byte sent, and read */
+	u64 received;
+	u64 skip_sent_until;
+	u64 skip_received_until;
+	u64 slot;            /* the slot's count when the verdict was last looked up */
+	u64 netns;
+	u64 opened_ns;
+	u64 waiting_since_ns;
+	u64 arrived_ns;
+	u64 limit;
+	u32 verdict;
+	u32 sent_first;      /* sequence number of the first byte */
+	u32 received_first;
+	u32 ring;
+	u32 busy;
+	u32 undecided_bytes; /* copied while undecided */
+	u32 waiting_bytes;
+	u32 last_half; /* where the last waiting half begins */
+	u16 family;
+	u16 local_port;
+	u16 remote_port;
+	u16 flags;
+	u8 mode;
+	u8 known;            /* key and addresses are there */
+	u8 told;             /* user space knows it */
+	u8 ended;
+	u8 local[16];
+	u8 remote[16];
+	/* Halves that wait for the rest of their exchange: a record as it will be submitted. */
+	struct {
+		struct record header;
+		u8 halves[WAITING_BYTES];
+	} waiting;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct connection);
+} connections SEC(".maps");
+
+static __always_inline bool is_tcp(struct sock *sk)
+{
+	u16 family = sk->__sk_common.skc_family;
+
+	/* MPTCP has a protocol of its own and is no tcp_sock. */
+	return (family == AF_INET || family == AF_INET6) && sk->sk_protocol == IPPROTO_TCP;
+}
+
+static __always_inline bool is_unix_stream(struct sock *sk)
+{
+	return sk->__sk_common.skc_family == AF_UNIX && sk->sk_type == SOCK_STREAM;
+}
+
+/* The ring is chosen by what both ends have in common. */
+static __always_inline u32 ring_of(struct connection *connection)
+{
+	u32 mixed = (u32)(connection->key[0] ^ connection->key[1]) * 2654435761u;
+
+	return mixed >> 16;
+}
+
+static __always_inline u64 netns_of(struct sock *sk)
+{
+	struct net *net = sk->__sk_common.skc_net.net;
+
+	if (bpf_core_field_exists(net->net_cookie))
+		return BPF_CORE_READ(net, net_cookie);
+	return BPF_CORE_READ(net, ns.inum);
+}
+
+static __always_inline void address_from_v4(u8 *to, __be32 address)
+{
+	/* IPv4 is kept as the mapped IPv6 address: one form, and user space takes the mapping off. */
+	__builtin_memset(to, 0, 10);
+	to[10] = to[11] = 0xff;
+	__builtin_memcpy(to + 12, &address, 4);
+}
+
+static __always_inline void fill_addresses(struct connection *connection, struct sock *sk)
+{
+	connection->family = sk->__sk_common.skc_family;
+	connection->local_port = sk->__sk_common.skc_num;
+	connection->remote_port = bpf_ntohs(sk->__sk_common.skc_dport);
+	if (connection->family == AF_INET) {
+		address_from_v4(connection->local, sk->__sk_common.skc_rcv_saddr);
+		address_from_v4(connection->remote, sk->__sk_common.skc_daddr);
+		return;
+	}
+	BPF_CORE_READ_INTO(&connection->local, sk, __sk_common.skc_v6_rcv_saddr);
+	BPF_CORE_READ_INTO(&connection->remote, sk, __sk_common.skc_v6_daddr);
+}
+
+/* What TCP counts, read until two readings agree: the other CPU may be at work on an acknowledgement. */
+struct tcp_counts {
+	u32 snd_una, snd_nxt, rcv_nxt, unused;
+	u64 acked, received, sent;
+};
+
+static __always_inline void read_counts(struct tcp_counts *counts, struct tcp_sock *tcp)
+{
+	counts->snd_una = tcp->snd_una;
+	counts->snd_nxt = tcp->snd_nxt;
+	counts->rcv_nxt = tcp->rcv_nxt;
+	counts->unused = 0;
+	counts->acked = tcp->bytes_acked;
+	counts->received = tcp->bytes_received;
+	counts->sent = tcp->bytes_sent - tcp->bytes_retrans;
+}
+
+static __always_inline bool same_counts(struct tcp_counts *a, struct tcp_counts *b)
+{
+	return a->snd_una == b->snd_una && a->rcv_nxt == b->rcv_nxt && a->acked == b->acked &&
+	       a->received == b->received && a->snd_nxt == b->snd_nxt && a->sent == b->sent;
+}
+
+static __always_inline void stable_counts(struct tcp_counts *counts, struct tcp_sock *tcp)
+{
+	struct tcp_counts again;
+
+	read_counts(counts, tcp);
+	for (int i = 0; i < 4; i++) {
+		read_counts(&again, tcp);
+		if (same_counts(counts, &again))
+			return;
+		*counts = again;
+	}
+}
+
+/* Who opened an old connection: the SYN of the active opener was acknowledged and counts in bytes_acked, and never in
+ * bytes_sent. Once a FIN was sent too, the numbers no longer tell. */
+static __always_inline u16 role_from_counts(struct tcp_counts *counts, u8 state)
+{
+	u32 by_acked = counts->snd_una - (u32)counts->acked;
+	u32 by_sent = counts->snd_nxt - (u32)counts->sent;
+
+	if (state != TCP_ESTABLISHED && state != TCP_CLOSE_WAIT)
+		return 0;
+	if (by_sent - by_acked == 1)
+		return OPEN_ACTIVE;
+	return by_sent == by_acked ? OPEN_PASSIVE : 0;
+}
+
+static __always_inline void learn_tcp(struct connection *connection, struct sock *sk, u16 role)
+{
+	struct tcp_sock *tcp = bpf_skc_to_tcp_sock(sk);
+	struct tcp_counts counts;
+	u32 own, peer;
+
+	if (!tcp)
+		return;
+	stable_counts(&counts, tcp);
+	if (!role)
+		role = role_from_counts(&counts, sk->__sk_common.skc_state);
+	connection->flags = role;
+	own = counts.snd_una - (u32)counts.acked + (role == OPEN_ACTIVE);
+	peer = counts.rcv_nxt - (u32)counts.received;
+	connection->sent_first = own;
+	connection->received_first = peer;
+	/* 64 bits wide from the start, for connections that have moved more than 4 GiB. */
+	connection->sent = counts.acked - (role == OPEN_ACTIVE) + (u32)(tcp->write_seq - counts.snd_una);
+	connection->received = counts.received - (u32)(counts.rcv_nxt - tcp->copied_seq);
+	if (!role)
+		role = connection->local_port < connection->remote_port ? OPEN_PASSIVE : OPEN_ACTIVE;
+	connection->key[0] = (u32)((role == OPEN_ACTIVE ? own : peer) - 1);
+	connection->key[1] = (u32)((role == OPEN_ACTIVE ? peer : own) - 1);
+}
+
+static __always_inline void learn_unix(struct connection *connection, struct sock *sk)
+{
+	struct unix_sock *unix = bpf_skc_to_unix_sock(sk);
+	struct sock *peer;
+	u64 peer_cookie;
+	bool named, peer_named;
+
+	if (!unix)
+		return;
+	peer = unix->peer;
+	if (!peer)
+		return;
+	peer_cookie = bpf_get_socket_cookie(peer);
+	connection->key[0] = connection->cookie < peer_cookie ? connection->cookie : peer_cookie;
+	connection->key[1] = connection->cookie < peer_cookie ? peer_cookie : connection->cookie;
+	/* accept gives the new socket its listener's name; who connects has none as a rule. */
+	named = unix->addr != NULL;
+	peer_named = BPF_CORE_READ((struct unix_sock *)peer, addr) != NULL;
+	if (named != peer_named)
+		connection->flags = named ? OPEN_PASSIVE : OPEN_ACTIVE;
+}
+
+static __always_inline void learn(struct connection *connection, struct sock *sk, u16 role, u64 now)
+{
+	connection->cookie = bpf_get_socket_cookie(sk);
+	connection->netns = netns_of(sk);
+	connection->opened_ns = now;
+	if (sk->__sk_common.skc_family == AF_UNIX) {
+		connection->family = AF_UNIX;
+		learn_unix(connection, sk);
+	} else {
+		fill_addresses(connection, sk);
+		learn_tcp(connection, sk, role);
+	}
+	connection->ring = ring_of(connection);
+	connection->known = 1;
+}
+
+/* One at a time on a socket's waiting halves. Nobody waits long for it: the holder runs a few hundred instructions and
+ * cannot sleep. Who does not get it in time submits his own record by itself. */
+static __always_inline bool lock(struct connection *connection)
+{
+	for (int i = 0; i < 64; i++)
+		if (__sync_val_compare_and_swap(&connection->busy, 0, 1) == 0)
+			return true;
+	count(COUNT_BUSY, 1);
+	return false;
+}
+
+static __always_inline void unlock(struct connection *connection)
+{
+#if defined(__TARGET_ARCH_x86)
+	/* x86 keeps the order of stores, and a plain one is a tenth of an exchange. */
+	barrier();
+	*(volatile u32 *)&connection->busy = 0;
+#else
+	__sync_lock_test_and_set(&connection->busy, 0);
+#endif
+}

@@ -1,0 +1,155 @@
+//! Loads the object and hangs its programs onto the kernel. What this kernel does not have is found by trying.
+
+use super::Config;
+use crate::collectors::{CollectorError, ProgramState, ProgramStatus};
+use libbpf_rs::{Link, MapCore, MapFlags, MapHandle, MapType, Object, ObjectBuilder, OpenObject, PrintLevel};
+use std::os::fd::{AsFd, AsRawFd};
+use std::sync::Mutex;
+
+static OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/sockets.bpf.o"));
+
+/// `struct options` in `sockets.h`.
+pub struct Options {
+    pub rings: u32,
+    pub wakeup_bytes: u32,
+    pub undecided_head: u32,
+    pub undecided_tail: u32,
+    pub arrivals: bool,
+}
+
+impl Options {
+    fn to_bytes(&self) -> Vec<u8> {
+        let fields =
+            [self.rings, self.wakeup_bytes, self.undecided_head, self.undecided_tail, self.arrivals.into(), 0];
+        fields.iter().flat_map(|field| field.to_ne_bytes()).collect()
+    }
+}
+
+pub struct Loaded {
+    pub object: Object,
+    pub links: Vec<(String, Link)>,
+    pub programs: Vec<ProgramStatus>,
+    pub rings: Vec<MapHandle>,
+}
+
+/// What libbpf says while it loads: kept to the last lines, and shown only when loading fails.
+static LIBBPF_LINES: Mutex<Vec<String>> = Mutex::new(Vec::new());
+const LIBBPF_LINES_MAX: usize = 40;
+
+fn keep_line(_level: PrintLevel, line: String) {
+    let Ok(mut lines) = LIBBPF_LINES.lock() else { return };
+    if lines.len() < LIBBPF_LINES_MAX {
+        lines.push(line.trim_end().chars().take(400).collect());
+    }
+}
+
+/// The first line that says why, from libbpf's complaints.
+fn libbpf_reason() -> String {
+    let lines = LIBBPF_LINES.lock().map(|mut lines| std::mem::take(&mut *lines)).unwrap_or_default();
+    for line in &lines {
+        log::debug!("{line}");
+    }
+    let first = lines.iter().find(|line| line.contains("failed") || line.contains("rror"));
+    first.map(|line| format!(" ({line})")).unwrap_or_default()
+}
+
+pub fn load(config: &Config) -> Result<Loaded, CollectorError> {
+    let previous = libbpf_rs::get_print();
+    libbpf_rs::set_print(Some((PrintLevel::Warn, keep_line)));
+    let loaded = load_and_attach(config);
+    libbpf_rs::set_print(previous);
+    loaded
+}
+
+fn load_and_attach(config: &Config) -> Result<Loaded, CollectorError> {
+    let mut open = ObjectBuilder::default()
+        .open_memory(OBJECT)
+        .map_err(|error| CollectorError::new("cannot open the socket programs", error))?;
+    configure(&mut open, config)?;
+    let object = open.load().map_err(|error| {
+        let reason = libbpf_reason();
+        CollectorError(format!("cannot load the socket programs: {error}{reason}"))
+    })?;
+    let rings = create_rings(&object, config)?;
+    let (links, programs) = attach(&object)?;
+    Ok(Loaded { object, links, programs, rings })
+}
+
+fn configure(open: &mut OpenObject, config: &Config) -> Result<(), CollectorError> {
+    let cpus = libbpf_rs::num_possible_cpus()
+        .map_err(|error| CollectorError::new("cannot count the processors", error))?;
+    let options = Options {
+        rings: config.rings() as u32,
+        wakeup_bytes: (config.ring_size() / 16) as u32,
+        undecided_head: 256,
+        undecided_tail: 64,
+        arrivals: config.arrivals,
+    };
+    for mut map in open.maps_mut() {
+        let name = map.name().to_string_lossy().into_owned();
+        let done = match name.as_str() {
+            ".rodata.options" => map.set_initial_value(&options.to_bytes()),
+            "scratches" => map.set_max_entries(cpus as u32 * 2),
+            "verdicts" => map.set_max_entries(config.verdicts),
+            _ => Ok(()),
+        };
+        done.map_err(|error| CollectorError::new(&format!("cannot set up the map {name}"), error))?;
+    }
+    Ok(())
+}
+
+fn create_rings(object: &Object, config: &Config) -> Result<Vec<MapHandle>, CollectorError> {
+    let outer = map(object, "rings")?;
+    let mut rings = Vec::new();
+    for index in 0..config.rings() as u32 {
+        let ring = create_ring(config.ring_size())?;
+        outer
+            .update(&index.to_ne_bytes(), &ring.as_fd().as_raw_fd().to_ne_bytes(), MapFlags::ANY)
+            .map_err(|error| CollectorError::new("cannot install a ring buffer", error))?;
+        rings.push(ring);
+    }
+    Ok(rings)
+}
+
+fn create_ring(bytes: usize) -> Result<MapHandle, CollectorError> {
+    let options =
+        libbpf_rs::libbpf_sys::bpf_map_create_opts { sz: size_of::<libbpf_rs::libbpf_sys::bpf_map_create_opts>() as _, ..Default::default() };
+    MapHandle::create(MapType::RingBuf, Some("limpid_ring"), 0, 0, bytes as u32, &options)
+        .map_err(|error| CollectorError::new(&format!("cannot create a ring buffer of {bytes} bytes"), error))
+}
+
+pub fn map(object: &Object, name: &str) -> Result<MapHandle, CollectorError> {
+    let found = object.maps().find(|map| map.name() == name);
+    let found = found.ok_or_else(|| CollectorError(format!("the socket programs have no map {name}")))?;
+    MapHandle::try_from(&found).map_err(|error| CollectorError::new(&format!("cannot open the map {name}"), error))
+}
+
+type Attached = (Vec<(String, Link)>, Vec<ProgramStatus>);
+
+/// Everything that is an iterator is run when it is needed; the rest is attached here.
+fn attach(object: &Object) -> Result<Attached, CollectorError> {
+    let mut links = Vec::new();
+    let mut programs = Vec::new();
+    for program in object.progs_mut() {
+        let name = program.name().to_string_lossy().into_owned();
+        let hook = program.section().to_string_lossy().into_owned();
+        if hook.starts_with("iter") {
+            continue;
+        }
+        let state = match program.attach() {
+            Ok(link) => {
+                links.push((name.clone(), link));
+                ProgramState::Running
+            }
+            Err(error) => ProgramState::Failed(error.to_string()),
+        };
+        programs.push(ProgramStatus { name, hook, state });
+    }
+    for needed in ["tp_send", "tp_receive"] {
+        if !links.iter().any(|(name, _)| name == needed) {
+            let reason = libbpf_reason();
+            return Err(CollectorError(format!("cannot attach {needed}{reason}")));
+        }
+    }
+    Ok((links, programs))
+}

@@ -1,0 +1,215 @@
+//! The socket collector: sees every byte that a process of this machine moves through a TCP or Unix stream socket.
+//!
+//! The kernel's half is in C (`sockets.bpf.c` and its headers; `sockets.h` is what both halves agree on). This half
+//! loads it, takes its records out of the rings, one thread each, and hands them to a [`Consumer`]. Dropping
+//! [`Sockets`] detaches everything; so does the end of the process, however it comes, since nothing is pinned.
+
+mod clock;
+mod consumer;
+mod load;
+mod record;
+mod sweep;
+mod verdict;
+
+use super::{CollectorError, CollectorInfo, CollectorStatus, Cost, ProgramState, ProgramStats, ProgramStatus};
+use crate::capture::Consumer;
+use consumer::Shared;
+use libbpf_rs::{Link, MapCore, MapFlags, MapHandle, Object};
+use std::os::fd::{AsFd, AsRawFd};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread::JoinHandle;
+use verdict::{Slots, Verdicts};
+
+pub const INFO: CollectorInfo = CollectorInfo {
+    name: "sockets",
+    summary: "bytes, times and lengths of every call on TCP and Unix stream sockets",
+    capabilities: &["CAP_BPF", "CAP_PERFMON", "CAP_NET_ADMIN"],
+    cost: Cost::PerCall,
+};
+
+const OWN_MAX: usize = 8;
+const RINGS_MAX: usize = 4;
+const RING_MIN: usize = 256 * 1024;
+
+/// Names of `enum counter` in `sockets.h`, in its order.
+pub const COUNTERS: &[&str] = &[
+    "ring_full",
+    "ring_full_bytes",
+    "storage_full",
+    "payload_fault",
+    "no_payload",
+    "compat_call",
+    "kernel_task",
+    "other_descriptor",
+    "own",
+    "calls",
+    "records",
+    "busy",
+];
+
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// All rings together.
+    pub ring_bytes: usize,
+    /// Processes whose sockets are left alone: Limpid's own.
+    pub own_tgids: Vec<u32>,
+    /// Verdicts that the kernel's table holds.
+    pub verdicts: u32,
+    /// Whether the arrival of requests is stamped, to tell the network from the server's queue.
+    pub arrivals: bool,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config { ring_bytes: 16 << 20, own_tgids: vec![std::process::id()], verdicts: 65_536, arrivals: true }
+    }
+}
+
+impl Config {
+    /// One for each processor, a power of two, as far as the bytes suffice.
+    fn rings(&self) -> usize {
+        let cpus = std::thread::available_parallelism().map_or(1, usize::from);
+        let affordable = (self.ring_bytes / RING_MIN).max(1);
+        let rings = cpus.min(affordable).min(RINGS_MAX);
+        1 << rings.ilog2()
+    }
+
+    /// Of one ring: a power of two, as the kernel wants.
+    fn ring_size(&self) -> usize {
+        let size = (self.ring_bytes / self.rings()).max(RING_MIN);
+        1 << size.ilog2()
+    }
+}
+
+pub struct Sockets {
+    // Dropped in this order: no program runs any more when the rings and the object go.
+    links: Vec<(String, Link)>,
+    threads: Vec<JoinHandle<()>>,
+    shared: Vec<Arc<Shared>>,
+    own: MapHandle,
+    counters: MapHandle,
+    programs: Vec<ProgramStatus>,
+    object: Arc<Object>,
+}
+
+impl Sockets {
+    /// `make_consumer` is called once for each ring; all events of one connection go to one consumer.
+    pub fn start(
+        config: Config,
+        mut make_consumer: impl FnMut(usize) -> Box<dyn Consumer + Send>,
+    ) -> Result<Sockets, CollectorError> {
+        let loaded = load::load(&config)?;
+        let own = load::map(&loaded.object, "own_processes")?;
+        let slots = Slots::map(&load::map(&loaded.object, "verdict_slots")?)
+            .map_err(|error| CollectorError::new("cannot map the verdict slots", error))?;
+        let slots = Arc::new(slots);
+        let counters = load::map(&loaded.object, "counters")?;
+        let mut sockets = Sockets {
+            links: loaded.links,
+            threads: Vec::new(),
+            shared: Vec::new(),
+            own,
+            counters,
+            programs: loaded.programs,
+            object: Arc::new(loaded.object),
+        };
+        for tgid in &config.own_tgids {
+            sockets.ignore_process(*tgid)?;
+        }
+        for (index, ring) in loaded.rings.into_iter().enumerate() {
+            let verdicts = Verdicts::new(load::map(&sockets.object, "verdicts")?, slots.clone());
+            sockets.start_consumer(index, ring, verdicts, make_consumer(index))?;
+        }
+        sockets.start_sweep()?;
+        Ok(sockets)
+    }
+
+    fn start_consumer(
+        &mut self,
+        index: usize,
+        ring: MapHandle,
+        verdicts: Verdicts,
+        consumer: Box<dyn Consumer + Send>,
+    ) -> Result<(), CollectorError> {
+        let shared = Arc::new(Shared::default());
+        self.shared.push(shared.clone());
+        let run = move || consumer::run(ring, verdicts, consumer, &shared);
+        self.spawn(format!("sockets-{index}"), run)
+    }
+
+    fn start_sweep(&mut self) -> Result<(), CollectorError> {
+        let sweep = sweep::Sweep::new(self.object.clone(), self.counters_handle()?, self.shared.clone())?;
+        self.spawn("sockets-sweep".to_string(), move || sweep.run())
+    }
+
+    fn spawn(&mut self, name: String, run: impl FnOnce() + Send + 'static) -> Result<(), CollectorError> {
+        let thread = std::thread::Builder::new().name(name).spawn(run);
+        let thread = thread.map_err(|error| CollectorError::new("cannot start a thread", error))?;
+        self.threads.push(thread);
+        Ok(())
+    }
+
+    fn counters_handle(&self) -> Result<MapHandle, CollectorError> {
+        load::map(&self.object, "counters")
+    }
+
+    /// Leaves the sockets of this process alone from now on.
+    pub fn ignore_process(&self, tgid: u32) -> Result<(), CollectorError> {
+        let zero = 0u32.to_ne_bytes();
+        let failed = |error| CollectorError::new("cannot set the own processes", error);
+        let mut own = self.own.lookup(&zero, MapFlags::ANY).map_err(failed)?.unwrap_or_default();
+        let wanted = tgid.to_ne_bytes();
+        if own.chunks_exact(4).any(|entry| entry == wanted) {
+            return Ok(());
+        }
+        let Some(free) = own.chunks_exact_mut(4).find(|entry| *entry == [0; 4]) else {
+            return Err(CollectorError(format!("cannot ignore process {tgid}: {OWN_MAX} processes are the most")));
+        };
+        free.copy_from_slice(&wanted);
+        self.own.update(&zero, &own, MapFlags::ANY).map_err(failed)
+    }
+
+    pub fn status(&self) -> CollectorStatus {
+        CollectorStatus { name: INFO.name, state: ProgramState::Running, programs: self.programs.clone() }
+    }
+
+    /// The kernel's own counts, by the names of [`COUNTERS`].
+    pub fn counters(&self) -> Vec<(&'static str, u64)> {
+        let totals = sweep::read_counters(&self.counters).unwrap_or_default();
+        COUNTERS.iter().copied().zip(totals).collect()
+    }
+
+    pub fn program_stats(&self) -> Vec<ProgramStats> {
+        self.object.progs().filter_map(|program| program_stats(&program)).collect()
+    }
+}
+
+fn program_stats(program: &libbpf_rs::Program<'_>) -> Option<ProgramStats> {
+    use libbpf_rs::libbpf_sys;
+    let mut info = libbpf_sys::bpf_prog_info::default();
+    let mut size = size_of::<libbpf_sys::bpf_prog_info>() as u32;
+    let fd = program.as_fd().as_raw_fd();
+    // SAFETY: the kernel writes at most `size` bytes into a structure of that size.
+    let failed = unsafe { libbpf_sys::bpf_obj_get_info_by_fd(fd, (&raw mut info).cast(), &mut size) };
+    (failed == 0).then(|| ProgramStats {
+        name: program.name().to_string_lossy().into_owned(),
+        runs: info.run_cnt,
+        run_time_ns: info.run_time_ns,
+        missed: info.recursion_misses,
+    })
+}
+
+impl Drop for Sockets {
+    fn drop(&mut self) {
+        self.links.clear();
+        for shared in &self.shared {
+            shared.stop.store(true, Ordering::Relaxed);
+        }
+        for thread in self.threads.drain(..) {
+            if thread.join().is_err() {
+                log::error!("a thread of the socket collector ended in a panic");
+            }
+        }
+    }
+}

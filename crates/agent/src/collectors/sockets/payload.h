@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0-only
+ *
+ * Copies the user's bytes. The destination is the waiting exchange of a connection, or a scratch area of this CPU for
+ * what is longer.
+ */
+#pragma once
+
+#define CHUNK 16384 /* bytes of a record at most */
+
+/* One call, as the front ends and the guards have found it. */
+struct call {
+	u64 now;
+	u64 offset;
+	u64 length;
+	u64 arrived_ns;
+	struct buffers buffers;
+	u32 tgid;
+	bool sent;
+	bool readable; /* the buffers are there */
+	bool wanted;   /* some bytes are needed */
+};
+
+/* One area for each CPU and direction: the programs of one direction do not interrupt each other. */
+struct scratch {
+	struct record header;
+	struct half half;
+	u8 pieces[3 * CHUNK];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 2); /* twice the CPUs, set before loading */
+	__type(key, u32);
+	__type(value, struct scratch);
+} scratches SEC(".maps");
+
+static __always_inline struct scratch *scratch_of(bool sent)
+{
+	u32 index = bpf_get_smp_processor_id() * 2 + sent;
+
+	return bpf_map_lookup_elem(&scratches, &index);
+}
+
+/* Gathers `want` bytes of the call, from its byte `from` on, out of a vector of buffers into the scratch area at `at`.
+ * A global function, so that the verifier goes through the loop once and not once for each caller. */
+__noinline int gather(struct buffers *buffers, u32 from, u32 want, u32 at, u32 sent)
+{
+	struct scratch *scratch = scratch_of(sent & 1);
+	struct iovec part;
+	u64 length;
+
+	if (!buffers || !scratch)
+		return -1;
+	for (u32 i = 0; i < IOVECS_MAX && want; i++) {
+		if (i >= buffers->vectors)
+			return -1;
+		if (bpf_probe_read_user(&part, sizeof(part), (void *)(buffers->vector + i * sizeof(part))))
+			return -1;
+		if (from >= part.iov_len) {
+			from -= part.iov_len;
+			continue;
+		}
+		length = part.iov_len - from;
+		if (length > want)
+			length = want;
+		barrier_var(length);
+		if (length > CHUNK)
+			return -1;
+		at &= 2 * CHUNK - 1;
+		if (bpf_probe_read_user(scratch->pieces + at, length, part.iov_base + from))
+			return -1;
+		at += length;
+		want -= length;
+		from = 0;
+	}
+	return want ? -1 : 0;
+}
+
+/* The same for any call, with the one buffer of most calls first. */
+static __always_inline bool copy_to_scratch(struct scratch *scratch, u32 at, struct call *call, u64 from, u32 want)
+{
+	if (call->buffers.vectors)
+		return gather(&call->buffers, from, want, at, call->sent) == 0;
+	barrier_var(want);
+	if (want > CHUNK)
+		return false;
+	at &= 2 * CHUNK - 1;
+	return bpf_probe_read_user(scratch->pieces + at, want, (void *)(call->buffers.base + from)) == 0;
+}
+
+/* The front of the call to where halves wait. */
+static __always_inline bool copy_to_waiting(u8 *to, struct call *call, u32 want)
+{
+	struct scratch *scratch;
+	u64 from = call->buffers.base;
+
+	if (!call->buffers.vectors) {
+		barrier_var(want);
+		if (want > WAITING_PIECE)
+			return false;
+		return bpf_probe_read_user(to, want, (void *)from) == 0;
+	}
+	scratch = scratch_of(call->sent);
+	if (!scratch || gather(&call->buffers, 0, want, 0, call->sent))
+		return false;
+	barrier_var(want);
+	if (want > WAITING_PIECE)
+		return false;
+	return bpf_probe_read_kernel(to, want, scratch->pieces) == 0;
+}
+
+/* Adds a piece to the half in the scratch area. */
+static __always_inline bool add_piece(struct scratch *scratch, struct call *call, u64 from, u64 place, u32 want)
+{
+	u32 at = scratch->half.bytes & (2 * CHUNK - 1);
+	struct piece *piece = (struct piece *)&scratch->pieces[at];
+
+	piece->place = place;
+	piece->length = want;
+	if (!copy_to_scratch(scratch, at + sizeof(*piece), call, from, want)) {
+		count(COUNT_PAYLOAD_FAULT, 1);
+		scratch->half.flags |= HALF_LOST;
+		return false;
+	}
+	scratch->half.bytes = at + sizeof(*piece) + ((want + 7) & ~7u);
+	scratch->half.pieces++;
+	return true;
+}

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0-only
+ *
+ * Records that leave at once: openings, closings, and calls whose bytes do not fit into a waiting exchange.
+ */
+#pragma once
+
+#define CHUNKS 4                     /* of a call at most: 64 KiB */
+#define UNDECIDED_WHOLE (128 * 1024) /* so much of an undecided connection is copied whole */
+
+static __always_inline void unix_path(struct record_open *open, struct sock *sk)
+{
+	struct unix_sock *unix = bpf_skc_to_unix_sock(sk);
+	struct unix_address *address;
+	int length;
+
+	if (!unix)
+		return;
+	address = unix->addr;
+	/* Who connects has no name: the name of the one who listens is the connection's. */
+	if (!address)
+		address = BPF_CORE_READ((struct unix_sock *)unix->peer, addr);
+	if (!address)
+		return;
+	length = BPF_CORE_READ(address, len) - (int)sizeof(unsigned short);
+	if (length <= 0)
+		return;
+	if (length > UNIX_PATH_MAX)
+		length = UNIX_PATH_MAX;
+	open->unix_path_bytes = length;
+	bpf_probe_read_kernel(open->unix_path, UNIX_PATH_MAX, (void *)address->name + sizeof(unsigned short));
+}
+
+/* Before the first record of a socket, what it is. */
+static __always_inline bool tell(struct connection *connection, struct sock *sk, u32 tgid, u64 now)
+{
+	struct record_open open = {};
+
+	if (connection->told)
+		return true;
+	fill_header(&open.header, connection, RECORD_OPEN, now);
+	open.key[0] = connection->key[0];
+	open.key[1] = connection->key[1];
+	open.netns = connection->netns;
+	open.opened_ns = connection->opened_ns;
+	__builtin_memcpy(open.local, connection->local, sizeof(open.local));
+	__builtin_memcpy(open.remote, connection->remote, sizeof(open.remote));
+	open.local_port = connection->local_port;
+	open.remote_port = connection->remote_port;
+	open.family = connection->family;
+	open.flags = connection->flags;
+	open.tgid = tgid;
+	if (open.family == AF_UNIX)
+		unix_path(&open, sk);
+	connection->told = submit(connection->ring, &open, sizeof(open));
+	return connection->told;
+}
+
+static __always_inline bool submit_scratch(struct connection *connection, struct scratch *scratch)
+{
+	u32 bytes = scratch->half.bytes;
+
+	if (bytes > 2 * CHUNK)
+		return false;
+	if (submit(connection->ring, scratch, sizeof(struct record) + sizeof(struct half) + bytes))
+		return true;
+	count(COUNT_RING_FULL_BYTES, bytes);
+	return false;
+}
+
+/* Part of a call: `length` bytes from `from` on, the first `head` and the last `tail` of them copied. */
+struct part {
+	u64 from;
+	u64 length;
+	u32 head;
+	u32 tail;
+};
+
+/* False when the ring is full. (The verifier looks at r0 of a void function too, where clang leaves a pointer to the
+ * stack: a result that is used avoids that.) */
+static __noinline bool send_part(struct connection *connection, struct scratch *scratch, struct call *call,
+				struct part *part)
+{
+	u64 end = part->from + part->length;
+
+	fill_header(&scratch->header, connection, RECORD_HALVES, call->now);
+	scratch->header.halves = 1;
+	fill_half(&scratch->half, call);
+	scratch->half.offset = call->offset + part->from;
+	scratch->half.length = part->length;
+	if (call->readable && part->head)
+		if (add_piece(scratch, call, part->from, 0, part->head) && part->tail)
+			add_piece(scratch, call, end - part->tail, part->length - part->tail, part->tail);
+	return submit_scratch(connection, scratch);
+}
+
+/* Up to `limit` bytes from the front of the call, in records of CHUNK bytes; the last one counts what was not copied. */
+static __always_inline void send_front(struct connection *connection, struct scratch *scratch, struct call *call,
+				       u64 limit)
+{
+	u64 copied = call->length < limit ? call->length : limit;
+	struct part part = {};
+
+	if (copied > CHUNKS * CHUNK)
+		copied = CHUNKS * CHUNK;
+	for (int i = 0; i < CHUNKS; i++) {
+		u64 rest = copied - part.from;
+
+		part.head = rest > CHUNK ? CHUNK : rest;
+		part.length = rest > CHUNK ? CHUNK : call->length - part.from;
+		if (!send_part(connection, scratch, call, &part) || rest <= CHUNK)
+			return;
+		part.from += CHUNK;
+	}
+}
+
+static __always_inline void send_undecided(struct connection *connection, struct scratch *scratch, struct call *call)
+{
+	struct part part = {
+		.length = call->length,
+		.head = options.undecided_head,
+		.tail = options.undecided_tail,
+	};
+
+	if (connection->undecided_bytes < UNDECIDED_WHOLE || call->length <= part.head + part.tail) {
+		connection->undecided_bytes += call->length > CHUNKS * CHUNK ? CHUNKS * CHUNK : call->length;
+		send_front(connection, scratch, call, CHUNKS * CHUNK);
+		return;
+	}
+	send_part(connection, scratch, call, &part);
+}

@@ -1,0 +1,176 @@
+//! The records of `sockets.h`, read with every length checked: a record is the kernel's, but a bug there must not
+//! become a panic here.
+
+use crate::capture::{ConnectionKey, SocketInfo, Transport};
+use limpid_model::Side;
+use std::net::{IpAddr, Ipv6Addr};
+
+pub const KIND_OPEN: u32 = 1;
+pub const KIND_HALVES: u32 = 2;
+pub const KIND_END: u32 = 3;
+pub const KIND_CLOSE: u32 = 4;
+
+pub const HALF_SENT: u16 = 1;
+pub const HALF_LOST: u16 = 2;
+
+const OPEN_ACTIVE: u16 = 1;
+const OPEN_PASSIVE: u16 = 2;
+const OPEN_FROM_START: u16 = 4;
+const UNIX_PATH_MAX: usize = 108;
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Header {
+    pub kind: u32,
+    pub verdict: u32,
+    pub socket: u64,
+    pub time_ns: u64,
+    pub reset: u32,
+    pub halves: u32,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Half {
+    pub offset: u64,
+    pub length: u64,
+    pub first_ns: u64,
+    pub last_ns: u64,
+    pub arrived_ns: u64,
+    pub tgid: u32,
+    pub flags: u16,
+    pub pieces: u16,
+    pub bytes: u32,
+    pub unused: u32,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct Piece {
+    place: u32,
+    length: u32,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Open {
+    pub header: Header,
+    key: [u64; 2],
+    netns: u64,
+    opened_ns: u64,
+    local: [u8; 16],
+    remote: [u8; 16],
+    local_port: u16,
+    remote_port: u16,
+    family: u16,
+    flags: u16,
+    tgid: u32,
+    unix_path_bytes: u32,
+    unix_path: [u8; UNIX_PATH_MAX + 4],
+}
+
+const _: () = assert!(size_of::<Header>() == 32);
+const _: () = assert!(size_of::<Half>() == 56);
+const _: () = assert!(size_of::<Piece>() == 8);
+const _: () = assert!(size_of::<Open>() == 224);
+
+/// Made of integers only: any bytes are a value.
+///
+/// # Safety
+/// The type is `repr(C)`, has no padding, and every bit pattern is valid.
+pub unsafe trait Plain: Copy {}
+unsafe impl Plain for Header {}
+unsafe impl Plain for Half {}
+unsafe impl Plain for Piece {}
+unsafe impl Plain for Open {}
+
+pub fn read<T: Plain>(bytes: &[u8]) -> Option<T> {
+    if bytes.len() < size_of::<T>() {
+        return None;
+    }
+    // SAFETY: there are enough bytes, any of them make a T, and the read does not need alignment.
+    Some(unsafe { bytes.as_ptr().cast::<T>().read_unaligned() })
+}
+
+/// The first half of `bytes`, its pieces, and what stands behind.
+pub fn split_half(bytes: &[u8]) -> Option<(Half, &[u8], &[u8])> {
+    let half: Half = read(bytes)?;
+    let rest = bytes.get(size_of::<Half>()..)?;
+    let length = half.bytes as usize;
+    if length > rest.len() {
+        return None;
+    }
+    let (pieces, rest) = rest.split_at(length);
+    Some((half, pieces, rest))
+}
+
+/// Goes through the pieces of a half.
+pub struct Pieces<'a>(pub &'a [u8]);
+
+impl<'a> Iterator for Pieces<'a> {
+    type Item = (u64, &'a [u8]);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let piece: Piece = read(self.0)?;
+        let start = size_of::<Piece>();
+        let end = start + piece.length as usize;
+        let bytes = self.0.get(start..end)?;
+        self.0 = self.0.get(end.next_multiple_of(8)..).unwrap_or_default();
+        Some((piece.place.into(), bytes))
+    }
+}
+
+impl Open {
+    /// `unix_offset_ns` turns the kernel's monotonic time into Unix time.
+    pub fn socket(&self, unix_offset_ns: u64) -> SocketInfo {
+        let unix = i32::from(self.family) == libc::AF_UNIX;
+        SocketInfo {
+            id: self.header.socket,
+            key: self.key(unix),
+            transport: if unix { Transport::UnixStream } else { Transport::Tcp },
+            local: (!unix).then(|| (address(self.local), self.local_port)),
+            remote: (!unix).then(|| (address(self.remote), self.remote_port)),
+            unix_path: self.path(),
+            side: self.side(),
+            netns: self.netns,
+            tgid: self.tgid,
+            from_start: self.flags & OPEN_FROM_START != 0,
+            opened_ns: self.opened_ns.wrapping_add(unix_offset_ns),
+        }
+    }
+
+    pub fn is_unix(&self) -> bool {
+        i32::from(self.family) == libc::AF_UNIX
+    }
+
+    fn key(&self, unix: bool) -> ConnectionKey {
+        if unix {
+            return ConnectionKey::Unix(self.key[0], self.key[1]);
+        }
+        ConnectionKey::Tcp { client_isn: self.key[0] as u32, server_isn: self.key[1] as u32 }
+    }
+
+    fn side(&self) -> Option<Side> {
+        match self.flags & (OPEN_ACTIVE | OPEN_PASSIVE) {
+            OPEN_ACTIVE => Some(Side::Client),
+            OPEN_PASSIVE => Some(Side::Server),
+            _ => None,
+        }
+    }
+
+    /// An abstract name begins with a zero byte, which is shown as `@`, as other tools do.
+    fn path(&self) -> Option<String> {
+        let bytes = self.unix_path.get(..self.unix_path_bytes as usize)?;
+        let (prefix, name) = match bytes {
+            [] => return None,
+            [0, name @ ..] => ("@", name),
+            name => ("", name),
+        };
+        let name = name.split(|byte| *byte == 0).next().unwrap_or_default();
+        Some(format!("{prefix}{}", String::from_utf8_lossy(name)))
+    }
+}
+
+fn address(bytes: [u8; 16]) -> IpAddr {
+    Ipv6Addr::from(bytes).to_canonical()
+}

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0-only
+/*
+ * The socket collector's programs. One object; what this kernel lacks is switched off before it is loaded. A front end
+ * (one file each) finds that bytes have moved; body.h does the rest and knows none of them.
+ */
+#include "kernel.h"
+
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+
+#include "sockets.h"
+
+#include "maps.h"
+
+#include "connection.h"
+
+#include "call.h"
+
+#include "payload.h"
+
+#include "exchange.h"
+
+#include "record.h"
+
+#include "body.h"
+
+#include "state.h"
+
+#include "tracepoints.h"
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+SEC("tp_btf/inet_sock_set_state")
+int BPF_PROG(state_changed, struct sock *sk, int old_state, int new_state)
+{
+	if (!is_tcp(sk))
+		return 0;
+	if (new_state == TCP_ESTABLISHED)
+		on_established(sk, old_state);
+	else if (new_state == TCP_CLOSE)
+		on_closed(sk, old_state);
+	return 0;
+}

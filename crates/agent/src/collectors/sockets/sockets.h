@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0-only
+ *
+ * What the kernel's side and user space say to each other: the records in the rings, the verdicts, the counters.
+ * record.rs and verdict.rs have the same structures in Rust; the sizes are asserted on both sides.
+ */
+#pragma once
+
+/* ---- records ---- */
+
+enum record_kind {
+	RECORD_OPEN = 1,
+	RECORD_HALVES = 2,
+	RECORD_END = 3,
+	RECORD_CLOSE = 4,
+};
+
+struct record {
+	u32 kind;
+	u32 verdict; /* number of the verdict that the socket obeyed: user space sees whether its last one arrived */
+	u64 socket;
+	u64 time_ns;
+	u32 reset;   /* RECORD_CLOSE */
+	u32 halves;  /* RECORD_HALVES: how many follow */
+};
+
+/* One direction's part of an exchange: one call, or several of which no byte was wanted. Behind it stand `pieces`
+ * times struct piece and its bytes, each padded to 8. */
+struct half {
+	u64 offset;
+	u64 length;
+	u64 first_ns;
+	u64 last_ns;
+	u64 arrived_ns;
+	u32 tgid;
+	u16 flags;
+	u16 pieces;
+	u32 bytes; /* all pieces with their headers and padding */
+	u32 unused;
+};
+
+enum half_flag {
+	HALF_SENT = 1,
+	HALF_LOST = 2, /* no byte could be had, though some were wanted */
+};
+
+struct piece {
+	u32 place;
+	u32 length;
+};
+
+enum open_flag {
+	OPEN_ACTIVE = 1,
+	OPEN_PASSIVE = 2,
+	OPEN_FROM_START = 4,
+};
+
+#define UNIX_PATH_MAX 108
+
+struct record_open {
+	struct record header;
+	u64 key[2];
+	u64 netns;
+	u64 opened_ns;
+	u8 local[16];
+	u8 remote[16];
+	u16 local_port;
+	u16 remote_port;
+	u16 family;
+	u16 flags;
+	u32 tgid;
+	u32 unix_path_bytes;
+	u8 unix_path[UNIX_PATH_MAX + 4];
+};
+
+/* ---- verdicts ---- */
+
+enum mode {
+	MODE_UNDECIDED = 0,
+	MODE_HEAD = 1,
+	MODE_ALL = 2,
+	MODE_TYPE_LENGTH = 3, /* framed: a type byte and a big-endian length that counts itself */
+	MODE_RESP = 4,        /* framed: long bulk strings are elided */
+	MODE_TIMES = 5,
+	MODE_IGNORE = 6,
+};
+
+struct verdict {
+	u32 number;
+	u32 mode;
+	u64 limit;
+	u64 skip_sent_until;
+	u64 skip_received_until;
+};
+
+/* A slot counts the verdicts for its sockets (those with the same cookie modulo the number of slots), so that an event
+ * looks into the table only when there is something new. */
+#define VERDICT_SLOTS 8192
+
+/* ---- options, set before the programs are loaded ---- */
+
+struct options {
+	u32 rings;           /* a power of two */
+	u32 wakeup_bytes;    /* a consumer is woken when its ring holds this much; below, its own timer serves */
+	u32 undecided_head;
+	u32 undecided_tail;
+	u32 arrivals;
+	u32 unused;
+};
+
+/* ---- own processes ---- */
+
+#define OWN_MAX 8
+struct own {
+	u32 tgid[OWN_MAX];
+};
+
+/* ---- counters, one set per CPU ---- */
+
+enum counter {
+	COUNT_RING_FULL,
+	COUNT_RING_FULL_BYTES,
+	COUNT_STORAGE_FULL,
+	COUNT_PAYLOAD_FAULT,
+	COUNT_NO_PAYLOAD,
+	COUNT_COMPAT_CALL,
+	COUNT_KERNEL_TASK,
+	COUNT_OTHER_DESCRIPTOR,
+	COUNT_OWN,
+	COUNT_CALLS,
+	COUNT_RECORDS,
+	COUNT_BUSY,
+	COUNTERS,
+};
+
+struct counters {
+	u64 count[COUNTERS];
+};
+
+_Static_assert(sizeof(struct record) == 32, "record.rs has the same structure");
+_Static_assert(sizeof(struct half) == 56, "record.rs has the same structure");
+_Static_assert(sizeof(struct piece) == 8, "record.rs has the same structure");
+_Static_assert(sizeof(struct record_open) == 224, "record.rs has the same structure");
+_Static_assert(sizeof(struct verdict) == 32, "verdict.rs has the same structure");
+_Static_assert(sizeof(struct options) == 24, "load.rs has the same structure");
