@@ -44,10 +44,13 @@ losses! {
     UNKNOWN_SOCKET "unknown_socket" "records of sockets whose opening was not seen";
     CONNECTIONS_CAPPED "connections_capped" "connections beyond the agent's table";
     NEGATIVE_DURATION "negative_duration" "durations below zero, counted as zero";
+    TIMES_LOST "times_lost" "views of requests whose own times were lost: they have those of the other end";
     ORPHAN_ANSWERS "orphan_answers" "answers whose request was not seen";
     PARSE_GIVEN_UP "parse_given_up" "connections whose protocol was un-pinned after damage";
     SERIES_CAPPED "series_capped" "requests counted under _OTHER because a cap was reached";
     SPANS_QUEUE_FULL "spans_queue_full" "spans dropped because the export queue was full";
     EXPORT_FAILED "export_failed" "spans and points dropped because the server did not take them in time";
     PROCESS_UNKNOWN "process_unknown" "processes gone before anything was known of them";
+    PROCESS_RING_FULL "process_ring_full" "starts and ends of processes that found their ring buffer full";
+    PROCESS_RECORDS "process_records" "records of processes that could not be read";
 }

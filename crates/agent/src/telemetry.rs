@@ -53,6 +53,8 @@ pub type LabelValues = Box<[Text]>;
 
 pub enum Measure {
     Counter(u64),
+    /// A counter of something with fractions: seconds.
+    CounterFloat(f64),
     Gauge(f64),
     Histogram(ExpHistogram),
 }
