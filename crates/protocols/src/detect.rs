@@ -105,6 +105,8 @@ impl Detector {
             if !matches!(decision, Decision::Wait) {
                 return decision;
             }
+        }
+        if !self.windows[direction as usize].rejected {
             self.keep(direction, piece);
         }
         if self.is_enough() { Decision::Nothing } else { Decision::Wait }

@@ -13,6 +13,8 @@ pub mod pending;
 pub mod protocols;
 mod postgresql;
 pub mod redact;
+#[cfg(test)]
+mod recorded_tests;
 mod redis;
 pub mod route;
 pub mod sql;

@@ -16,7 +16,7 @@ use crate::{Detection, Input, Options, Parser, Protocol, Sink, Step, sql};
 use limpid_model::request::Attribute;
 use limpid_model::{Direction, Kind, Request, Status, Text, TraceContext, Unanswered};
 use messages::{Header, text};
-use statements::{Named, Statement};
+use statements::{Named, Statement, UNKNOWN};
 use std::sync::Arc;
 
 const NAME: &str = "postgresql";
@@ -189,7 +189,7 @@ impl PostgreSql {
 
     fn parse_statement(&mut self, body: &[u8], begins: Mark) {
         self.begin_group(begins);
-        let (name, Some(rest)) = text(body) else { return };
+        let (name, Some(rest)) = text(body) else { return self.forget() };
         let (statement, end) = text(rest);
         let cut = end.is_none();
         self.trace = sql::trace_context(statement);
@@ -201,15 +201,22 @@ impl PostgreSql {
 
     fn bind(&mut self, body: &[u8], begins: Mark) {
         self.begin_group(begins);
-        let (portal, Some(rest)) = text(body) else { return };
-        let (name, _) = text(rest);
-        let statement = self.statements.get(name);
+        let (portal, Some(rest)) = text(body) else { return self.portals.clear() };
+        let (name, end) = text(rest);
+        let statement = end.and_then(|_| self.statements.get(name));
         self.portals.set(portal, statement);
     }
 
+    /// A name was lost: any of them may be something else now.
+    fn forget(&mut self) {
+        self.statements.clear();
+        self.portals.clear();
+    }
+
     fn execute(&mut self, body: &[u8], begins: Mark, ends: Mark, sink: &mut dyn Sink) {
-        let statement = self.portals.get(text(body).0);
-        let operation = statement.as_ref().map_or(Text::const_new("EXECUTE"), |known| known.operation.clone());
+        let (portal, end) = text(body);
+        let statement = end.and_then(|_| self.portals.get(portal));
+        let operation = statement.as_ref().map_or(UNKNOWN, |known| known.operation.clone());
         let group = self.group.take().unwrap_or(begins);
         let mut request = self.request(operation, group, ends);
         if let Some(statement) = statement {
@@ -428,7 +435,7 @@ impl PostgreSql {
                 Some(Step::Taken(1))
             }
             b'S' => Some(Step::Upgrade(Some("tls"))),
-            b'G' => Some(Step::Upgrade(None)),
+            b'G' => Some(Step::Upgrade(Some("gssapi"))),
             _ => None,
         }
     }
@@ -518,6 +525,8 @@ impl Parser for PostgreSql {
                 self.group = None;
                 self.parsed = false;
                 self.trace = None;
+                self.statements.set(b"", None);
+                self.portals.clear();
             }
             Direction::ToClient => self.answer = None,
         }

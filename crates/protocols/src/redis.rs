@@ -36,9 +36,11 @@ const SESSION: [&str; 2] = ["HELLO", "AUTH"];
 /// Error replies of normal work: a cluster's redirections, and a server that still reads its data.
 const NO_FAILURES: [&str; 3] = ["MOVED", "ASK", "LOADING"];
 /// Inline commands that detection believes in, if the answer is RESP as well.
-const INLINE: [&str; 16] = [
-    "PING", "INFO", "GET", "SET", "DEL", "INCR", "DECR", "KEYS", "CONFIG", "CLIENT", "MONITOR", "DBSIZE", "EXISTS",
-    "COMMAND", "SUBSCRIBE", "ECHO",
+const INLINE: [&str; 40] = [
+    "PING", "INFO", "GET", "SET", "SETEX", "SETNX", "MGET", "MSET", "DEL", "INCR", "INCRBY", "DECR", "EXPIRE", "TTL", "TYPE",
+    "EXISTS", "KEYS", "SCAN", "DBSIZE", "CONFIG", "CLIENT", "COMMAND", "MONITOR", "MULTI", "ECHO", "SELECT", "SUBSCRIBE",
+    "PSUBSCRIBE", "PUBLISH", "LPUSH", "RPUSH", "LRANGE", "HSET", "HGET", "HGETALL", "SADD", "SMEMBERS", "ZADD", "ZRANGE",
+    "FLUSHALL",
 ];
 
 struct Waits {
@@ -344,12 +346,10 @@ fn outcome(kind: u8, word: &Word) -> (Status, Option<Text>) {
     if !matches!(kind, b'-' | b'!') {
         return (Status::Ok, None);
     }
-    let code = match word.get() {
-        Some(word) if word.iter().all(u8::is_ascii_graphic) => Text::from_utf8_lossy(word),
-        _ => Text::const_new("_OTHER"),
-    };
-    let status = if NO_FAILURES.contains(&code.as_str()) { Status::Ok } else { Status::Error };
-    (status, Some(code).filter(|code| !code.is_empty()))
+    let code = word.get().filter(|word| !word.is_empty() && word.iter().all(u8::is_ascii_graphic));
+    let code = code.map(Text::from_utf8_lossy);
+    let failure = code.as_ref().is_none_or(|code| !NO_FAILURES.contains(&code.as_str()));
+    (if failure { Status::Error } else { Status::Ok }, code)
 }
 
 fn detect(direction: Direction, data: &[u8]) -> Detection {

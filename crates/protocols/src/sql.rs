@@ -51,6 +51,11 @@ pub fn keyword(statement: &[u8]) -> Text {
     }
 }
 
+/// Whether a statement that was cut ends before its first keyword does.
+pub fn is_keyword_cut(statement: &[u8]) -> bool {
+    statement[skip_to_word(statement)..].iter().all(|byte| is_word(*byte))
+}
+
 fn upper(word: &str) -> Text {
     let mut upper = Text::const_new("");
     word.chars().flat_map(char::to_uppercase).for_each(|letter| upper.push(letter));

@@ -161,7 +161,7 @@ pub fn chain(direction: Direction, data: &[u8]) -> Detection {
         at += header.total as usize;
     }
     let whole = at == data.len();
-    let statement = direction == Direction::ToServer && data[0] == b'Q' && known_statement(data.get(5..).unwrap_or_default());
+    let statement = direction == Direction::ToServer && begins_with_statement(data);
     match (count, whole) {
         (0, _) => Detection::More,
         _ if statement => Detection::Yes,
@@ -193,7 +193,12 @@ fn plausible(direction: Direction, header: Header, body: &[u8]) -> bool {
     }
 }
 
-fn known_statement(text: &[u8]) -> bool {
-    let word = sql::keyword(text);
-    KEYWORDS.contains(&word.as_str())
+fn begins_with_statement(data: &[u8]) -> bool {
+    let body = data.get(5..).unwrap_or_default();
+    let statement = match data.first() {
+        Some(b'Q') => body,
+        Some(b'P') => text(body).1.unwrap_or_default(),
+        _ => return false,
+    };
+    KEYWORDS.contains(&sql::keyword(statement).as_str())
 }

@@ -11,6 +11,9 @@ const MAX_NAMED: usize = 512;
 /// Longer names are not remembered: servers cut identifiers at 63 bytes, generated ones may be longer.
 const MAX_NAME_BYTES: usize = 256;
 
+/// The operation of a statement that was not seen.
+pub const UNKNOWN: Text = Text::const_new("EXECUTE");
+
 /// What is known of a statement.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Statement {
@@ -22,6 +25,9 @@ pub struct Statement {
 
 impl Statement {
     pub fn read(text: &[u8], cut: bool, dialect: sql::Dialect, raw: bool) -> Self {
+        if cut && sql::is_keyword_cut(text) {
+            return Statement { operation: UNKNOWN, shape: Text::const_new(""), raw: None };
+        }
         Statement {
             operation: sql::keyword(text),
             shape: sql::shape(text, cut, dialect),

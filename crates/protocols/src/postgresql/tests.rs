@@ -73,13 +73,17 @@ fn lines(parts: &[(limpid_model::Direction, Vec<u8>)]) -> Vec<String> {
 
 /// All ways of delivery, and the given requests.
 fn check(parts: &[(limpid_model::Direction, Vec<u8>)], expected: &[&str]) {
+    check_deliveries(parts, expected);
+    for length in [1, 3, 9, 40] {
+        assert_gaps_invent_nothing(&script(parts), length, &Options::default());
+    }
+}
+
+fn check_deliveries(parts: &[(limpid_model::Direction, Vec<u8>)], expected: &[&str]) {
     let (script, options) = (script(parts), Options::default());
     assert_eq!(play(&script, &options).lines(), expected);
     assert_same_at_every_cut(&script, &options);
     assert_prefixes_are_harmless(&script, &options);
-    for length in [1, 3, 9, 40] {
-        assert_gaps_invent_nothing(&script, length, &options);
-    }
     for seed in 0..100 {
         assert_eq!(play_shuffled(&script, seed, &options).lines(), expected, "seed {seed}");
     }
@@ -125,7 +129,8 @@ fn statements_prepared_earlier_portals_and_unknown_ones() {
         (ToServer, join(&[parse("", "DELETE FROM t WHERE a IN ($1, $2)"), bind("", ""), execute(""), sync()])),
         (ToClient, join(&[message(b'1', b""), message(b'2', b""), complete("DELETE 0"), ready(b'I')])),
     ];
-    check(
+    // No gaps here: a lost Close would leave a name behind that the server has forgotten.
+    check_deliveries(
         &parts,
         &[
             "SELECT SELECT ?::int - ok", "SELECT SELECT ?::int - ok", "SELECT SELECT ?::int - ok", "EXECUTE - 26000 error",
@@ -314,7 +319,7 @@ fn any_messages_are_survived() {
     let server = [complete("SELECT 1"), error("ERROR", "42601"), error("FATAL", "57P01"), ready(b'I'), ready(b'T'), row(), message(b'1', b""),
         message(b'2', b""), message(b'I', b""), message(b's', b""), message(b'G', b"\0\0\0"), message(b'W', b"\0\0\0"), message(b'S', b"a\0b\0"),
         message(b'E', b""), message(b'C', b""), message(b'Z', b""), b"N".to_vec(), b"S".to_vec(), vec![0xff; 9]];
-    for _ in 0..20_000 {
+    for _ in 0..5_000 {
         let mut player = Player::new(&Options { details: true, raw: random.below(2) == 0, ..Options::default() });
         player.play(&script(&login()));
         for _ in 0..random.below(14) {

@@ -1,0 +1,141 @@
+//! Conversations recorded from real programs (`tests/data/record.py`), delivered whole, cut, shuffled and with gaps.
+
+use crate::Options;
+use crate::testing::{Script, ToClient, ToServer, assert_gaps_invent_nothing, assert_same_at_every_cut, play, play_shuffled};
+use std::path::PathBuf;
+
+type Conversation = Vec<(limpid_model::Direction, Vec<u8>)>;
+
+fn recorded(name: &str) -> Vec<Conversation> {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(format!("{name}.txt"));
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let conversations = text.split("# connection").map(|part| part.lines().filter_map(call).collect());
+    conversations.filter(|calls: &Conversation| !calls.is_empty()).collect()
+}
+
+fn call(line: &str) -> Option<(limpid_model::Direction, Vec<u8>)> {
+    let (side, hex) = line.split_once(' ')?;
+    let bytes = hex.as_bytes().chunks(2).map(|pair| u8::from_str_radix(std::str::from_utf8(pair).expect("hex"), 16).expect("hex"));
+    Some((if side == "C" { ToServer } else { ToClient }, bytes.collect()))
+}
+
+fn script(conversation: &Conversation) -> Vec<(limpid_model::Direction, &[u8])> {
+    conversation.iter().map(|(direction, bytes)| (*direction, bytes.as_slice())).collect()
+}
+
+fn lines(name: &str) -> Vec<String> {
+    let all = recorded(name);
+    all.iter().flat_map(|conversation| play(&script(conversation), &Options::default()).lines()).collect()
+}
+
+/// How often each line comes, in the order of their first appearance.
+fn counted(name: &str) -> Vec<(String, usize)> {
+    let mut counts: Vec<(String, usize)> = Vec::new();
+    for line in lines(name) {
+        match counts.iter_mut().find(|(known, _)| *known == line) {
+            Some((_, count)) => *count += 1,
+            None => counts.push((line, 1)),
+        }
+    }
+    counts
+}
+
+fn assert_counted(name: &str, expected: &[(&str, usize)]) {
+    let counts = counted(name);
+    let counts: Vec<_> = counts.iter().map(|(line, count)| (line.as_str(), *count)).collect();
+    assert_eq!(counts, expected, "{name}");
+}
+
+const NAMES: [&str; 9] = [
+    "redis-commands", "redis-resp3", "redis-pipeline", "redis-pubsub", "postgresql-simple", "postgresql-prepared",
+    "postgresql-pipeline", "postgresql-pipeline-error", "postgresql-psycopg2",
+];
+
+#[test]
+fn nothing_recorded_is_left_over() {
+    for name in NAMES {
+        for conversation in recorded(name) {
+            let got = play(&script(&conversation), &Options { details: true, ..Options::default() });
+            assert_eq!(got.orphans, 0, "{name}");
+            assert!(!got.requests.is_empty(), "{name}");
+            let shown = format!("{:?}", got.requests);
+            for secret in ["secret", "shop-password", "SCRAM"] {
+                assert!(!shown.contains(secret), "{name}: {secret} in {shown}");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_delivery_of_what_was_recorded_gives_the_same() {
+    let options = Options::default();
+    for name in NAMES {
+        for conversation in recorded(name) {
+            let script: &Script<'_> = &script(&conversation);
+            let expected = play(script, &options).lines();
+            for seed in 0..20 {
+                assert_eq!(play_shuffled(script, seed, &options).lines(), expected, "{name} seed {seed}");
+            }
+            if conversation.iter().map(|(_, bytes)| bytes.len()).sum::<usize>() < 2000 {
+                assert_same_at_every_cut(script, &options);
+                assert_gaps_invent_nothing(script, 3, &options);
+            }
+        }
+    }
+}
+
+/// What the programs were told to do, by their own scripts.
+#[test]
+fn redis_clients() {
+    assert_counted("redis-pipeline", &[("CONFIG - - ok", 2), ("SET - - ok", 64), ("GET - - ok", 64), ("INCR - - ok", 64)]);
+    let pubsub = ["SUBSCRIBE", "PING", "UNSUBSCRIBE", "GET"].map(|operation| (format!("{operation} - - ok"), 1));
+    assert_eq!(counted("redis-pubsub"), [&pubsub[..], &[("PUBLISH - - ok".to_owned(), 3)]].concat());
+    let resp3 = counted("redis-resp3");
+    for (line, count) in [("HELLO - - ok", 6), ("GET - - ok", 3), ("SUBSCRIBE - - ok", 1), ("UNSUBSCRIBE - - ok", 1)] {
+        assert!(resp3.contains(&(line.to_owned(), count)), "{line} is not {count} times in {resp3:?}");
+    }
+    let commands = counted("redis-commands");
+    for (line, count) in [("INCR - ERR error", 1), ("NOSUCH - ERR error", 1), ("MULTI - - ok", 1), ("EXEC - - ok", 1), ("GET - - ok", 3)] {
+        assert!(commands.contains(&(line.to_owned(), count)), "{line} is not {count} times in {commands:?}");
+    }
+}
+
+#[test]
+fn postgresql_clients() {
+    assert_counted(
+        "postgresql-simple",
+        &[
+            ("STARTUP - - ok", 1),
+            ("CREATE CREATE TABLE items (id int, name text) - ok", 1),
+            ("INSERT INSERT INTO items VALUES (?) - ok", 1),
+            ("SELECT SELECT * FROM items WHERE name = ? - ok", 1),
+            ("SELEC SELEC nonsense 42601 error", 1),
+            ("SELECT SELECT ?/? 22012 error", 1),
+            ("BEGIN BEGIN - ok", 1),
+            ("UPDATE UPDATE items SET id = ? - ok", 1),
+            ("ROLLBACK ROLLBACK - ok", 1),
+            ("LISTEN LISTEN c - ok", 1),
+            ("NOTIFY NOTIFY c, ? - ok", 1),
+            ("COPY COPY items FROM STDIN - ok", 1),
+            ("COPY COPY items TO STDOUT - ok", 1),
+            ("SELECT SELECT generate_series(?) - ok", 1),
+            (" - - ok", 1),
+        ],
+    );
+    assert_counted("postgresql-prepared", &[("STARTUP - - ok", 2), ("SELECT SELECT ? + ? - ok", 4), ("SELECT SELECT ? WHERE ? > ? - ok", 4)]);
+    assert_counted("postgresql-pipeline", &[("STARTUP - - ok", 2), ("SELECT SELECT ? - ok", 8), ("SELECT SELECT ? + ? - ok", 4)]);
+    assert_counted(
+        "postgresql-pipeline-error",
+        &[("STARTUP - - ok", 2), ("SELECT SELECT ? - ok", 1), ("SELECT SELECT ?/? 22012 error", 1), ("SELECT SELECT ? - unanswered", 2)],
+    );
+    assert_counted(
+        "postgresql-psycopg2",
+        &[
+            ("STARTUP - - ok", 1),
+            ("BEGIN BEGIN - ok", 1),
+            ("SELECT SELECT ?, ? - ok", 1),
+            ("SELECT SELECT * FROM pg_type WHERE oid IN (?) - ok", 1),
+            ("COMMIT COMMIT - ok", 1),
+        ],
+    );
+}

@@ -1,0 +1,210 @@
+#!/usr/bin/python3
+"""Records the fixtures of this folder from the real programs: record.py [NAME …]
+
+A small proxy stands between client and server and writes down what each says, a line a call: `C` (the client) or `S`
+(the server) and the bytes in hex. Needs redis-server, redis-cli, redis-benchmark, PostgreSQL 15 with psql and pgbench,
+and psycopg2. Servers run on free ports in a temporary folder and are stopped at the end.
+"""
+import contextlib, os, pathlib, shutil, socket, subprocess, sys, tempfile, threading, time
+
+HERE = pathlib.Path(__file__).parent
+POSTGRES = pathlib.Path("/usr/lib/postgresql/15/bin")
+MOST_BYTES = 24 * 1024   # of a fixture, before hex
+
+
+def free_port():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+class Proxy:
+    """Forwards connections and keeps what passes, connection by connection."""
+
+    def __init__(self, server_port):
+        self.server_port, self.conversations, self.lock = server_port, [], threading.Lock()
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = self.listener.accept()
+                server = socket.create_connection(("127.0.0.1", self.server_port))
+                lines = []
+                self.conversations.append(lines)
+                for side, source, target in (("C", client, server), ("S", server, client)):
+                    threading.Thread(target=self.pump, args=(side, source, target, lines), daemon=True).start()
+
+    def pump(self, side, source, target, lines):
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                with self.lock:
+                    lines.append(f"{side} {data.hex()}")
+                target.sendall(data)
+            target.shutdown(socket.SHUT_WR)
+
+
+@contextlib.contextmanager
+def running(command, port, **options):
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **options)
+    try:
+        for _ in range(100):
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+                break
+            time.sleep(0.1)
+        yield
+    finally:
+        process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(10)
+        process.kill()
+
+
+@contextlib.contextmanager
+def redis():
+    port = free_port()
+    with tempfile.TemporaryDirectory() as folder:
+        with running(["redis-server", "--port", str(port), "--save", "", "--dir", folder], port):
+            yield port
+
+
+@contextlib.contextmanager
+def postgresql():
+    port = free_port()
+    folder = pathlib.Path(tempfile.mkdtemp())
+    shutil.chown(folder, "postgres")
+    try:
+        (folder / "password").write_text("shop-password\n")
+        shutil.chown(folder / "password", "postgres")
+        subprocess.run(["runuser", "-u", "postgres", "--", POSTGRES / "initdb", "-D", folder / "data", "-A", "scram-sha-256",
+                        "--pwfile", folder / "password", "-U", "postgres"], check=True, stdout=subprocess.DEVNULL)
+        command = ["runuser", "-u", "postgres", "--", POSTGRES / "postgres", "-D", folder / "data", "-p", str(port), "-k", folder]
+        with running(command, port, cwd=folder):
+            time.sleep(1)
+            yield port
+    finally:
+        shutil.rmtree(folder)
+
+
+def redis_cli(port, *commands, options=()):
+    """A run for each command: with a script on its standard input it would read all of COMMAND DOCS first."""
+    for command in commands:
+        subprocess.run(["redis-cli", "-p", str(port), *options, *command.split()], check=True, stdout=subprocess.DEVNULL, timeout=20)
+
+
+def talk(port, *messages):
+    """Says what redis-cli cannot: several commands of one connection."""
+    with socket.create_connection(("127.0.0.1", port)) as connection:
+        for message in messages:
+            connection.sendall(message.replace("\n", "\r\n").encode())
+            time.sleep(0.05)
+
+
+def redis_commands(port):
+    redis_cli(port, "SET user:1 secret-value", "GET user:1", "INCR user:1", "LPUSH l a b c", "LRANGE l 0 -1", "HSET h f v",
+              "HGETALL h", "NOSUCH x", "-n 3 DBSIZE", "INFO server", "EVAL return{1,{2,'x'}} 0")
+    talk(port, "*1\n$5\nMULTI\n*3\n$3\nSET\n$1\na\n$1\n1\n", "*2\n$3\nGET\n$1\na\n*1\n$4\nEXEC\n", "PING\nGET a\n")
+
+
+def redis_resp3(port):
+    redis_cli(port, "HGETALL h", "CONFIG GET maxmemory", "ZADD z 1.5 a", "ZSCORE z a", "SMEMBERS s", options=["-3"])
+    talk(port, "*2\n$5\nHELLO\n$1\n3\n", "*3\n$6\nCLIENT\n$8\nTRACKING\n$2\non\n*2\n$3\nGET\n$1\nk\n",
+         "*3\n$3\nSET\n$1\nk\n$1\nv\n", "*2\n$3\nGET\n$1\nk\n*3\n$9\nSUBSCRIBE\n$1\na\n$1\nb\n",
+         "*3\n$7\nPUBLISH\n$1\na\n$1\nm\n*2\n$3\nGET\n$1\nk\n*1\n$11\nUNSUBSCRIBE\n")
+
+
+def redis_pipeline(port):
+    subprocess.run(["redis-benchmark", "-p", str(port), "-P", "16", "-n", "64", "-c", "1", "-t", "set,get,incr", "-q"], check=True,
+                   stdout=subprocess.DEVNULL, timeout=20)
+
+
+def redis_pubsub(port):
+    with socket.create_connection(("127.0.0.1", port)) as subscriber, socket.create_connection(("127.0.0.1", port)) as publisher:
+        subscriber.sendall(b"*3\r\n$9\r\nSUBSCRIBE\r\n$1\r\na\r\n$1\r\nb\r\n")
+        time.sleep(0.1)
+        for _ in range(3):
+            publisher.sendall(b"PUBLISH a hello\r\n")
+            time.sleep(0.05)
+        subscriber.sendall(b"*1\r\n$4\r\nPING\r\n*1\r\n$11\r\nUNSUBSCRIBE\r\n*2\r\n$3\r\nGET\r\n$1\r\nk\r\n")
+        time.sleep(0.1)
+
+
+def psql_script(port, script):
+    environment = os.environ | {"PGPASSWORD": "shop-password", "PGSSLMODE": "prefer"}
+    command = ["psql", "-X", "-q", "-h", "127.0.0.1", "-p", str(port), "-U", "postgres", "postgres"]
+    subprocess.run(command, input=script.encode(), env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                   timeout=30)
+
+
+def psql_simple(port):
+    psql_script(port, "CREATE TABLE items (id int, name text);\nINSERT INTO items VALUES (1, 'secret-name'), (2, 'other');\n"
+                      "SELECT * FROM items WHERE name = 'secret-name';\nSELEC nonsense;\nSELECT 1/0;\nBEGIN;\nUPDATE items SET id = 3;\n"
+                      "ROLLBACK;\nLISTEN c;\nNOTIFY c, 'secret-payload';\n\\copy items from program 'printf \"5\\\\tx\\\\n6\\\\ty\\\\n\"'\n"
+                      "\\copy items to '/dev/null'\nSELECT generate_series(1, 50);\n;\n")
+
+
+def pgbench(port, script, *options):
+    environment = os.environ | {"PGPASSWORD": "shop-password", "PGSSLMODE": "disable"}
+    with tempfile.NamedTemporaryFile("w", suffix=".sql") as file:
+        file.write(script)
+        file.flush()
+        subprocess.run([POSTGRES / "pgbench", "-n", "-h", "127.0.0.1", "-p", str(port), "-U", "postgres", "-f", file.name, *options,
+                        "postgres"], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=30)
+
+
+def pgbench_prepared(port):
+    pgbench(port, "\\set n random(1, 9)\nSELECT :n + 1;\nSELECT 'secret' WHERE :n > 0;\n", "-M", "prepared", "-t", "4")
+
+
+def pgbench_pipeline(port):
+    pgbench(port, "\\set n random(1, 9)\n\\startpipeline\nSELECT :n;\nSELECT :n + 1;\nSELECT 'x';\n\\endpipeline\n", "-M", "extended",
+            "-t", "4")
+
+
+def pgbench_pipeline_error(port):
+    pgbench(port, "\\startpipeline\nSELECT 1;\nSELECT 1/0;\nSELECT 2;\nSELECT 3;\n\\endpipeline\n", "-M", "extended", "-t", "1")
+
+
+def psycopg2(port):
+    import psycopg2
+    connection = psycopg2.connect(host="127.0.0.1", port=port, user="postgres", password="shop-password", dbname="postgres",
+                                  sslmode="disable")
+    cursor = connection.cursor()
+    cursor.execute("SELECT %s, %s", (1, "secret-value"))
+    cursor.execute("SELECT * FROM pg_type WHERE oid IN %s", ((16, 17, 18),))
+    cursor.fetchall()
+    connection.commit()
+    connection.close()
+
+
+FIXTURES = {
+    "redis-commands": (redis, redis_commands), "redis-resp3": (redis, redis_resp3), "redis-pipeline": (redis, redis_pipeline),
+    "redis-pubsub": (redis, redis_pubsub), "postgresql-simple": (postgresql, psql_simple),
+    "postgresql-prepared": (postgresql, pgbench_prepared), "postgresql-pipeline": (postgresql, pgbench_pipeline),
+    "postgresql-pipeline-error": (postgresql, pgbench_pipeline_error), "postgresql-psycopg2": (postgresql, psycopg2),
+}
+
+
+def main():
+    names = sys.argv[1:] or FIXTURES
+    for name in names:
+        server, client = FIXTURES[name]
+        with server() as port:
+            proxy = Proxy(port)
+            client(proxy.port)
+            time.sleep(0.3)
+        said = [lines for lines in proxy.conversations if lines]
+        with open(HERE / f"{name}.txt", "w") as out:
+            size = 0
+            for lines in said:
+                size += sum(len(line) // 2 for line in lines)
+                if size > MOST_BYTES:
+                    break
+                print("# connection", *lines, sep="\n", file=out)
+        print(f"{name}: {len(said)} connections")
+
+
+if __name__ == "__main__":
+    main()
