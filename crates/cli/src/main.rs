@@ -15,10 +15,8 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let matches = commands::parser().get_matches();
-    let (name, arguments) = matches.subcommand().unwrap_or_default();
-    let Some(command) = commands::COMMANDS.iter().find(|command| command.name == name) else {
-        return ExitCode::from(2);
-    };
+    let Some((name, arguments)) = matches.subcommand() else { return ExitCode::from(2) };
+    let Some(command) = commands::COMMANDS.iter().find(|command| command.name == name) else { return ExitCode::from(2) };
     match (command.run)(arguments) {
         Ok(code) => code,
         Err(error) => {
