@@ -1,1 +1,71 @@
-export function ServicesPage() { return null; }
+// All services, worst first.
+import { useMemo } from "preact/hooks";
+import { fetchServices } from "../api/topology";
+import { nodeHref } from "../components/links";
+import { PulseLine } from "../components/PulseLine";
+import { KindGlyph, Magnifier, Sign } from "../components/Sign";
+import { Busy, FailureLine, Nothing } from "../components/states";
+import { Table, type Column } from "../components/Table";
+import { nodeMatches, parseFilter } from "../domain/filter";
+import { between, count, milliseconds, plural, rate, share } from "../domain/format";
+import { deviates, isBad, severity, tone } from "../domain/status";
+import { glyphOf, neighbourhood, runtimeOf, type MapNode } from "../domain/topology";
+import { interval } from "../state/clock";
+import { param, setParams, utc } from "../state/location";
+import { useQuery } from "../state/query";
+import { moment, subject } from "../state/subject";
+
+const COLUMNS: Column<MapNode>[] = [
+  { key: "state", head: "State", value: (node) => severity(node.status) * 1e9 - (node.rate ?? 0), cell: (node) => <Sign status={node.status} /> },
+  { key: "name", head: "Service", value: (node) => node.name, cell: (node) => <><KindGlyph glyph={glyphOf(node, [])} size={14} /> <a href={nodeHref(node)}>{node.name}</a></> },
+  { key: "runtime", head: "Runs", optional: "h1c", value: runtimeOf, cell: (node) => <span class="dim">{runtimeOf(node)}</span> },
+  { key: "pulse", head: "Range", optional: "h1c", value: (node) => node.requests, cell: (node) => <PulseLine pulse={node.pulse} />, first: "descending" },
+  { key: "rate", head: "per s", numeric: true, value: (node) => node.rate, cell: (node) => rate(node.rate).replace("/s", "") },
+  {
+    key: "failed", head: "failed", numeric: true, value: (node) => node.errorRatio, cell: (node) => share(node.errorRatio),
+    className: (node) => ((node.errorRatio ?? 0) > 0 ? (isBad(node.status) ? `b ${tone(node.status)}` : "") : "dim"),
+  },
+  { key: "p50", head: "p50", numeric: true, optional: "h1c", value: (node) => node.p50, cell: (node) => milliseconds(node.p50) },
+  { key: "p95", head: "p95", numeric: true, value: (node) => node.p95, cell: (node) => milliseconds(node.p95) },
+  { key: "p99", head: "p99", numeric: true, optional: "h2c", value: (node) => node.p99, cell: (node) => milliseconds(node.p99) },
+  {
+    key: "why", head: "Why", optional: "h2c", value: (node) => node.reasons[0]?.text,
+    cell: (node) => <span class="el mid" style={{ display: "block", maxWidth: "420px", paddingLeft: "16px" }} title={node.reasons[0]?.text}>{node.reasons[0]?.text ?? ""}</span>,
+  },
+];
+
+export function ServicesPage() {
+  const query = useQuery(subject("services"), moment(), (signal) => fetchServices(interval.peek(), signal));
+  const filter = param("q");
+  const terms = useMemo(() => parseFilter(filter), [filter]);
+  const all = query.data;
+  if (!all) return <div class="col grow"><Nothing what="Services" query={query} /></div>;
+  const around = neighbourhood({ nodes: all, edges: [] });
+  const shown = all.filter((node) => nodeMatches(terms, node, around));
+  const bad = all.filter((node) => deviates(node.status)).length;
+  const { start, end } = interval.value;
+  const range = between(start, end, utc.value);
+  return (
+    <div class="col grow" tabIndex={0} role="region" aria-label="Services">
+      <Busy on={query.stale} />
+      <FailureLine what="Services" query={query} />
+      <div class={`pad${query.stale ? " dimmed" : ""}`}>
+        <div class="pagehead">
+          <div class="grow">
+            <h1>{bad ? `${plural(bad, "service")} of ${count(all.length)} ${bad === 1 ? "deviates" : "deviate"}` : `Nothing deviates in ${range}`}</h1>
+            <div class="sub">{plural(all.length, "service")} in {range}, worst first</div>
+          </div>
+          <label class="find">
+            <Magnifier size={12} />
+            <input value={filter} placeholder={`Filter ${plural(all.length, "service")}`} aria-label="Filter services" spellcheck={false} onInput={(event) => setParams({ q: event.currentTarget.value })} />
+          </label>
+        </div>
+        {all.length === 0 && <p class="notice">No requests in {range}. A service appears here within seconds of its first request.</p>}
+        {all.length > 0 && shown.length === 0 && (
+          <p class="notice">No service matches {filter}. {count(all.length)} without this filter. <button class="btn s" onClick={() => setParams({ q: null })}>Remove it</button></p>
+        )}
+        {shown.length > 0 && <Table label="Services" rows={shown} columns={COLUMNS} initial={{ key: "state", direction: "ascending" }} rowKey={(node) => node.id} />}
+      </div>
+    </div>
+  );
+}

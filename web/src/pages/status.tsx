@@ -1,1 +1,205 @@
-export function StatusPage() { return null; }
+// What is watched, what is not and why, what was lost, and what Limpid itself costs.
+import { fetchStatus, type Agent, type Collector, type Loss, type RunState, type Status } from "../api/status";
+import { Sign } from "../components/Sign";
+import { Busy, FailureLine, Nothing } from "../components/states";
+import { headline, lossCount, troubles } from "../domain/health";
+import { bytes, clock, count, day, MISSING, plural, share, span } from "../domain/format";
+import type { Status as Shown } from "../domain/status";
+import { now } from "../state/clock";
+import { hrefHere, param, utc } from "../state/location";
+import { useQuery } from "../state/query";
+
+const SIGNS: Record<RunState, Shown | null> = { running: "ok", partly: "warning", off: null, failed: "critical", unknown: "unknown" };
+
+export function StatusPage() {
+  const query = useQuery("status", String(Math.floor(now.value / 5)), fetchStatus);
+  const status = query.data;
+  if (!status) return <div class="col grow"><Nothing what="Status" query={query} /></div>;
+  const agent = status.agents.find((one) => one.host === param("host")) ?? status.agents[0];
+  return (
+    <>
+      <Busy on={query.stale} />
+      <div class="col grow" tabIndex={0} role="region" aria-label="Status">
+        <FailureLine what="Status" query={query} />
+        <div class="pad">
+          <Headline status={status} />
+          <Hosts status={status} chosen={agent} />
+          {agent && <Collectors agent={agent} />}
+        </div>
+      </div>
+      <aside class="col side statuscol" aria-label="Losses and cost">
+        <Losses status={status} />
+        <Itself status={status} />
+        <StorePart status={status} />
+      </aside>
+    </>
+  );
+}
+
+function Headline({ status }: { status: Status }) {
+  const found = troubles(status);
+  const lost = lossCount(status);
+  return (
+    <div class="pagehead" style={{ alignItems: "flex-start" }}>
+      <span style={{ paddingTop: "4px" }}><Sign status={found.length ? "warning" : "ok"} size={17} /></span>
+      <div class="grow">
+        <h1>{headline(status)}</h1>
+        {found.length > 1 ? <ul class="mid">{found.slice(1).map((text) => <li key={text}>{text}</li>)}</ul> : null}
+        <p class="sub">{lost === 0 ? "Nothing was lost since the start." : `${plural(lost, "loss", "losses")} counted since the start, each by its cause.`}</p>
+      </div>
+    </div>
+  );
+}
+
+function Hosts({ status, chosen }: { status: Status; chosen: Agent | undefined }) {
+  return (
+    <section>
+      <div class="hd"><h2>Hosts</h2><span class="sub">{count(status.agents.length)}</span></div>
+      <table>
+        <thead>
+          <tr>
+            <th>Host</th><th>Agent</th><th class="h1c">Kernel</th><th class="num">last heard</th><th class="num">CPU</th><th class="num">memory, Pss</th><th class="num">lost</th>
+          </tr>
+        </thead>
+        <tbody>
+          {status.agents.map((agent) => (
+            <tr key={agent.host} class="a">
+              <td class="b">{status.agents.length > 1 ? <a href={hrefHere({ host: agent.host })} aria-current={agent === chosen ? "true" : undefined}>{agent.host}</a> : agent.host}</td>
+              <td><AgentState agent={agent} /></td>
+              <td class="h1c">{agent.kernel ?? MISSING}</td>
+              <td class="num">{agent.lastHeard === null ? MISSING : span(Math.max(0, now.value - agent.lastHeard))}</td>
+              <td class="num">{cpu(agent.cpuSeconds, agent.started)}</td>
+              <td class="num">{bytes(agent.memoryBytes)}</td>
+              <td class="num">{count(agent.losses.reduce((sum, loss) => sum + (loss.count ?? 0), 0))}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </section>
+  );
+}
+
+function AgentState({ agent }: { agent: Agent }) {
+  const silent = agent.state === "silent" || (agent.lastHeard !== null && now.value - agent.lastHeard > 60);
+  return <span class="st"><Sign status={silent ? "no_data" : "ok"} quiet />{silent ? "silent" : (agent.state ?? "reports")} <span class="dim">{agent.version}</span></span>;
+}
+
+/** Mean share of one core since the start; without a start only the seconds can be said. */
+function cpu(seconds: number | null, started: number | null): string {
+  if (seconds === null) return MISSING;
+  if (started === null || now.value - started < 1) return `${seconds < 100 ? seconds.toFixed(1) : count(seconds)} s`;
+  return share(seconds / (now.value - started));
+}
+
+function Collectors({ agent }: { agent: Agent }) {
+  const onlyBad = param("only") === "bad";
+  const isBad = (one: Collector) => one.state !== "running";
+  const order: RunState[] = ["failed", "partly", "unknown", "running", "off"];
+  const shown = agent.collectors.filter((one) => !onlyBad || isBad(one)).sort((a, b) => order.indexOf(a.state) - order.indexOf(b.state) || a.name.localeCompare(b.name));
+  return (
+    <section>
+      <div class="hd" style={{ alignItems: "center" }}>
+        <h2>Collectors on {agent.host}</h2>
+        <span class="sub">cost measured by the kernel, where its statistics are on</span>
+        <div class="seg" role="group" aria-label="Which collectors">
+          <a href={hrefHere({ only: null })} aria-current={onlyBad ? undefined : "true"}>All {agent.collectors.length}</a>
+          <a href={hrefHere({ only: "bad" })} aria-current={onlyBad ? "true" : undefined}>Off or failed {agent.collectors.filter(isBad).length}</a>
+        </div>
+      </div>
+      <table>
+        <thead>
+          <tr><th>Collector</th><th>State</th><th>Why, and what to do</th><th class="num h1c">runs</th><th class="num h1c">ns each</th></tr>
+        </thead>
+        <tbody>{shown.flatMap((one) => [<CollectorRow key={one.name} collector={one} />, ...one.programs.map((program) => (
+          <tr key={`${one.name} ${program.name}`} class="a">
+            <td class="mono dim" style={{ paddingLeft: "16px" }}>{program.name}</td>
+            <td><State state={program.state} /></td>
+            <td class="w mid">{program.reason ?? ""}</td>
+            <td class="num h1c">{count(program.runs)}</td>
+            <td class="num h1c">{each(program.runs, program.runNs)}</td>
+          </tr>
+        ))])}</tbody>
+      </table>
+      {shown.length === 0 && <p class="sub" style={{ paddingTop: "8px" }}>{agent.collectors.length === 0 ? "This agent has not reported its collectors." : "None is off or failed."}</p>}
+    </section>
+  );
+}
+
+const CollectorRow = ({ collector }: { collector: Collector }) => (
+  <tr class="a">
+    <td class="b">{collector.name}</td>
+    <td><State state={collector.state} /></td>
+    <td class="w mid">{collector.reason ?? ""}</td>
+    <td class="num h1c">{collector.programs.length ? <span class="dim">{plural(collector.programs.length, "program")}</span> : MISSING}</td>
+    <td class="num h1c" />
+  </tr>
+);
+
+function State({ state }: { state: RunState }) {
+  const sign = SIGNS[state];
+  return <span class="st">{sign ? <Sign status={sign} quiet /> : <span class="dim" style={{ width: "14px", textAlign: "center" }} aria-hidden="true">–</span>}{state}</span>;
+}
+
+const each = (runs: number | null, ns: number | null): string => (runs && ns !== null ? count(ns / runs) : MISSING);
+
+function Losses({ status }: { status: Status }) {
+  const groups: [string, Loss[]][] = [...status.agents.map((agent): [string, Loss[]] => [`agent, ${agent.host}`, agent.losses]), ["server", status.server?.losses ?? []], ["store", status.store?.losses ?? []]];
+  const known = groups.filter(([, losses]) => losses.length > 0);
+  return (
+    <div class="sec">
+      <div class="hd"><h2>Losses</h2><span class="sub">counted where they happen</span></div>
+      {known.length === 0 && <p class="sub">No counter was reported.</p>}
+      {known.map(([name, losses]) => (
+        <table key={name} aria-label={`Losses of ${name}`} style={{ marginBottom: "8px" }}>
+          <thead><tr><th>{name}</th><th class="num">count</th></tr></thead>
+          <tbody>
+            {[...losses].sort((a, b) => (b.count ?? 0) - (a.count ?? 0)).map((loss) => (
+              <tr key={loss.cause}>
+                <td title={loss.cause}>{loss.help ?? loss.cause}</td>
+                <td class={`num ${loss.count ? "b" : "dim"}`}>{count(loss.count)}</td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      ))}
+    </div>
+  );
+}
+
+function Itself({ status }: { status: Status }) {
+  const rows = [...status.agents.map((agent) => ({ name: `agent, ${agent.host}`, cpuSeconds: agent.cpuSeconds, memory: agent.memoryBytes, started: agent.started })), { name: "server", cpuSeconds: status.server?.cpuSeconds ?? null, memory: status.server?.memoryBytes ?? null, started: status.started }];
+  return (
+    <div class="sec">
+      <div class="hd"><h2>Limpid itself</h2><span class="sub">{status.version ?? ""}</span></div>
+      <table>
+        <thead><tr><th><span class="vh">Part</span></th><th class="num">CPU</th><th class="num">memory</th><th class="num">up</th></tr></thead>
+        <tbody>
+          {rows.map((row) => (
+            <tr key={row.name}>
+              <td>{row.name}</td><td class="num">{cpu(row.cpuSeconds, row.started)}</td><td class="num">{bytes(row.memory)}</td><td class="num">{row.started === null ? MISSING : span(now.value - row.started)}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}
+
+function StorePart({ status }: { status: Status }) {
+  const { store } = status;
+  if (!store) return null;
+  return (
+    <div class="sec">
+      <div class="hd"><h2>Store</h2><span class="sub">embedded, format {store.format ?? MISSING}</span></div>
+      {store.problem && <p class="state"><Sign status="warning" /> <span>{store.problem}</span></p>}
+      <dl class="kv">
+        <dt>folder</dt><dd class="mono">{store.path ?? MISSING}</dd>
+        <dt>size</dt><dd>{bytes(store.bytes)}</dd>
+        <dt>free on disk</dt><dd>{bytes(store.freeBytes)}</dd>
+        <dt>spans</dt><dd>{count(store.spans)}</dd>
+        <dt>series</dt><dd>{count(store.series)}</dd>
+        <dt>reaches back to</dt><dd>{store.oldest === null ? MISSING : `${day(store.oldest, utc.value)} ${clock(store.oldest, utc.value, "minutes")}`}</dd>
+      </dl>
+    </div>
+  );
+}

@@ -4,7 +4,7 @@ import { isBad, STATUS_WORDS, tone } from "../../domain/status";
 import { glyphOf, nameOf, protocolName, runtimeOf, type MapEdge, type MapNode, type Neighbourhood } from "../../domain/topology";
 import { term } from "../../domain/tracequery";
 import { hrefHere, param } from "../../state/location";
-import { nodeHref, tracesOf } from "../links";
+import { nodeHref, onMapHref, tracesOf } from "../links";
 import { Reasons } from "../Reasons";
 import { KindGlyph, Sign } from "../Sign";
 
@@ -76,9 +76,11 @@ interface NeighboursProps {
   end: "source" | "target";
   around: Neighbourhood;
   empty: string;
+  /** On other pages than the map a call opens on the map. */
+  toMap?: boolean;
 }
 
-export function Neighbours({ title, edges, end, around, empty }: NeighboursProps) {
+export function Neighbours({ title, edges, end, around, empty, toMap = false }: NeighboursProps) {
   const sorted = [...edges].sort((a, b) => (b.rate ?? 0) - (a.rate ?? 0));
   return (
     <div class="sec">
@@ -89,7 +91,7 @@ export function Neighbours({ title, edges, end, around, empty }: NeighboursProps
         <span class="num">p95</span>
       </div>
       {sorted.slice(0, 50).map((edge) => (
-        <NeighbourLine key={edge.id} edge={edge} name={nameOf(edge[end], around.byId)} />
+        <NeighbourLine key={edge.id} edge={edge} name={nameOf(edge[end], around.byId)} toMap={toMap} />
       ))}
       {edges.length === 0 && <div class="sub">{empty}</div>}
       {edges.length > 50 && <div class="sub">{plural(edges.length - 50, "more")}, see the table view.</div>}
@@ -97,12 +99,13 @@ export function Neighbours({ title, edges, end, around, empty }: NeighboursProps
   );
 }
 
-function NeighbourLine({ edge, name }: { edge: MapEdge; name: string }) {
+function NeighbourLine({ edge, name, toMap }: { edge: MapEdge; name: string; toMap: boolean }) {
+  const target = toMap ? onMapHref(`edge:${edge.id}`) : hrefHere({ sel: `edge:${edge.id}`, show: null });
   const color = isBad(edge.status) ? `b ${tone(edge.status)}` : "";
   return (
     <div class="nb">
       <span class="el">
-        <Sign status={edge.status} size={13} /> <a href={hrefToEdge(edge)}>{name}</a> <span class="dim">{protocolName(edge.protocol)}</span>
+        <Sign status={edge.status} size={13} /> <a href={target}>{name}</a> <span class="dim">{protocolName(edge.protocol)}</span>
       </span>
       <span class="num">{rate(edge.rate).replace("/s", "")}</span>
       <span class={`num ${(edge.errorRatio ?? 0) > 0 ? color : "dim"}`}>{share(edge.errorRatio)}</span>
@@ -110,8 +113,6 @@ function NeighbourLine({ edge, name }: { edge: MapEdge; name: string }) {
     </div>
   );
 }
-
-const hrefToEdge = (edge: MapEdge): string => hrefHere({ sel: `edge:${edge.id}`, show: null });
 
 export function Attributes({ attributes }: { attributes: Record<string, string> }) {
   const entries = Object.entries(attributes).sort(([a], [b]) => a.localeCompare(b));

@@ -1,0 +1,150 @@
+// Lines over time, drawn by uPlot: y from 0, three grid lines, no legend (each line is named at its end), a gap stays
+// a gap. Dragging selects the time for the whole console; the crosshair is shared by all charts of the page.
+import uPlot from "uplot";
+import { useEffect, useRef } from "preact/hooks";
+import { clock } from "../domain/format";
+import type { Interval } from "../domain/range";
+import { timeTicks } from "../domain/range";
+import { setRange, utc } from "../state/location";
+import { theme } from "../state/theme";
+import { useWidth } from "./useSize";
+
+export interface Line {
+  name: string;
+  /** A colour token: `--p95`. */
+  color: string;
+  width?: number;
+  fill?: string;
+  points: Map<number, number>;
+}
+
+interface ChartProps {
+  lines: Line[];
+  interval: Interval;
+  step: number;
+  format: (value: number) => string;
+  /** Said instead of the picture. */
+  sentence: string;
+  named?: boolean;
+}
+
+const HEIGHT = 112;
+const NAME_ROOM = 34;
+
+/** One column of times for all lines; where a line has no point there is a gap. */
+export function columns(lines: Line[], { start, end }: Interval, step: number): uPlot.AlignedData {
+  const times = new Set<number>();
+  for (const line of lines) for (const at of line.points.keys()) times.add(at);
+  const first = [...times].sort((a, b) => a - b)[0];
+  const grid: number[] = [];
+  if (first !== undefined) {
+    const from = first - Math.floor((first - start) / step) * step;
+    // The last step is not finished: what it would show is too low.
+    for (let at = from; at <= end - step / 2 && grid.length < 2000; at += step) grid.push(Math.round(at * 1000) / 1000);
+  }
+  return [grid, ...lines.map((line) => grid.map((at) => line.points.get(at) ?? null))];
+}
+
+const token = (name: string): string => getComputedStyle(document.documentElement).getPropertyValue(name).trim() || "gray";
+
+export function Chart(props: ChartProps) {
+  const [box, width] = useWidth<HTMLDivElement>();
+  const plot = useRef<uPlot | null>(null);
+  const { interval, lines, step } = props;
+  const data = columns(lines, interval, step);
+  const shape = `${lines.map((line) => line.name).join()} ${theme.value} ${utc.value} ${props.named ?? false} ${width > 0}`;
+  useEffect(() => {
+    if (!box.current || width === 0) return;
+    const made = new uPlot(optionsOf(props, width, () => latest.current), data, box.current);
+    plot.current = made;
+    const dark = matchMedia("(prefers-color-scheme: dark)");
+    const redraw = () => made.redraw(false, true);
+    dark.addEventListener("change", redraw);
+    return () => {
+      dark.removeEventListener("change", redraw);
+      made.destroy();
+      plot.current = null;
+    };
+  }, [shape]);
+  const latest = useRef(props);
+  latest.current = props;
+  useEffect(() => plot.current?.setData(data), [data]);
+  useEffect(() => plot.current?.setSize({ width, height: HEIGHT }), [width]);
+  return <div ref={box} class="chart" role="img" aria-label={props.sentence} style={{ height: `${HEIGHT}px` }} />;
+}
+
+function optionsOf({ lines, named }: ChartProps, width: number, latest: () => ChartProps): uPlot.Options {
+  const font = `11px ${token("--sans")}`;
+  const axis = { font, stroke: () => token("--ink-3"), ticks: { show: false } };
+  return {
+    width,
+    height: HEIGHT,
+    padding: [8, named ? NAME_ROOM : 8, 0, 0],
+    legend: { show: false },
+    cursor: { sync: { key: "page" }, points: { size: 5 }, drag: { x: true, y: false, setScale: false } },
+    scales: {
+      x: { time: true, range: () => [latest().interval.start, latest().interval.end] },
+      y: { range: (_plot, _low, high) => [0, high > 0 ? high * 1.12 : 1] },
+    },
+    axes: [
+      {
+        ...axis, size: 20, gap: 3, grid: { show: false },
+        splits: (_plot, _axis, low, high) => timeTicks({ start: low, end: high }, 6, utc.peek()),
+        values: (_plot, splits) => splits.map((at) => clock(at, utc.peek(), "minutes")),
+      },
+      {
+        ...axis, size: 52, gap: 5, grid: { stroke: () => token("--line"), width: 1 },
+        splits: (_plot, _axis, _low, high) => yTicks(high),
+        values: (_plot, splits) => splits.map((value) => (value === 0 ? "0" : latest().format(value))),
+      },
+    ],
+    series: [
+      {},
+      ...lines.map((line) => ({
+        label: line.name, stroke: () => token(line.color), width: line.width ?? 1.5, fill: line.fill ? () => token(line.fill ?? "--flow") : undefined, spanGaps: false, points: { show: false },
+      })),
+    ],
+    hooks: {
+      setSelect: [selected],
+      draw: named ? [(plot) => nameLines(plot, latest().lines)] : [],
+    },
+  };
+}
+
+/** Two round steps above 0: three grid lines in all. */
+function yTicks(high: number): number[] {
+  const rough = high / 2.6;
+  const power = 10 ** Math.floor(Math.log10(rough || 1));
+  const size = [1, 2, 2.5, 5, 10].map((factor) => factor * power).findLast((step) => step <= rough) ?? power;
+  return [0, size, 2 * size].filter((value) => value <= high);
+}
+
+function selected(plot: uPlot): void {
+  if (plot.select.width < 4) return;
+  const start = plot.posToVal(plot.select.left, "x");
+  const end = plot.posToVal(plot.select.left + plot.select.width, "x");
+  plot.setSelect({ left: 0, width: 0, top: 0, height: 0 }, false);
+  if (end - start >= 1) setRange({ kind: "fixed", start: Math.round(start), end: Math.round(end) });
+}
+
+/** Each line's name at its end, kept apart from the next one's. */
+function nameLines(plot: uPlot, lines: Line[]): void {
+  const scale = devicePixelRatio;
+  const { ctx } = plot;
+  const ends = lines.flatMap((line, index) => {
+    const values = Array.from<number | null | undefined>(plot.data[index + 1] ?? []);
+    const last = values.findLast((value) => value !== null && value !== undefined);
+    return last === null || last === undefined ? [] : [{ line, y: plot.valToPos(last, "y", true) }];
+  });
+  ends.sort((a, b) => a.y - b.y);
+  let lowest = -Infinity;
+  ctx.save();
+  ctx.font = `${11 * scale}px ${token("--sans")}`;
+  ctx.textBaseline = "middle";
+  ctx.fillStyle = token("--ink-2");
+  for (const { line, y } of ends) {
+    lowest = Math.max(y, lowest + 12 * scale);
+    ctx.fillText(line.name, plot.bbox.left + plot.bbox.width + 5 * scale, lowest);
+  }
+  ctx.restore();
+}

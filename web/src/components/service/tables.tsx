@@ -1,0 +1,52 @@
+// What a service does, by operation, and what it runs as.
+import type { Entity, Operation } from "../../api/services";
+import { clock, milliseconds, MISSING, rate, share, span } from "../../domain/format";
+import { protocolName, type MapNode } from "../../domain/topology";
+import { quoted } from "../../domain/tracequery";
+import { now } from "../../state/clock";
+import { href, utc } from "../../state/location";
+import { Table, type Column } from "../Table";
+
+const failedOf = (row: Operation): number | null => row.errorRatio;
+export const operationName = (row: Operation): string => [row.operation, row.resource].filter(Boolean).join(" ") || "unnamed";
+
+export function Operations({ service, rows }: { service: string; rows: Operation[] }) {
+  const traces = (row: Operation) => href("/traces", { q: `service:${quoted(service)} operation:${quoted(operationName(row))}` });
+  const columns: Column<Operation>[] = [
+    { key: "operation", head: "Operation", value: operationName, cell: (row) => <a class="el op" href={traces(row)} title={operationName(row)}>{operationName(row)}</a> },
+    { key: "protocol", head: "Protocol", optional: "h1c", value: (row) => row.protocol, cell: (row) => <span class="dim">{protocolName(row.protocol)}</span> },
+    { key: "rate", head: "per s", numeric: true, value: (row) => row.rate, cell: (row) => rate(row.rate).replace("/s", "") },
+    { key: "failed", head: "failed", numeric: true, value: (row) => (failedOf(row) ?? -1) * 1e6 + (row.p95 ?? 0), cell: (row) => share(failedOf(row)), className: (row) => failedTone(failedOf(row)) },
+    { key: "p50", head: "p50", numeric: true, optional: "h1c", value: (row) => row.p50, cell: (row) => milliseconds(row.p50) },
+    { key: "p95", head: "p95", numeric: true, value: (row) => row.p95, cell: (row) => milliseconds(row.p95) },
+    { key: "p99", head: "p99", numeric: true, optional: "h2c", value: (row) => row.p99, cell: (row) => milliseconds(row.p99) },
+  ];
+  return <Table label="Operations" rows={rows} columns={columns} initial={{ key: "failed", direction: "descending" }} rowKey={(row) => `${row.side} ${row.protocol} ${operationName(row)}`} />;
+}
+
+/** The same limits as the rules of the map: one in twenty is critical, one in a hundred a warning. */
+function failedTone(ratio: number | null): string {
+  if (!ratio) return "dim";
+  if (ratio >= 0.05) return "b crit";
+  return ratio >= 0.01 ? "b warn" : "";
+}
+
+export function Instances({ entities, nodes }: { entities: Entity[]; nodes: Map<string, MapNode> }) {
+  const of = (entity: Entity) => nodes.get(entity.id);
+  const columns: Column<Entity>[] = [
+    { key: "name", head: "Process", value: (row) => row.name, cell: (row) => <a href={href("/map", { level: "process", sel: `node:${row.id}` })}>{row.name}</a> },
+    { key: "host", head: "Host", optional: "h1c", value: (row) => row.attributes["host.name"], cell: (row) => row.attributes["host.name"] ?? <span class="dim">{MISSING}</span> },
+    { key: "listen", head: "Listens on", optional: "h2c", value: (row) => row.attributes["limpid.listen"], cell: (row) => <span class="mono el" style={{ display: "inline-block", maxWidth: "220px", verticalAlign: "bottom" }}>{row.attributes["limpid.listen"] ?? MISSING}</span> },
+    { key: "rate", head: "per s", numeric: true, value: (row) => of(row)?.rate, cell: (row) => rate(of(row)?.rate).replace("/s", "") },
+    { key: "failed", head: "failed", numeric: true, value: (row) => of(row)?.errorRatio, cell: (row) => share(of(row)?.errorRatio), className: (row) => failedTone(of(row)?.errorRatio ?? null) },
+    { key: "p95", head: "p95", numeric: true, value: (row) => of(row)?.p95, cell: (row) => milliseconds(of(row)?.p95) },
+    { key: "seen", head: "seen", numeric: true, optional: "h1c", value: (row) => row.end, cell: (row) => seen(row) },
+  ];
+  return <Table label="Instances" rows={entities} columns={columns} initial={{ key: "rate", direction: "descending" }} rowKey={(row) => `${row.id} ${row.start ?? ""}`} />;
+}
+
+function seen(entity: Entity): string {
+  if (entity.start === null) return MISSING;
+  const gone = entity.end !== null && now.value - entity.end > 180;
+  return gone ? `until ${clock(entity.end, utc.value)}` : `for ${span((entity.end ?? now.value) - entity.start)}`;
+}

@@ -1,0 +1,125 @@
+// The rows of a trace, only those in the window drawn. A treegrid: up and down move, left and right close and open.
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { milliseconds, plural } from "../../domain/format";
+import { calleeOf, durationOf, startOf, type Row, type Times, type Tree } from "../../domain/tracetree";
+import type { Glyph } from "../../domain/topology";
+import { KindGlyph, Sign } from "../Sign";
+import { useWidth } from "../useSize";
+import { Bars, LABEL_ROOM } from "./Bars";
+
+const ROW = 29;
+const SPARE = 12;
+
+interface WaterfallProps {
+  tree: Tree;
+  rows: Row[];
+  path: Map<string, Times[]>;
+  selected: string;
+  matches: (row: Row) => boolean;
+  onSelect: (id: string) => void;
+  onToggle: (row: Row, open: boolean) => void;
+}
+
+export function Waterfall({ tree, rows, path, selected, matches, onSelect, onToggle }: WaterfallProps) {
+  const box = useRef<HTMLDivElement>(null);
+  const [scale, barWidth] = useWidth<HTMLDivElement>();
+  const [top, setTop] = useState(0);
+  const [high, setHigh] = useState(900);
+  useEffect(() => setHigh(Math.max(400, innerHeight)), []);
+  const at = Math.max(0, rows.findIndex((row) => row.call.id === selected));
+  const from = Math.max(0, Math.floor(top / ROW) - SPARE);
+  // On a narrow window the page scrolls instead of the rows; then they are all drawn, up to a bound.
+  const to = Math.min(rows.length, from + Math.ceil(high / ROW) + 2 * SPARE);
+  const ticks = useMemo(() => axis(tree.duration), [tree]);
+
+  const show = (index: number) => {
+    const row = rows[index];
+    if (!row) return;
+    onSelect(row.call.id);
+    const element = box.current;
+    if (!element) return;
+    const y = index * ROW;
+    if (y < element.scrollTop) element.scrollTop = y;
+    if (y + 3 * ROW > element.scrollTop + element.clientHeight) element.scrollTop = y + 3 * ROW - element.clientHeight;
+  };
+  const keys = (event: KeyboardEvent) => {
+    const row = rows[at];
+    if (!row) return;
+    const parent = () => rows.slice(0, at).findLastIndex((one) => one.depth < row.depth);
+    if (event.key === "ArrowDown") show(Math.min(rows.length - 1, at + 1));
+    else if (event.key === "ArrowUp") show(Math.max(0, at - 1));
+    else if (event.key === "Home") show(0);
+    else if (event.key === "End") show(rows.length - 1);
+    else if (event.key === "ArrowRight") row.hasChildren && row.open ? show(at + 1) : onToggle(row, true);
+    else if (event.key === "ArrowLeft") row.open ? onToggle(row, false) : show(Math.max(0, parent()));
+    else return;
+    event.preventDefault();
+  };
+  return (
+    <div class="wf" ref={box} role="treegrid" aria-label="Calls" aria-rowcount={rows.length} tabIndex={0} aria-activedescendant={selected ? `row-${selected}` : undefined} onKeyDown={keys} onScroll={(event) => setTop(event.currentTarget.scrollTop)}>
+      <div class="ruler" role="row">
+        <span class="t" role="columnheader">Call</span>
+        <div class="scale" role="columnheader" aria-label="Time" ref={scale}>
+          {ticks.map((tick) => (
+            <span key={tick} style={{ left: `${((barWidth - LABEL_ROOM) * tick) / Math.max(tree.duration, 1e-6)}px` }}>{tick === 0 ? "0" : milliseconds(tick)}</span>
+          ))}
+        </div>
+      </div>
+      <div role="presentation" style={{ height: `${from * ROW}px` }} />
+      {rows.slice(from, to).map((row, index) => (
+        <RowLine key={row.call.id} row={row} index={from + index} tree={tree} path={path.get(row.call.id) ?? []} width={barWidth} selected={row.call.id === selected} dimmed={!matches(row)} onSelect={onSelect} onToggle={onToggle} />
+      ))}
+      <div role="presentation" style={{ height: `${(rows.length - to) * ROW}px` }} />
+    </div>
+  );
+}
+
+function axis(duration: number): number[] {
+  const rough = duration / 4.5;
+  const power = 10 ** Math.floor(Math.log10(rough || 1));
+  const size = [1, 2, 5, 10].map((factor) => factor * power).find((step) => step >= rough) ?? power * 10;
+  const ticks: number[] = [];
+  for (let at = 0; at <= duration * 0.97 && ticks.length < 12; at += size) ticks.push(at);
+  return ticks;
+}
+
+interface RowLineProps extends Pick<WaterfallProps, "tree" | "onSelect" | "onToggle"> {
+  row: Row;
+  index: number;
+  path: Times[];
+  width: number;
+  selected: boolean;
+  dimmed: boolean;
+}
+
+const GLYPHS: Record<string, Glyph> = { postgresql: "database", mysql: "database", redis: "cache", memcached: "cache", kafka: "queue", amqp: "queue", nats: "queue", dns: "dns" };
+
+function RowLine({ row, index, tree, path, width, selected, dimmed, onSelect, onToggle }: RowLineProps) {
+  const { call, folded } = row;
+  const glyph: Glyph = call.server ? (GLYPHS[call.span.protocol ?? ""] ?? "service") : (GLYPHS[call.span.protocol ?? ""] ?? "external");
+  const all = [call, ...folded];
+  const total = all.reduce((sum, one) => sum + durationOf(one), 0);
+  return (
+    <div id={`row-${call.id}`} class="row" role="row" aria-level={row.depth + 1} aria-rowindex={index + 2} aria-selected={selected} aria-expanded={row.hasChildren ? row.open : undefined} style={dimmed ? { opacity: 0.4 } : undefined} onClick={() => onSelect(call.id)}>
+      <div class="nm" role="gridcell" style={{ paddingLeft: `${12 + Math.min(row.depth, 14) * 13}px` }}>
+        <span class="tw" aria-hidden="true" onClick={() => (row.hasChildren || folded.length > 0) && onToggle(row, !row.open)}>
+          {row.hasChildren ? (row.open ? "▼" : "▶") : folded.length ? "▶" : ""}
+        </span>
+        <KindGlyph glyph={glyph} size={14} />
+        {call.failed && <Sign status="critical" size={12} />}
+        <span class="el" title={`${calleeOf(call)} ${call.span.name}`}>
+          <b>{calleeOf(call)}</b> <span class="mid">{call.span.name}</span>
+          {folded.length > 0 && <span class="dim"> × {all.length}, {milliseconds(total)} in all, slowest {milliseconds(durationOf(call))}</span>}
+        </span>
+      </div>
+      <div role="gridcell" aria-label={`${milliseconds(durationOf(call))} from ${milliseconds(startOf(call))}${folded.length ? `, ${plural(folded.length, "more call")} of this shape` : ""}`}>
+        <svg class="bars" aria-hidden="true">
+          <Bars call={call} duration={tree.duration} path={path} width={width} />
+          {folded.map((one) => (
+            <rect key={one.id} x={(startOf(one) / Math.max(tree.duration, 1e-6)) * (width - LABEL_ROOM)} y="9" width="1.200" height="9" fill="var(--s-server)" opacity=".5" />
+          ))}
+        </svg>
+      </div>
+    </div>
+  );
+}
