@@ -203,7 +203,7 @@ impl Http {
         match self.answering.place {
             Place::Head | Place::Body(_) => self.answer_head(input, sink),
             Place::Chunks | Place::Trailers => self.answer_chunks(input, sink),
-            Place::Drift if input.at_call && head::detect_status(input.data) == Detection::Yes => {
+            Place::Drift if input.at_call && head::is_status_line(input.data) => {
                 self.finish_drift(sink);
                 self.answer_head(input, sink)
             }

@@ -19,7 +19,11 @@ pub struct Redaction {
 pub static REDACTIONS: &[Redaction] = &[
     Redaction { what: "values of a URL's query", shown: "`name=REDACTED`", redact: query },
     Redaction { what: "user and password in a URL's authority", shown: "the host alone", redact: authority },
-    Redaction { what: "parameters of a path (`;jsessionid=…`)", shown: "`;name=REDACTED`", redact: path },
+    Redaction {
+        what: "parameters of a path that name a session, token or key (`;jsessionid=…`)",
+        shown: "`;name=REDACTED`",
+        redact: path,
+    },
     Redaction { what: "literals of a statement", shown: "`?`", redact: statement },
     Redaction { what: "Redis keys and values", shown: "nothing", redact: nothing },
     Redaction { what: "values of header fields, but Host and User-Agent", shown: "nothing", redact: nothing },
@@ -52,12 +56,12 @@ pub fn query(query: &[u8]) -> Text {
         if !out.is_empty() {
             out.push('&');
         }
-        push_redacted(&mut out, part, true);
+        push_redacted(&mut out, part);
     }
     out
 }
 
-/// A path keeps its segments; the values of their parameters are redacted.
+/// A path keeps its segments; the values of their parameters are redacted where their names say that they are secret.
 pub fn path(path: &[u8]) -> Text {
     if !path.contains(&b';') {
         return text(path, MAX_TEXT_BYTES);
@@ -67,11 +71,12 @@ pub fn path(path: &[u8]) -> Text {
         if index > 0 {
             out.push('/');
         }
-        let mut parts = segment.split(|byte| *byte == b';');
-        out.push_str(&text(parts.next().unwrap_or_default(), MAX_TEXT_BYTES));
-        for parameter in parts {
-            out.push(';');
-            push_redacted(&mut out, parameter, false);
+        for (index, part) in segment.split(|byte| *byte == b';').enumerate() {
+            if index > 0 {
+                out.push(';');
+            }
+            let secret = index > 0 && is_secret(part);
+            if secret { push_redacted(&mut out, part) } else { out.push_str(&text(part, MAX_TEXT_BYTES)) }
         }
         if out.len() > MAX_TEXT_BYTES {
             break;
@@ -80,16 +85,22 @@ pub fn path(path: &[u8]) -> Text {
     out
 }
 
-fn push_redacted(out: &mut Text, part: &[u8], alone_is_value: bool) {
+/// A parameter of a path whose name is that of a credential.
+fn is_secret(parameter: &[u8]) -> bool {
+    const NAMES: [&[u8]; 10] =
+        [b"sess", b"sid", b"token", b"auth", b"key", b"pass", b"pwd", b"secret", b"sig", b"cred"];
+    let name = parameter.split(|byte| *byte == b'=').next().unwrap_or_default().to_ascii_lowercase();
+    NAMES.iter().any(|secret| memchr::memmem::find(&name, secret).is_some())
+}
+
+/// `name=value` without its value; what has no name is a value.
+fn push_redacted(out: &mut Text, part: &[u8]) {
     const MAX_NAME_BYTES: usize = 64;
-    let equals = memchr::memchr(b'=', part);
-    if equals.is_none() && alone_is_value {
-        out.push_str(if part.is_empty() { "" } else { REDACTED });
-        return;
-    }
-    out.push_str(&text(part.get(..equals.unwrap_or(part.len())).unwrap_or_default(), MAX_NAME_BYTES));
-    if equals.is_some() {
+    if let Some(equals) = memchr::memchr(b'=', part) {
+        out.push_str(&text(part.get(..equals).unwrap_or_default(), MAX_NAME_BYTES));
         out.push('=');
+    }
+    if !part.is_empty() {
         out.push_str(REDACTED);
     }
 }
@@ -127,7 +138,7 @@ mod tests {
             (0, "s3cret"),
             (0, "a=1;b=s3cret"),
             (1, "bob:s3cret@shop.test:80"),
-            (2, "/a;jsessionid=s3cret/b;x=s3cret"),
+            (2, "/a;jsessionid=s3cret/b;Access_Token=s3cret"),
             (3, "select 's3cret', $$s3cret$$"),
             (4, "s3cret"),
             (5, "s3cret"),
@@ -141,7 +152,7 @@ mod tests {
     fn names_stay() {
         assert_eq!(query(b"a=1&b=&c"), "a=REDACTED&b=REDACTED&REDACTED");
         assert_eq!(query(b""), "");
-        assert_eq!(path(b"/a;v=1/b;c"), "/a;v=REDACTED/b;c");
+        assert_eq!(path(b"/a;v=1/b;c;sid=9"), "/a;v=1/b;c;sid=REDACTED");
         assert_eq!(path(b"/a/b"), "/a/b");
     }
 

@@ -6,6 +6,8 @@ use crate::trace::TraceFields;
 /// Longer heads are reported with what is in front; servers refuse them.
 pub(super) const MAX_HEAD_BYTES: usize = 32 * 1024;
 const MAX_METHOD_BYTES: usize = 24;
+/// The longest name of a field that matters, with some space before the colon.
+const MAX_NAME_BYTES: usize = 20;
 /// So much of a target tells that a line too long to see its end is a request line.
 const MIN_TARGET_BYTES: usize = 1024;
 
@@ -41,6 +43,8 @@ pub(super) struct RequestLine<'a> {
 
 pub(super) struct StatusLine {
     pub code: [u8; 3],
+    /// The version is one of this protocol.
+    pub usual: bool,
 }
 
 impl StatusLine {
@@ -129,24 +133,42 @@ fn read(data: &[u8]) -> Option<Head<'_>> {
         if text.is_empty() {
             return Some(Head { length: next, complete: true, first_line, fields });
         }
-        // A folded line goes on with the field before it; none that matters here is ever folded.
-        if !matches!(text.first(), Some(b' ' | b'\t'))
-            && let Some(colon) = memchr::memchr(b':', text)
-        {
-            let (name, value) = text.split_at(colon);
-            fields.set(name.trim_ascii_end(), value.get(1..).unwrap_or_default().trim_ascii());
+        // Most fields do not matter, and their first letter tells.
+        if let [b'c' | b'C' | b't' | b'T' | b'h' | b'H' | b'u' | b'U' | b'x' | b'X' | b'b' | b'B', ..] = text {
+            read_field(text, &mut fields);
         }
         at = next;
     }
     Some(Head { length: data.len(), complete: false, first_line, fields })
 }
 
+/// A folded line begins with a space and is none; none of the fields that matter is ever folded.
+fn read_field<'a>(text: &'a [u8], fields: &mut Fields<'a>) {
+    let Some(colon) = text.iter().take(MAX_NAME_BYTES + 1).position(|byte| *byte == b':') else { return };
+    let (name, value) = text.split_at(colon);
+    fields.set(name.trim_ascii_end(), value.get(1..).unwrap_or_default().trim_ascii());
+}
+
 /// The line at `at` without its end, and where the next one begins.
 fn line(data: &[u8], at: usize) -> Option<(&[u8], usize)> {
     let rest = data.get(at..)?;
-    let end = memchr::memchr(b'\n', rest)?;
+    let end = line_feed(rest)?;
     let text = rest.get(..end)?;
     Some((text.strip_suffix(b"\r").unwrap_or(text), at + end + 1))
+}
+
+/// Lines are short: eight bytes at a time, without a call, beats a search made for long texts.
+fn line_feed(data: &[u8]) -> Option<usize> {
+    const ONES: u64 = u64::MAX / 255;
+    let (chunks, rest) = data.as_chunks::<8>();
+    for (index, chunk) in chunks.iter().enumerate() {
+        let zero_where_found = u64::from_le_bytes(*chunk) ^ (ONES * b'\n' as u64);
+        let found = zero_where_found.wrapping_sub(ONES) & !zero_where_found & (ONES * 0x80);
+        if found != 0 {
+            return Some(index * 8 + found.trailing_zeros() as usize / 8);
+        }
+    }
+    rest.iter().position(|byte| *byte == b'\n').map(|at| chunks.len() * 8 + at)
 }
 
 pub(super) fn request_line(line: &[u8]) -> Option<RequestLine<'_>> {
@@ -158,7 +180,8 @@ pub(super) fn request_line(line: &[u8]) -> Option<RequestLine<'_>> {
         [b'H', b'T', b'T', b'P', b'/', b'1', b'.', minor @ (b'0' | b'1')] => *minor,
         _ => return None,
     };
-    let target = rest.get(..space)?.trim_ascii();
+    // A space inside of a target ends it, as for most servers.
+    let target = rest.get(..space)?.trim_ascii().split(|byte| matches!(byte, b' ' | b'\t')).next()?;
     (!target.is_empty()).then_some(RequestLine { method, target, minor })
 }
 
@@ -174,71 +197,36 @@ fn is_token(byte: u8) -> bool {
         || matches!(byte, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'^'..=b'`' | b'|' | b'~')
 }
 
+/// `HTTP/1.1 200 OK`; servers exist that write other versions, and mean this one.
 pub(super) fn status_line(line: &[u8]) -> Option<StatusLine> {
-    match line {
-        [b'H', b'T', b'T', b'P', b'/', b'1', b'.', b'0' | b'1', b' ', rest @ ..] => {
-            let rest = rest.trim_ascii_start();
-            let code: [u8; 3] = rest.get(..3)?.try_into().ok()?;
-            let ends = rest.get(3).is_none_or(|byte| !byte.is_ascii_alphanumeric());
-            let valid = code[0].is_ascii_digit() && code[0] >= b'1' && code.iter().all(u8::is_ascii_digit);
-            (valid && ends).then_some(StatusLine { code })
-        }
-        _ => None,
-    }
+    let rest = line.strip_prefix(b"HTTP/")?;
+    let version = rest.iter().take(8).take_while(|byte| **byte != b' ').count();
+    let (version, rest) = rest.split_at_checked(version)?;
+    let code: [u8; 3] = rest.strip_prefix(b" ")?.trim_ascii_start().get(..3)?.try_into().ok()?;
+    let behind = rest.trim_ascii_start().get(3);
+    let is_code = (b'1'..=b'9').contains(&code[0]) && code.iter().all(u8::is_ascii_digit);
+    let ends = behind.is_none_or(|byte| !byte.is_ascii_alphanumeric());
+    (!version.is_empty() && is_code && ends).then_some(StatusLine { code, usual: matches!(version, b"1.1" | b"1.0") })
 }
 
 /// Methods of RFC 9110, WebDAV and their kin. Others are taken where a request must begin, but prove nothing.
+#[rustfmt::skip]
 const KNOWN_METHODS: [&[u8]; 44] = [
-    b"GET",
-    b"POST",
-    b"HEAD",
-    b"PUT",
-    b"DELETE",
-    b"OPTIONS",
-    b"PATCH",
-    b"CONNECT",
-    b"TRACE",
-    b"QUERY",
-    b"PROPFIND",
-    b"PROPPATCH",
-    b"MKCOL",
-    b"COPY",
-    b"MOVE",
-    b"LOCK",
-    b"UNLOCK",
-    b"SEARCH",
-    b"REPORT",
-    b"CHECKOUT",
-    b"CHECKIN",
-    b"UNCHECKOUT",
-    b"MKWORKSPACE",
-    b"UPDATE",
-    b"LABEL",
-    b"MERGE",
-    b"BASELINE-CONTROL",
-    b"MKACTIVITY",
-    b"VERSION-CONTROL",
-    b"ORDERPATCH",
-    b"ACL",
-    b"BIND",
-    b"UNBIND",
-    b"REBIND",
-    b"MKCALENDAR",
-    b"LINK",
-    b"UNLINK",
-    b"PURGE",
-    b"NOTIFY",
-    b"SUBSCRIBE",
-    b"UNSUBSCRIBE",
-    b"M-SEARCH",
-    b"SOURCE",
-    b"BAN",
+    b"GET", b"POST", b"HEAD", b"PUT", b"DELETE", b"OPTIONS", b"PATCH", b"CONNECT", b"TRACE", b"QUERY", b"PROPFIND",
+    b"PROPPATCH", b"MKCOL", b"COPY", b"MOVE", b"LOCK", b"UNLOCK", b"SEARCH", b"REPORT", b"CHECKOUT", b"CHECKIN",
+    b"UNCHECKOUT", b"MKWORKSPACE", b"UPDATE", b"LABEL", b"MERGE", b"BASELINE-CONTROL", b"MKACTIVITY",
+    b"VERSION-CONTROL", b"ORDERPATCH", b"ACL", b"BIND", b"UNBIND", b"REBIND", b"MKCALENDAR", b"LINK", b"UNLINK",
+    b"PURGE", b"NOTIFY", b"SUBSCRIBE", b"UNSUBSCRIBE", b"M-SEARCH", b"SOURCE", b"BAN",
 ];
 
 impl RequestLine<'_> {
     pub fn is_known(&self) -> bool {
         KNOWN_METHODS.contains(&self.method)
     }
+}
+
+pub(super) fn is_status_line(data: &[u8]) -> bool {
+    detect_status(data) == Detection::Yes
 }
 
 pub(super) fn is_request_line(data: &[u8]) -> bool {
@@ -272,15 +260,15 @@ pub(super) fn detect_request(data: &[u8]) -> Detection {
 }
 
 pub(super) fn detect_status(data: &[u8]) -> Detection {
-    const START: &[u8] = b"HTTP/1.";
+    const START: &[u8] = b"HTTP/";
     let data = data.get(blank_lines(data)..).unwrap_or_default();
     let common = data.iter().zip(START).take_while(|(have, want)| have == want).count();
     if common < START.len().min(data.len()) {
         return Detection::No;
     }
-    let line = line(data, 0).map(|(line, _)| line);
-    match line.or_else(|| data.get(..16)).map(status_line) {
-        Some(Some(_)) => Detection::Yes,
+    match line(data, 0).map(|(line, _)| line).or_else(|| data.get(..20)).map(status_line) {
+        Some(Some(line)) if line.usual => Detection::Yes,
+        Some(Some(_)) => Detection::Maybe,
         Some(None) => Detection::No,
         None => Detection::More,
     }

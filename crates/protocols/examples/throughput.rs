@@ -1,0 +1,160 @@
+//! What the engine and each parser make on one core: small requests with their answers, and bodies in pieces of 1 KiB.
+//!
+//!     cargo run --release -p limpid-protocols --example throughput [SECONDS ['PROTOCOL LOAD']]
+
+use limpid_model::{Direction, Kind, Request, Status};
+use limpid_protocols::{Connection, Hints, Options, Sink};
+use std::time::{Duration, Instant};
+
+/// One exchange that is repeated on a connection that stays open.
+struct Load {
+    protocol: &'static str,
+    what: &'static str,
+    /// Said once, before it begins.
+    opening: &'static [(Direction, &'static [u8])],
+    request: Vec<u8>,
+    answer: Vec<u8>,
+    /// Pieces in which both arrive; 0 is all at once.
+    piece_bytes: usize,
+    /// Requests in one exchange.
+    requests: u64,
+}
+
+#[derive(Default)]
+struct Count(u64);
+
+impl Sink for Count {
+    fn request(&mut self, request: Request) {
+        assert_ne!(request.status, Status::Unanswered, "an answer was missed");
+        self.0 += u64::from(request.kind != Kind::Session);
+    }
+    fn orphan(&mut self, protocol: &'static str) {
+        panic!("an answer of {protocol} without a request");
+    }
+}
+
+use Direction::{ToClient, ToServer};
+
+fn loads() -> Vec<Load> {
+    let http_request =
+        b"GET /cart/items HTTP/1.1\r\nHost: shop.test\r\nUser-Agent: wrk\r\nAccept: */*\r\n\r\n".to_vec();
+    let http_answer =
+        b"HTTP/1.1 200 OK\r\nServer: nginx\r\nDate: Sun, 22 Nov 2026 21:00:00 GMT\r\nContent-Type: text/plain\r\n\
+        Content-Length: 13\r\nConnection: keep-alive\r\n\r\nHello, world!"
+            .to_vec();
+    let body = 1 << 20;
+    let http_body =
+        [format!("HTTP/1.1 200 OK\r\nContent-Length: {body}\r\n\r\n").into_bytes(), vec![b'x'; body]].concat();
+    let chunk = [b"400\r\n".to_vec(), vec![b'y'; 1024], b"\r\n".to_vec()].concat();
+    let http_chunked =
+        [b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec(), chunk.repeat(1024), b"0\r\n\r\n".to_vec()]
+            .concat();
+    let redis_value = [format!("${body}\r\n").into_bytes(), vec![b'x'; body], b"\r\n".to_vec()].concat();
+    let get = b"*2\r\n$3\r\nGET\r\n$5\r\nkey:1\r\n".to_vec();
+    let load = |protocol, what, request: &[u8], answer: &[u8], piece_bytes, requests| Load {
+        protocol,
+        what,
+        opening: &[],
+        request: request.to_vec(),
+        answer: answer.to_vec(),
+        piece_bytes,
+        requests,
+    };
+    vec![
+        load("http", "small", &http_request, &http_answer, 0, 1),
+        load("http", "pipeline of 16", &http_request.repeat(16), &http_answer.repeat(16), 0, 16),
+        load("http", "body", &http_request, &http_body, 1024, 1),
+        load("http", "chunked body", &http_request, &http_chunked, 1024, 1),
+        load("redis", "small", &get, b"$3\r\nabc\r\n", 0, 1),
+        load("redis", "pipeline of 16", &get.repeat(16), &b"$3\r\nabc\r\n".repeat(16), 0, 16),
+        load("redis", "body", &get, &redis_value, 1024, 1),
+        Load { opening: POSTGRESQL_LOGIN, ..load("postgresql", "small", POSTGRESQL_QUERY, POSTGRESQL_ANSWER, 0, 1) },
+        Load {
+            opening: POSTGRESQL_LOGIN,
+            ..load("postgresql", "body", POSTGRESQL_QUERY, &postgresql_rows(body), 1024, 1)
+        },
+    ]
+}
+
+const POSTGRESQL_LOGIN: &[(Direction, &[u8])] =
+    &[(ToServer, b"\0\0\0\x12\0\x03\0\0user\0bob\0\0"), (ToClient, b"R\0\0\0\x08\0\0\0\0Z\0\0\0\x05I")];
+const POSTGRESQL_QUERY: &[u8] = b"Q\0\0\0\x26SELECT * FROM t WHERE id = 12345;\0";
+const POSTGRESQL_ANSWER: &[u8] =
+    b"T\0\0\0\x1b\0\x01id\0\0\0\0\0\0\0\0\0\0\x17\0\x04\xff\xff\xff\xff\0\0D\0\0\0\x0b\0\x01\0\0\0\x011C\0\0\0\x0dSELECT 1\0Z\0\0\0\x05I";
+
+fn postgresql_rows(bytes: usize) -> Vec<u8> {
+    let row = [b"D\0\0\x04\x0a\0\x01\0\0\x04\0".to_vec(), vec![b'v'; 1024]].concat();
+    let (head, tail) = POSTGRESQL_ANSWER.split_at(28);
+    [head.to_vec(), row.repeat(bytes / 1024), tail.get(12..).unwrap_or_default().to_vec()].concat()
+}
+
+struct Run<'a> {
+    load: &'a Load,
+    connection: Connection,
+    offsets: [u64; 2],
+    now_ns: u64,
+    count: Count,
+}
+
+impl<'a> Run<'a> {
+    fn new(load: &'a Load) -> Self {
+        let connection = Connection::new(Hints { from_start: true, ..Hints::default() }, &Options::default());
+        let mut run = Run { load, connection, offsets: [0; 2], now_ns: 1_000_000_000, count: Count::default() };
+        for (direction, bytes) in load.opening {
+            run.say(*direction, bytes);
+        }
+        run.count.0 = 0;
+        run
+    }
+
+    fn say(&mut self, direction: Direction, bytes: &[u8]) {
+        let piece = if self.load.piece_bytes == 0 { bytes.len() } else { self.load.piece_bytes };
+        for bytes in bytes.chunks(piece) {
+            self.now_ns += 1000;
+            let offset = self.offsets[direction as usize];
+            self.connection.data(direction, offset, self.now_ns, bytes, &mut self.count);
+            self.offsets[direction as usize] += bytes.len() as u64;
+        }
+    }
+
+    /// Requests and bytes per second.
+    fn measure(&mut self, time: Duration) -> (f64, f64) {
+        let (began, before, began_on_cpu) = (Instant::now(), self.offsets[0] + self.offsets[1], on_cpu());
+        let mut exchanges = 0;
+        while began.elapsed() < time {
+            for _ in 0..if self.load.piece_bytes == 0 { 1000 } else { 1 } {
+                self.say(ToServer, &self.load.request);
+                self.say(ToClient, &self.load.answer);
+                exchanges += 1;
+            }
+        }
+        let seconds = (on_cpu() - began_on_cpu).as_secs_f64();
+        assert_eq!(
+            self.count.0,
+            exchanges * self.load.requests,
+            "{} {}: requests missed",
+            self.load.protocol,
+            self.load.what
+        );
+        let bytes = self.offsets[0] + self.offsets[1] - before;
+        (self.count.0 as f64 / seconds, bytes as f64 / seconds)
+    }
+}
+
+/// Time of this thread on a CPU: what other programs take meanwhile does not count.
+fn on_cpu() -> Duration {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").expect("schedstat can be read");
+    let nanoseconds =
+        text.split_whitespace().next().and_then(|text| text.parse().ok()).expect("it begins with a number");
+    Duration::from_nanos(nanoseconds)
+}
+
+fn main() {
+    let seconds = std::env::args().nth(1).and_then(|seconds| seconds.parse().ok()).unwrap_or(1.0);
+    println!("{:12} {:16} {:>12} {:>9}", "protocol", "load", "requests/s", "GB/s");
+    let only = std::env::args().nth(2).unwrap_or_default();
+    for load in loads().into_iter().filter(|load| format!("{} {}", load.protocol, load.what).starts_with(&only)) {
+        let (requests, bytes) = Run::new(&load).measure(Duration::from_secs_f64(seconds));
+        println!("{:12} {:16} {requests:>12.0} {:>9.2}", load.protocol, load.what, bytes / 1e9);
+    }
+}
