@@ -1,0 +1,379 @@
+//! A run of samples of one series in few bytes.
+//!
+//! All samples of a chunk have the same kind and the same start of their cumulative count; another start opens
+//! another chunk, so that no reset is lost. Everything is in whole bytes, so that zstd can still find the repetitions:
+//!
+//! - times: the difference of the differences, one byte for a steady interval;
+//! - whole numbers: the difference to the one before; other floats: XOR with the one before, without its zero bytes;
+//! - histograms: only the buckets that grew since the one before, as (buckets skipped, growth).
+
+use super::varint::{Reader, put, put_signed};
+use limpid_model::{ExpHistogram, Sample, Value};
+use std::sync::Arc;
+
+/// A chunk is closed at this many samples, so that reading an instant stays cheap.
+pub const MAX_SAMPLES: u32 = 240;
+/// Histograms beyond it are downscaled on the way in.
+pub const MAX_BUCKETS: usize = 1024;
+/// Floats up to here are exact as whole numbers.
+const MAX_WHOLE: f64 = 9_007_199_254_740_992.0;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Kind {
+    Whole = 1,
+    Float = 2,
+    Histogram = 3,
+}
+
+impl Kind {
+    pub fn from_number(number: u8) -> Option<Self> {
+        [Kind::Whole, Kind::Float, Kind::Histogram].into_iter().find(|kind| *kind as u8 == number)
+    }
+
+    fn of(value: &Value) -> Kind {
+        match value {
+            Value::Histogram(_) => Kind::Histogram,
+            Value::Float(value) if is_whole(*value) => Kind::Whole,
+            Value::Float(_) => Kind::Float,
+        }
+    }
+}
+
+fn is_whole(value: f64) -> bool {
+    // Negative zero is equal to zero, yet not the same: PromQL can tell them apart.
+    value.abs() <= MAX_WHOLE && value as i64 as f64 == value && (value != 0.0 || value.is_sign_positive())
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Chunk {
+    pub kind: Kind,
+    pub first_ms: i64,
+    pub last_ms: i64,
+    pub start_ms: i64,
+    pub samples: u32,
+    pub bytes: Box<[u8]>,
+}
+
+/// A chunk that still grows.
+#[derive(Debug)]
+pub struct Builder {
+    kind: Kind,
+    samples: u32,
+    first_ms: i64,
+    last_ms: i64,
+    interval_ms: i64,
+    start_ms: i64,
+    /// The last whole number, or the bits of the last float or sum.
+    last: u64,
+    last_histogram: Option<Box<ExpHistogram>>,
+    bytes: Vec<u8>,
+}
+
+impl Builder {
+    pub fn new(start_ms: i64, sample: &Sample) -> Self {
+        let mut builder = Builder {
+            kind: Kind::of(&sample.value),
+            samples: 0,
+            first_ms: sample.time_ms,
+            last_ms: sample.time_ms,
+            interval_ms: 0,
+            start_ms,
+            last: 0,
+            last_histogram: None,
+            bytes: Vec::new(),
+        };
+        builder.append(sample);
+        builder
+    }
+
+    pub fn first_ms(&self) -> i64 {
+        self.first_ms
+    }
+
+    pub fn last_ms(&self) -> i64 {
+        self.last_ms
+    }
+
+    /// Does the sample belong here? Else this chunk is closed and another one opened.
+    pub fn accepts(&self, start_ms: i64, sample: &Sample) -> bool {
+        let fits = match (&sample.value, self.kind) {
+            (Value::Float(value), Kind::Whole) => is_whole(*value),
+            (Value::Float(_), Kind::Float) => true,
+            (Value::Histogram(next), Kind::Histogram) => {
+                self.last_histogram.as_ref().is_some_and(|last| last.scale == next.scale)
+            }
+            _ => false,
+        };
+        fits && start_ms == self.start_ms && self.samples < MAX_SAMPLES && sample.time_ms > self.last_ms
+    }
+
+    pub fn append(&mut self, sample: &Sample) {
+        let interval_ms = sample.time_ms.wrapping_sub(self.last_ms);
+        put_signed(&mut self.bytes, interval_ms.wrapping_sub(self.interval_ms));
+        (self.interval_ms, self.last_ms) = (interval_ms, sample.time_ms);
+        match &sample.value {
+            Value::Float(value) if self.kind == Kind::Whole => {
+                let whole = *value as i64;
+                put_signed(&mut self.bytes, whole.wrapping_sub(self.last as i64));
+                self.last = whole as u64;
+            }
+            Value::Float(value) => self.append_bits(value.to_bits()),
+            Value::Histogram(histogram) => self.append_histogram(histogram),
+        }
+        self.samples += 1;
+    }
+
+    fn append_bits(&mut self, bits: u64) {
+        put_float(&mut self.bytes, bits ^ self.last);
+        self.last = bits;
+    }
+
+    fn append_histogram(&mut self, next: &ExpHistogram) {
+        let before = self.last_histogram.take();
+        if before.is_none() {
+            self.bytes.push(next.scale as u8);
+        }
+        let mut last = before.unwrap_or_else(|| Box::new(ExpHistogram { scale: next.scale, ..ExpHistogram::default() }));
+        put_signed(&mut self.bytes, next.count.wrapping_sub(last.count) as i64);
+        put_signed(&mut self.bytes, next.zero_count.wrapping_sub(last.zero_count) as i64);
+        self.append_bits(next.sum.to_bits());
+        put_signed(&mut self.bytes, i64::from(next.offset) - i64::from(last.offset));
+        put_signed(&mut self.bytes, next.counts.len() as i64 - last.counts.len() as i64);
+        put_growth(&mut self.bytes, &last, next);
+        ExpHistogram::clone_from(&mut last, next);
+        self.last_histogram = Some(last);
+    }
+
+    pub fn close(self) -> Chunk {
+        let header = self.header();
+        Chunk { bytes: self.bytes.into_boxed_slice(), ..header }
+    }
+
+    pub fn snapshot(&self) -> Chunk {
+        Chunk { bytes: self.bytes.as_slice().into(), ..self.header() }
+    }
+
+    fn header(&self) -> Chunk {
+        Chunk {
+            kind: self.kind,
+            first_ms: self.first_ms,
+            last_ms: self.last_ms,
+            start_ms: self.start_ms,
+            samples: self.samples,
+            bytes: Box::default(),
+        }
+    }
+
+    /// Bytes on the heap.
+    pub fn heap_bytes(&self) -> usize {
+        let histogram = self.last_histogram.as_ref().map_or(0, |last| size_of::<ExpHistogram>() + last.counts.capacity() * 8);
+        self.bytes.capacity() + histogram
+    }
+}
+
+/// One byte with the counts of leading and trailing zero bytes, then what is between them.
+fn put_float(out: &mut Vec<u8>, xor: u64) {
+    let leading = xor.leading_zeros() / 8;
+    if leading == 8 {
+        out.push(0x80);
+        return;
+    }
+    let trailing = xor.trailing_zeros() / 8;
+    out.push((leading << 3 | trailing) as u8);
+    let bytes = xor.to_be_bytes();
+    out.extend_from_slice(&bytes[leading as usize..8 - trailing as usize]);
+}
+
+fn read_float(reader: &mut Reader<'_>) -> Option<u64> {
+    let header = reader.byte()?;
+    if header == 0x80 {
+        return Some(0);
+    }
+    let (leading, trailing) = (usize::from(header >> 3 & 7), usize::from(header & 7));
+    let significant = 8usize.checked_sub(leading + trailing)?;
+    let mut bytes = [0; 8];
+    bytes[leading..leading + significant].copy_from_slice(reader.take(significant)?);
+    Some(u64::from_be_bytes(bytes))
+}
+
+/// How often the bucket with this index was hit.
+fn count_at(histogram: &ExpHistogram, index: i64) -> u64 {
+    usize::try_from(index - i64::from(histogram.offset)).ok().and_then(|at| histogram.counts.get(at)).copied().unwrap_or(0)
+}
+
+fn put_growth(out: &mut Vec<u8>, last: &ExpHistogram, next: &ExpHistogram) {
+    let grown = |at: usize| next.counts[at].wrapping_sub(count_at(last, i64::from(next.offset) + at as i64)) as i64;
+    let changes = (0..next.counts.len()).filter(|at| grown(*at) != 0).count();
+    put(out, changes as u64);
+    let mut skipped = 0;
+    for at in 0..next.counts.len() {
+        match grown(at) {
+            0 => skipped += 1,
+            growth => {
+                put(out, skipped);
+                put_signed(out, growth);
+                skipped = 0;
+            }
+        }
+    }
+}
+
+/// Samples of a chunk with times in `from..=to`. `None` when the bytes are damaged.
+pub fn decode(chunk: &Chunk, from: i64, to: i64) -> Option<Vec<Sample>> {
+    let mut reader = Reader::new(&chunk.bytes);
+    let mut samples = Vec::with_capacity(chunk.samples.min(MAX_SAMPLES) as usize);
+    let (mut time_ms, mut interval_ms, mut last) = (chunk.first_ms, 0i64, 0u64);
+    let mut histogram = None;
+    for _ in 0..chunk.samples {
+        interval_ms = interval_ms.wrapping_add(reader.signed()?);
+        time_ms = time_ms.wrapping_add(interval_ms);
+        let wanted = (from..=to).contains(&time_ms);
+        let value = match chunk.kind {
+            Kind::Whole => {
+                last = (last as i64).wrapping_add(reader.signed()?) as u64;
+                Value::Float(last as i64 as f64)
+            }
+            Kind::Float => {
+                last ^= read_float(&mut reader)?;
+                Value::Float(f64::from_bits(last))
+            }
+            Kind::Histogram => {
+                let next = read_histogram(&mut reader, histogram.take(), &mut last)?;
+                let value = Value::Histogram(Arc::new(if wanted { next.clone() } else { ExpHistogram::default() }));
+                histogram = Some(next);
+                value
+            }
+        };
+        if wanted {
+            samples.push(Sample { time_ms, value });
+        }
+    }
+    Some(samples)
+}
+
+fn read_histogram(reader: &mut Reader<'_>, last: Option<ExpHistogram>, sum: &mut u64) -> Option<ExpHistogram> {
+    let last = match last {
+        Some(last) => last,
+        None => ExpHistogram { scale: reader.byte()? as i8, ..ExpHistogram::default() },
+    };
+    let mut next = ExpHistogram { scale: last.scale, ..ExpHistogram::default() };
+    next.count = last.count.wrapping_add(reader.signed()? as u64);
+    next.zero_count = last.zero_count.wrapping_add(reader.signed()? as u64);
+    *sum ^= read_float(reader)?;
+    next.sum = f64::from_bits(*sum);
+    next.offset = i32::try_from(i64::from(last.offset).checked_add(reader.signed()?)?).ok()?;
+    let length = usize::try_from((last.counts.len() as i64).checked_add(reader.signed()?)?).ok()?;
+    if length > MAX_BUCKETS {
+        return None;
+    }
+    next.counts = (0..length).map(|at| count_at(&last, i64::from(next.offset) + at as i64)).collect();
+    let mut at = 0;
+    for _ in 0..reader.length(length)? {
+        at += reader.length(length)?;
+        let count = next.counts.get_mut(at)?;
+        *count = count.wrapping_add(reader.signed()? as u64);
+        at += 1;
+    }
+    Some(next)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use limpid_model::series::STALE_NAN_BITS;
+
+    fn float(time_ms: i64, value: f64) -> Sample {
+        Sample { time_ms, value: Value::Float(value) }
+    }
+
+    /// Builds as the head does: what a chunk does not accept opens the next one.
+    fn chunks(samples: &[Sample]) -> Vec<Chunk> {
+        let mut chunks = Vec::new();
+        let mut open: Option<Builder> = None;
+        for sample in samples {
+            match &mut open {
+                Some(builder) if builder.accepts(0, sample) => builder.append(sample),
+                _ => chunks.extend(open.replace(Builder::new(0, sample)).map(Builder::close)),
+            }
+        }
+        chunks.extend(open.map(Builder::close));
+        chunks
+    }
+
+    fn bits(sample: &Sample) -> (i64, Option<u64>) {
+        match &sample.value {
+            Value::Float(value) => (sample.time_ms, Some(value.to_bits())),
+            Value::Histogram(_) => (sample.time_ms, None),
+        }
+    }
+
+    #[test]
+    fn floats_come_back_to_the_bit() {
+        let values = [
+            0.0, -0.0, 1.0, 2.0, 1e15, -7.0, 0.1, 0.2, f64::INFINITY, f64::NEG_INFINITY, f64::NAN, f64::MIN_POSITIVE,
+            f64::MAX, MAX_WHOLE, MAX_WHOLE * 2.0, f64::from_bits(STALE_NAN_BITS), 3.0, 3.0,
+        ];
+        let mut samples = Vec::new();
+        for round in 0..40 {
+            for (at, value) in values.iter().enumerate() {
+                samples.push(float(1_700_000_000_000 + (round * values.len() + at) as i64 * 10_000 + (at as i64 % 3), *value));
+            }
+        }
+        let read: Vec<Sample> =
+            chunks(&samples).iter().flat_map(|chunk| decode(chunk, i64::MIN, i64::MAX).unwrap()).collect();
+        assert_eq!(read.iter().map(bits).collect::<Vec<_>>(), samples.iter().map(bits).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_steady_counter_costs_little() {
+        let samples: Vec<Sample> = (0..240).map(|at| float(at * 10_000, (at * 37) as f64)).collect();
+        let chunks = chunks(&samples);
+        assert_eq!(chunks.len(), 1);
+        assert!(chunks[0].bytes.len() <= 240 * 3 + 16, "{} bytes", chunks[0].bytes.len());
+    }
+
+    #[test]
+    fn histograms_come_back_through_growth_on_both_sides_and_resets() {
+        let mut histogram = ExpHistogram::default();
+        let mut samples = Vec::new();
+        let mut state = 1u64;
+        for at in 0..500i64 {
+            for _ in 0..at % 7 {
+                state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+                histogram.record_ns(1_000 + (state >> 33) % (1 << (10 + at % 20)));
+            }
+            if at == 300 {
+                histogram = ExpHistogram::default();
+            }
+            if at == 400 {
+                histogram.downscale(1);
+            }
+            samples.push(Sample { time_ms: at * 10_000, value: Value::Histogram(Arc::new(histogram.clone())) });
+        }
+        let read: Vec<Sample> =
+            chunks(&samples).iter().flat_map(|chunk| decode(chunk, i64::MIN, i64::MAX).unwrap()).collect();
+        assert_eq!(read, samples);
+        let part: Vec<Sample> = chunks(&samples).iter().flat_map(|chunk| decode(chunk, 50_000, 90_000).unwrap()).collect();
+        assert_eq!(part, samples[5..=9]);
+    }
+
+    #[test]
+    fn damage_is_no_panic() {
+        let mut histogram = ExpHistogram::default();
+        let samples: Vec<Sample> = (1..50u64)
+            .map(|at| {
+                histogram.record_ns(at * 1_000_003);
+                Sample { time_ms: at as i64, value: Value::Histogram(Arc::new(histogram.clone())) }
+            })
+            .collect();
+        let whole = &chunks(&samples)[0];
+        for at in 0..whole.bytes.len() {
+            let mut damaged = whole.clone();
+            damaged.bytes[at] ^= 0xff;
+            decode(&damaged, i64::MIN, i64::MAX);
+            damaged.bytes = whole.bytes[..at].into();
+            assert!(decode(&damaged, i64::MIN, i64::MAX).is_none());
+        }
+    }
+}

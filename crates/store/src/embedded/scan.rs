@@ -1,0 +1,240 @@
+//! The best matching rows of a table: first only the columns that decide, then all columns of the few rows that won.
+
+use super::filter::Filter;
+use super::parquet_file::{self, DataFile, FileError};
+use super::table::{Spec, View, conform};
+use super::top::{Place, Top};
+use crate::{Order, StoreError};
+use arrow_array::cast::AsArray;
+use arrow_array::types::{TimestampNanosecondType, UInt64Type};
+use arrow_array::RecordBatch;
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::{ParquetRecordBatchReaderBuilder, RowSelection};
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// More rows than this are no answer but an export.
+pub const MAX_ROWS: usize = 100_000;
+const BATCH_ROWS: usize = 8 * 1024;
+
+/// An answer, and the files that turned out to be damaged on the way.
+#[derive(Default)]
+pub struct Scanned {
+    pub batches: Vec<RecordBatch>,
+    pub damaged: Vec<(Arc<DataFile>, String)>,
+}
+
+struct Scan<'a> {
+    spec: &'a Spec,
+    filter: &'a Filter,
+    order: Order,
+    until: Instant,
+    top: Top,
+    damaged: Vec<(Arc<DataFile>, String)>,
+}
+
+pub fn scan(
+    spec: &Spec,
+    view: View,
+    filter: &Filter,
+    order: Order,
+    limit: usize,
+    until: Instant,
+) -> Result<Scanned, StoreError> {
+    if limit > MAX_ROWS {
+        return Err(StoreError::TooMuch(format!("the query asks for {limit} rows; at most {MAX_ROWS} are given at once")));
+    }
+    let mut files: Vec<Arc<DataFile>> =
+        view.files.into_iter().filter(|file| file.min_ns <= filter.end_ns && file.max_ns >= filter.start_ns).collect();
+    files.sort_by_key(|file| std::cmp::Reverse(best_key(file, order)));
+    let mut scan = Scan { spec, filter, order, until, top: Top::new(limit), damaged: Vec::new() };
+    for (source, batch) in view.memory.iter().enumerate() {
+        scan.batch(batch, source as u32, |row| row)?;
+    }
+    for (number, file) in files.iter().enumerate() {
+        // The rest of the files hold nothing better than this one.
+        if !scan.top.wants(best_key(file, order)) {
+            break;
+        }
+        scan.file(file, (view.memory.len() + number) as u32)?;
+    }
+    let (top, mut damaged) = (scan.top.into_sorted(), scan.damaged);
+    let batches = collect(spec, &view.memory, &files, &top, &mut damaged)?;
+    Ok(Scanned { batches, damaged })
+}
+
+fn best_key(file: &DataFile, order: Order) -> u64 {
+    match order {
+        Order::Newest => time_key(file.max_ns),
+        Order::Slowest => file.max_duration_ns,
+    }
+}
+
+/// Keeps the order when signed becomes unsigned.
+fn time_key(time_ns: i64) -> u64 {
+    (time_ns as u64) ^ (1 << 63)
+}
+
+impl Scan<'_> {
+    fn batch(&mut self, batch: &RecordBatch, source: u32, row_in_source: impl Fn(u32) -> u32) -> Result<(), StoreError> {
+        if Instant::now() > self.until {
+            return Err(StoreError::TooMuch("the query ran out of time; ask for a shorter time range or filter more".to_owned()));
+        }
+        let rows = self.filter.rows(batch);
+        let times = batch.column_by_name(self.spec.time).and_then(|column| column.as_primitive_opt::<TimestampNanosecondType>());
+        let durations = batch.column_by_name("duration_ns").and_then(|column| column.as_primitive_opt::<UInt64Type>());
+        for row in rows {
+            let key = match (self.order, times, durations) {
+                (Order::Slowest, _, Some(durations)) => durations.value(row as usize),
+                (_, Some(times), _) => time_key(times.value(row as usize)),
+                _ => 0,
+            };
+            self.top.push(Place { key, source, row: row_in_source(row) });
+        }
+        Ok(())
+    }
+
+    fn file(&mut self, file: &Arc<DataFile>, source: u32) -> Result<(), StoreError> {
+        match self.read(file, source) {
+            Ok(()) => Ok(()),
+            Err(ReadError::Store(error)) => Err(error),
+            // Retention deleted it after the view was taken.
+            Err(ReadError::File(FileError::Io(error))) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(ReadError::File(FileError::Io(error))) => Err(super::layout::at(&file.path, error)),
+            Err(ReadError::File(FileError::Damaged(reason))) => {
+                self.damaged.push((file.clone(), reason));
+                Ok(())
+            }
+        }
+    }
+
+    fn read(&mut self, file: &DataFile, source: u32) -> Result<(), ReadError> {
+        let builder = file.reader()?;
+        let candidates = parquet_file::candidate_groups(&builder, self.filter)?;
+        let firsts = first_rows(&builder);
+        let mut columns = self.filter.columns();
+        if self.order == Order::Slowest {
+            columns.push("duration_ns");
+        }
+        let mask = projection(&builder, &columns);
+        for group in candidates {
+            let reader = file.reader()?.with_row_groups(vec![group]).with_projection(mask.clone()).with_batch_size(BATCH_ROWS).build()?;
+            let mut first = firsts[group];
+            for batch in reader {
+                let batch = batch?;
+                self.batch(&batch, source, |row| first + row)?;
+                first += batch.num_rows() as u32;
+            }
+        }
+        Ok(())
+    }
+}
+
+enum ReadError {
+    File(FileError),
+    Store(StoreError),
+}
+
+impl<E: Into<FileError>> From<E> for ReadError {
+    fn from(error: E) -> Self {
+        ReadError::File(error.into())
+    }
+}
+
+impl From<StoreError> for ReadError {
+    fn from(error: StoreError) -> Self {
+        ReadError::Store(error)
+    }
+}
+
+fn projection(builder: &ParquetRecordBatchReaderBuilder<File>, columns: &[&str]) -> ProjectionMask {
+    let fields = builder.schema().fields().iter().enumerate();
+    let wanted = fields.filter(|(_, field)| columns.contains(&field.name().as_str())).map(|(at, _)| at);
+    ProjectionMask::roots(builder.parquet_schema(), wanted)
+}
+
+/// The number of the first row of every row group.
+fn first_rows(builder: &ParquetRecordBatchReaderBuilder<File>) -> Vec<u32> {
+    let mut next = 0u32;
+    builder
+        .metadata()
+        .row_groups()
+        .iter()
+        .map(|group| {
+            let first = next;
+            next = next.saturating_add(group.num_rows() as u32);
+            first
+        })
+        .collect()
+}
+
+/// Fetches the winners, each file once, and puts them in the asked order.
+fn collect(
+    spec: &Spec,
+    memory: &[RecordBatch],
+    files: &[Arc<DataFile>],
+    top: &[Place],
+    damaged: &mut Vec<(Arc<DataFile>, String)>,
+) -> Result<Vec<RecordBatch>, StoreError> {
+    let mut rows_of: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
+    for place in top {
+        rows_of.entry(place.source).or_default().push(place.row);
+    }
+    let (mut batches, mut found) = (Vec::new(), BTreeMap::new());
+    for (source, mut rows) in rows_of {
+        rows.sort_unstable();
+        let batch = match memory.get(source as usize) {
+            Some(batch) => Ok(batch.clone()),
+            None => fetch(spec, &files[source as usize - memory.len()], &rows),
+        };
+        match batch {
+            Ok(batch) => {
+                found.insert(source, (batches.len(), (source as usize >= memory.len()).then_some(rows)));
+                batches.push(batch);
+            }
+            Err(FileError::Io(error)) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(FileError::Damaged(reason)) => damaged.push((files[source as usize - memory.len()].clone(), reason)),
+            Err(error) => return Err(error.into_store_error(&files[source as usize - memory.len()].path)),
+        }
+    }
+    let order: Vec<(usize, usize)> = top
+        .iter()
+        .filter_map(|place| {
+            let (batch, fetched) = found.get(&place.source)?;
+            let row = match fetched {
+                Some(rows) => rows.binary_search(&place.row).ok()?,
+                None => place.row as usize,
+            };
+            Some((*batch, row))
+        })
+        .collect();
+    if order.is_empty() {
+        return Ok(Vec::new());
+    }
+    let batches: Vec<&RecordBatch> = batches.iter().collect();
+    let joined = arrow_select::interleave::interleave_record_batch(&batches, &order)
+        .map_err(|error| StoreError::Io(io::Error::other(error.to_string())))?;
+    Ok(vec![joined])
+}
+
+/// All columns of some rows of a file, in the file's order.
+fn fetch(spec: &Spec, file: &DataFile, rows: &[u32]) -> Result<RecordBatch, FileError> {
+    let builder = file.reader()?;
+    let total: usize = builder.metadata().row_groups().iter().map(|group| group.num_rows().max(0) as usize).sum();
+    let ranges = rows.iter().map(|row| *row as usize..*row as usize + 1);
+    let selection = RowSelection::from_consecutive_ranges(ranges, total);
+    let reader = builder.with_row_selection(selection).with_batch_size(rows.len().max(1)).build()?;
+    let batches = reader.collect::<Result<Vec<_>, _>>()?;
+    let conformed = batches.iter().map(|batch| conform(batch, &spec.schema)).collect::<Option<Vec<_>>>();
+    let Some(conformed) = conformed else {
+        return Err(FileError::Damaged("its columns are not those of the table".to_owned()));
+    };
+    let batch = arrow_select::concat::concat_batches(&spec.schema, &conformed)?;
+    if batch.num_rows() != rows.len() {
+        return Err(FileError::Damaged(format!("{} rows read where {} were wanted", batch.num_rows(), rows.len())));
+    }
+    Ok(batch)
+}
