@@ -4,5 +4,10 @@
 //! the protocol engine, aggregates, samples) → `export` (OTLP, Prometheus). `identity` says who a process is.
 
 pub mod capture;
+pub mod collectors;
+pub mod export;
+pub mod identity;
 pub mod losses;
+pub mod pipeline;
+pub mod self_status;
 pub mod telemetry;

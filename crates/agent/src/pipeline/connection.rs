@@ -1,0 +1,256 @@
+//! One connection and its two ends.
+//!
+//! An end is a socket of this machine; the second one is missing when the peer is elsewhere (or not known yet). One end
+//! is parsed, the other gives offsets and times only. Which end is the server's is known from how it was opened, else
+//! guessed and put right by the protocol engine.
+
+use super::aggregate::EdgeRef;
+use super::times::{Stretch, Times};
+use super::views::Pending;
+use crate::capture::{Bytes, CloseReason, ConnectionKey, Mode, SocketInfo, Transport};
+use crate::telemetry::Process;
+use limpid_model::{Direction, Side};
+use limpid_protocols::connection::{Connection, Verdict};
+use limpid_protocols::protocols::Capture;
+use limpid_protocols::{Hints, Options, Protocol};
+use std::collections::VecDeque;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// What the kernel was told of a socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Told {
+    pub mode: Mode,
+    pub skip_sent_until: u64,
+    pub skip_received_until: u64,
+}
+
+impl Told {
+    pub const NOTHING_YET: Told = Told::just(Mode::Undecided);
+
+    pub const fn just(mode: Mode) -> Told {
+        Told { mode, skip_sent_until: 0, skip_received_until: 0 }
+    }
+}
+
+/// The edge of an end's requests, until when it may be taken, and for which protocol.
+#[derive(Clone, Copy)]
+pub(super) struct CachedEdge {
+    pub edge: EdgeRef,
+    pub until_ns: u64,
+    pub protocol: &'static str,
+}
+
+pub(super) struct End {
+    pub info: SocketInfo,
+    /// Who moved the last bytes: prefork and passed descriptors change it.
+    pub tgid: u32,
+    pub process: Arc<Process>,
+    pub sent: Times,
+    pub received: Times,
+    /// Not yet in the metrics.
+    pub sent_bytes: u64,
+    pub received_bytes: u64,
+    pub closed: Option<(u64, CloseReason)>,
+    pub told: Told,
+    pub edge: Option<CachedEdge>,
+    /// The link under which this end counts as an open connection.
+    pub counted: Option<u32>,
+    pub counted_opening: bool,
+    pub waiting: u64,
+}
+
+impl End {
+    pub fn new(info: &SocketInfo, process: Arc<Process>) -> Self {
+        End {
+            tgid: info.tgid,
+            process,
+            sent: Times::default(),
+            received: Times::default(),
+            sent_bytes: 0,
+            received_bytes: 0,
+            closed: None,
+            told: Told::NOTHING_YET,
+            edge: None,
+            counted: None,
+            counted_opening: !info.from_start,
+            waiting: 0,
+            info: info.clone(),
+        }
+    }
+
+    pub fn count(&mut self, bytes: &Bytes<'_>) {
+        let total = if bytes.sent { &mut self.sent_bytes } else { &mut self.received_bytes };
+        *total = total.saturating_add(bytes.length);
+    }
+
+    pub fn note_times(&mut self, bytes: &Bytes<'_>) {
+        let stretch = Stretch {
+            offset: bytes.offset,
+            end: bytes.offset.saturating_add(bytes.length),
+            first_ns: bytes.first_ns,
+            last_ns: bytes.last_ns.max(bytes.first_ns),
+            arrived_ns: bytes.arrived_ns,
+        };
+        if bytes.sent { self.sent.add(stretch) } else { self.received.add(stretch) }
+    }
+}
+
+pub(super) struct Conn {
+    pub key: ConnectionKey,
+    pub ends: [Option<End>; 2],
+    pub engine: Option<Box<Connection>>,
+    /// The end whose bytes are parsed, from its first bytes on.
+    pub parsed: Option<usize>,
+    /// The server's end as assumed when parsing began; `swapped` puts it right.
+    server: usize,
+    pub swapped: bool,
+    pub protocol: Option<&'static Protocol>,
+    pub pending: VecDeque<Pending>,
+    /// Nothing more of it is wanted but the count of bytes.
+    pub ignored: bool,
+    /// Since the last look of the eviction's hand.
+    pub recent: bool,
+    pub watched: bool,
+    pub telling: bool,
+    /// The identities' epoch when the processes were looked up, and when to look again at the earliest.
+    pub epoch: u64,
+    pub next_identity_ns: u64,
+}
+
+impl Conn {
+    pub fn new(key: ConnectionKey, epoch: u64) -> Self {
+        Conn {
+            key,
+            ends: [None, None],
+            engine: None,
+            parsed: None,
+            server: 0,
+            swapped: false,
+            protocol: None,
+            pending: VecDeque::new(),
+            ignored: false,
+            recent: true,
+            watched: false,
+            telling: false,
+            epoch,
+            next_identity_ns: 0,
+        }
+    }
+
+    pub fn end(&self, at: usize) -> Option<&End> {
+        self.ends.get(at)?.as_ref()
+    }
+
+    pub fn end_mut(&mut self, at: usize) -> Option<&mut End> {
+        self.ends.get_mut(at)?.as_mut()
+    }
+
+    pub fn known_ends(&self) -> impl Iterator<Item = &End> {
+        self.ends.iter().flatten()
+    }
+
+    pub fn server(&self) -> usize {
+        if self.swapped { 1 - self.server } else { self.server }
+    }
+
+    pub fn side(&self, at: usize) -> Side {
+        if at == self.server() { Side::Server } else { Side::Client }
+    }
+
+    /// Which way bytes go, by the roles with which the engine began: it swaps them itself.
+    pub fn direction(&self, at: usize, sent: bool) -> Direction {
+        if (at == self.server) == sent { Direction::ToClient } else { Direction::ToServer }
+    }
+
+    /// Chooses the end to parse (the server's where both are known) and starts the engine. `at` moves the first bytes.
+    pub fn begin(&mut self, at: usize, sent: bool, options: &Options) {
+        self.server = self.guess_server(at, sent);
+        let both = self.ends.iter().all(Option::is_some);
+        let parsed = if both { self.server } else { at };
+        let Some(end) = self.end(parsed) else { return };
+        let port = |address: Option<(IpAddr, u16)>| address.map_or(0, |(_, port)| port);
+        let (local, remote) = (port(end.info.local), port(end.info.remote));
+        let (server_port, client_port) = if parsed == self.server { (local, remote) } else { (remote, local) };
+        let hints = Hints { client_port, server_port, from_start: end.info.from_start };
+        self.engine = Some(Box::new(Connection::new(hints, options)));
+        self.parsed = Some(parsed);
+    }
+
+    fn guess_server(&self, at: usize, sent: bool) -> usize {
+        for (index, end) in self.ends.iter().enumerate() {
+            match end.as_ref().and_then(|end| end.info.side) {
+                Some(Side::Server) => return index,
+                Some(Side::Client) => return 1 - index,
+                None => {}
+            }
+        }
+        let ports = self.end(at).and_then(|end| Some((end.info.local?.1, end.info.remote?.1)));
+        match ports {
+            Some((local, remote)) if local != remote => {
+                if local < remote {
+                    at
+                } else {
+                    1 - at
+                }
+            }
+            // Who speaks first is the client in most protocols.
+            _ => {
+                if sent {
+                    1 - at
+                } else {
+                    at
+                }
+            }
+        }
+    }
+
+    /// Whether the other end should be on this machine, though it has not been seen.
+    pub fn expects_other(&self) -> bool {
+        let mut ends = self.known_ends();
+        let (Some(end), None) = (ends.next(), ends.next()) else { return false };
+        end.info.transport == Transport::UnixStream || end.info.remote.is_some_and(|(address, _)| address.is_loopback())
+    }
+
+    /// What the kernel should know of this end by now.
+    pub fn wanted(&self, at: usize) -> Told {
+        if self.ignored {
+            return Told::just(Mode::Ignore);
+        }
+        let Some(engine) = &self.engine else { return Told::NOTHING_YET };
+        let Verdict::Pinned(capture) = engine.verdict() else { return Told::NOTHING_YET };
+        if Some(at) != self.parsed {
+            return Told::just(Mode::TimesOnly);
+        }
+        let skip = |sent| engine.skip_until(self.direction(at, sent)).unwrap_or(0);
+        let mode = match capture {
+            Capture::Head(bytes) => Mode::Head(bytes),
+            Capture::Framed(framing) => Mode::Framed(framing),
+            Capture::All(bytes) => Mode::All(bytes),
+            Capture::Nothing => Mode::Ignore,
+        };
+        Told { mode, skip_sent_until: skip(true), skip_received_until: skip(false) }
+    }
+
+    pub fn forget_edges(&mut self) {
+        self.ends.iter_mut().flatten().for_each(|end| end.edge = None);
+    }
+
+    pub fn is_closed(&self) -> bool {
+        self.known_ends().all(|end| end.closed.is_some())
+    }
+
+    pub fn closed_ns(&self) -> u64 {
+        self.known_ends().filter_map(|end| end.closed).map(|(time_ns, _)| time_ns).max().unwrap_or(0)
+    }
+
+    /// The name by which bytes of a connection are counted before (or without) a protocol.
+    pub fn protocol_name(&self) -> &'static str {
+        let transport = self.known_ends().next().map(|end| end.info.transport);
+        match (self.protocol, transport) {
+            (Some(protocol), _) => protocol.name,
+            (None, Some(Transport::UnixStream)) => "unix",
+            (None, _) => "tcp",
+        }
+    }
+}

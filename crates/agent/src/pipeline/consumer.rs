@@ -1,0 +1,515 @@
+//! What one consumer thread does with the events of its ring.
+//!
+//! Sockets are found by id, connections by key. The parsed end's bytes go through the protocol engine; the other end's
+//! leave their times. Requests that come out wait, if need be, for the other end (`views`) and are then counted and
+//! sampled (`emit`). Verdicts go back to the kernel at the next tick, and only when they changed.
+
+use super::Inner;
+use super::aggregate::Table;
+use super::connection::{Conn, End};
+use super::emit::{Emitter, Seen};
+use super::views::{JOIN_WAIT_NS, OtherView, Pending, forget_times, other_view, parsed_view};
+use crate::capture::{Bytes, CloseReason, ConnectionKey, Consumer, Control, Mode, SocketId, SocketInfo};
+use crate::losses;
+use limpid_model::{Direction, Request, Side, Unanswered};
+use limpid_protocols::connection::{Connection, Verdict};
+use limpid_protocols::protocols::Capture;
+use limpid_protocols::{Options, Sink};
+use rustc_hash::FxHashMap;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
+
+/// Requests of one connection that wait for the other end's times.
+const PENDING: usize = 1024;
+/// The same for the thread.
+const PENDING_IN_ALL: usize = 16_384;
+/// Times that have not come by then will not come.
+const GIVE_UP_NS: u64 = 60_000_000_000;
+const SWEEP_NS: u64 = 50_000_000;
+const ACCOUNT_NS: u64 = 1_000_000_000;
+/// How soon to look again who a process is, after identities changed.
+const IDENTITY_NS: u64 = 100_000_000;
+
+pub(super) struct Pipeline {
+    inner: Arc<Inner>,
+    emitter: Emitter,
+    options: Options,
+    conns: Vec<Option<Box<Conn>>>,
+    free: Vec<u32>,
+    sockets: FxHashMap<SocketId, (u32, u8)>,
+    keys: FxHashMap<ConnectionKey, u32>,
+    /// Where the eviction's hand stands.
+    hand: usize,
+    /// Connections with something to look after: waiting requests, uncounted bytes, a close.
+    watched: Vec<u32>,
+    /// Connections whose ends have a verdict to be told.
+    telling: Vec<u32>,
+    /// Sockets that were dropped and shall not be reported any more.
+    dropped: Vec<SocketId>,
+    finished: Vec<Request>,
+    pending: usize,
+    swept_ns: u64,
+    accounted_ns: u64,
+}
+
+/// Takes the engine's requests.
+struct Finished<'a>(&'a mut Vec<Request>);
+
+impl Sink for Finished<'_> {
+    fn request(&mut self, request: Request) {
+        self.0.push(request);
+    }
+
+    fn orphan(&mut self, _protocol: &'static str) {
+        losses::ORPHAN_ANSWERS.add(1);
+    }
+}
+
+impl Consumer for Pipeline {
+    fn opened(&mut self, info: &SocketInfo) {
+        if self.sockets.contains_key(&info.id) {
+            return;
+        }
+        let process = self.inner.identity.process(info.tgid);
+        let own = process.own;
+        let (slot, at) = self.place(info);
+        self.sockets.insert(info.id, (slot, at as u8));
+        let Some(conn) = self.conns.get_mut(slot as usize).and_then(Option::as_mut) else { return };
+        conn.ends[at] = Some(End::new(info, process));
+        conn.recent = true;
+        conn.forget_edges();
+        if own {
+            conn.ignore();
+        }
+        self.after_event(slot);
+    }
+
+    fn bytes(&mut self, bytes: Bytes<'_>) {
+        let Some(&(slot, at)) = self.sockets.get(&bytes.socket) else {
+            losses::UNKNOWN_SOCKET.add(1);
+            return;
+        };
+        let Some(mut conn) = self.conns.get_mut(slot as usize).and_then(Option::take) else { return };
+        self.on_bytes(&mut conn, usize::from(at), &bytes);
+        self.put_back(slot, conn);
+    }
+
+    fn ended(&mut self, socket: SocketId, time_ns: u64) {
+        self.with_conn(socket, |pipeline, conn, at| {
+            if conn.parsed == Some(at) {
+                let direction = conn.direction(at, false);
+                pipeline.drive(conn, time_ns, |engine, sink| engine.end(direction, time_ns, sink));
+            }
+        });
+    }
+
+    fn closed(&mut self, socket: SocketId, time_ns: u64, reason: CloseReason) {
+        self.with_conn(socket, |pipeline, conn, at| {
+            let Some(end) = conn.end_mut(at) else { return };
+            end.closed = Some((time_ns, reason));
+            if conn.parsed == Some(at) {
+                pipeline.close_engine(conn, time_ns, reason);
+            } else {
+                pipeline.join(conn, time_ns);
+            }
+        });
+    }
+
+    fn tick(&mut self, now_ns: u64, control: &dyn Control) {
+        self.tell(control);
+        if now_ns.saturating_sub(self.swept_ns) < SWEEP_NS {
+            return;
+        }
+        self.swept_ns = now_ns;
+        self.inner.now_ns.fetch_max(now_ns, Ordering::Relaxed);
+        self.inner.sampler.tick(now_ns);
+        let account = now_ns.saturating_sub(self.accounted_ns) >= ACCOUNT_NS;
+        if account {
+            self.accounted_ns = now_ns;
+        }
+        for slot in std::mem::take(&mut self.watched) {
+            self.look_after(slot, now_ns, account);
+        }
+    }
+}
+
+impl Pipeline {
+    pub fn new(inner: Arc<Inner>, table: Arc<Mutex<Table>>) -> Self {
+        Pipeline {
+            emitter: Emitter { inner: Arc::clone(&inner), table },
+            options: inner.options(),
+            inner,
+            conns: Vec::new(),
+            free: Vec::new(),
+            sockets: FxHashMap::default(),
+            keys: FxHashMap::default(),
+            hand: 0,
+            watched: Vec::new(),
+            telling: Vec::new(),
+            dropped: Vec::new(),
+            finished: Vec::new(),
+            pending: 0,
+            swept_ns: 0,
+            accounted_ns: 0,
+        }
+    }
+
+    /// Where a new socket belongs: beside the other end of its connection, or in a connection of its own.
+    fn place(&mut self, info: &SocketInfo) -> (u32, usize) {
+        let known = self.keys.get(&info.key).copied();
+        if let Some(slot) = known
+            && let Some(conn) = self.conns.get(slot as usize).and_then(Option::as_ref)
+            && let Some(at) = conn.free_end(info)
+        {
+            return (slot, at);
+        }
+        self.make_room();
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.conns.push(None);
+            (self.conns.len() - 1) as u32
+        });
+        self.conns[slot as usize] = Some(Box::new(Conn::new(info.key, self.inner.identity.epoch())));
+        self.keys.insert(info.key, slot);
+        self.inner.connections.fetch_add(1, Ordering::Relaxed);
+        (slot, 0)
+    }
+
+    /// Evicts a connection that was not used for long, by the second-chance rule, when the table is full.
+    fn make_room(&mut self) {
+        let threads = Arc::strong_count(&self.inner).saturating_sub(1).max(1);
+        let most = (self.inner.config.connections / threads).max(1);
+        while self.conns.len() - self.free.len() >= most {
+            self.hand = (self.hand + 1) % self.conns.len().max(1);
+            let Some(Some(conn)) = self.conns.get_mut(self.hand) else { continue };
+            if !std::mem::take(&mut conn.recent) {
+                losses::CONNECTIONS_CAPPED.add(1);
+                self.dropped.extend(conn.known_ends().filter(|end| end.closed.is_none()).map(|end| end.info.id));
+                self.remove(self.hand as u32);
+            }
+        }
+    }
+
+    fn with_conn(&mut self, socket: SocketId, event: impl FnOnce(&mut Self, &mut Conn, usize)) {
+        let Some(&(slot, at)) = self.sockets.get(&socket) else { return };
+        let Some(mut conn) = self.conns.get_mut(slot as usize).and_then(Option::take) else { return };
+        event(self, &mut conn, usize::from(at));
+        self.put_back(slot, conn);
+    }
+
+    fn put_back(&mut self, slot: u32, conn: Box<Conn>) {
+        if let Some(place) = self.conns.get_mut(slot as usize) {
+            *place = Some(conn);
+        }
+        self.after_event(slot);
+    }
+
+    /// Queues the connection for what a tick has to do for it.
+    fn after_event(&mut self, slot: u32) {
+        let Some(conn) = self.conns.get_mut(slot as usize).and_then(Option::as_mut) else { return };
+        if !std::mem::replace(&mut conn.watched, true) {
+            self.watched.push(slot);
+        }
+        let news = |at: usize| conn.end(at).is_some_and(|end| end.closed.is_none() && end.told != conn.wanted(at));
+        if !conn.telling && (news(0) || news(1)) {
+            conn.telling = true;
+            self.telling.push(slot);
+        }
+    }
+
+    fn on_bytes(&mut self, conn: &mut Conn, at: usize, bytes: &Bytes<'_>) {
+        conn.recent = true;
+        let now_ns = bytes.last_ns.max(bytes.first_ns);
+        self.note_owner(conn, at, bytes.tgid, now_ns);
+        let Some(end) = conn.end_mut(at) else { return };
+        end.count(bytes);
+        if conn.ignored {
+            return;
+        }
+        if conn.parsed.is_none() {
+            conn.begin(at, bytes.sent, &self.options);
+        }
+        if conn.parsed == Some(at) {
+            let server = conn.side(at) == Side::Server;
+            if let Some(end) = conn.end_mut(at).filter(|_| server && bytes.arrived_ns.is_some()) {
+                end.note_times(bytes);
+            }
+            self.parse(conn, at, bytes, now_ns);
+        } else {
+            if let Some(end) = conn.end_mut(at) {
+                end.note_times(bytes);
+            }
+            self.join(conn, now_ns);
+        }
+    }
+
+    /// The process that moves the bytes owns the socket; looked at on every event.
+    fn note_owner(&mut self, conn: &mut Conn, at: usize, tgid: u32, now_ns: u64) {
+        let changed = conn.end(at).is_some_and(|end| end.tgid != tgid);
+        if changed {
+            // What the former owner did is still counted as its own.
+            self.flush_parsed(conn, now_ns, 0);
+            let process = self.inner.identity.process(tgid);
+            if process.own {
+                conn.ignore();
+            }
+            if let Some(end) = conn.end_mut(at) {
+                (end.tgid, end.process) = (tgid, process);
+            }
+            conn.forget_edges();
+        }
+        let epoch = self.inner.identity.epoch();
+        if conn.epoch != epoch && now_ns >= conn.next_identity_ns {
+            (conn.epoch, conn.next_identity_ns) = (epoch, now_ns.saturating_add(IDENTITY_NS));
+            self.identify_again(conn);
+        }
+    }
+
+    fn identify_again(&self, conn: &mut Conn) {
+        let mut changed = false;
+        for end in conn.ends.iter_mut().flatten() {
+            let process = self.inner.identity.process(end.tgid);
+            changed |= !Arc::ptr_eq(&process, &end.process);
+            end.process = process;
+        }
+        if changed {
+            conn.forget_edges();
+        }
+        if conn.known_ends().any(|end| end.process.own) {
+            conn.ignore();
+        }
+    }
+
+    fn parse(&mut self, conn: &mut Conn, at: usize, bytes: &Bytes<'_>, now_ns: u64) {
+        let direction = conn.direction(at, bytes.sent);
+        self.drive(conn, now_ns, |engine, sink| {
+            let mut done = 0;
+            for (place, piece) in bytes.pieces {
+                if *place > done {
+                    engine.gap(direction, bytes.offset.saturating_add(done), place - done, now_ns, sink);
+                }
+                feed(engine, direction, bytes, (*place, piece), sink);
+                done = done.max(place.saturating_add(piece.len() as u64));
+            }
+            if done < bytes.length {
+                engine.gap(direction, bytes.offset.saturating_add(done), bytes.length - done, now_ns, sink);
+            }
+        });
+    }
+
+    /// Lets the engine do something, and takes care of what came out of it.
+    fn drive(&mut self, conn: &mut Conn, now_ns: u64, step: impl FnOnce(&mut Connection, &mut dyn Sink)) {
+        let Some(mut engine) = conn.engine.take() else { return };
+        let mut finished = std::mem::take(&mut self.finished);
+        let given_up = engine.given_up();
+        step(&mut engine, &mut Finished(&mut finished));
+        let verdict = engine.verdict();
+        losses::PARSE_GIVEN_UP.add(u64::from(engine.given_up().saturating_sub(given_up)));
+        if engine.swapped() != conn.swapped {
+            conn.swapped = engine.swapped();
+            conn.forget_edges();
+        }
+        conn.protocol = engine.protocol().or(conn.protocol);
+        conn.engine = Some(engine);
+        for request in finished.drain(..) {
+            self.finish(conn, request, now_ns);
+        }
+        self.finished = finished;
+        if verdict == Verdict::Pinned(Capture::Nothing) && conn.pending.is_empty() {
+            conn.ignore();
+        }
+    }
+
+    /// A request is complete at the parsed end: it goes out at once, or waits for the other end.
+    fn finish(&mut self, conn: &mut Conn, request: Request, now_ns: u64) {
+        let Some(parsed) = conn.parsed else { return };
+        let other = 1 - parsed;
+        if conn.end(other).is_none() && !conn.expects_other() {
+            let seen = [Seen { at: parsed, view: parsed_view(conn, parsed, &request) }];
+            self.emitter.emit(conn, &request, &seen, now_ns);
+            forget_times(conn, &request);
+            return;
+        }
+        conn.pending.push_back(Pending { request, since_ns: now_ns, parsed_out: false });
+        self.pending += 1;
+        self.join(conn, now_ns);
+        while conn.pending.len() > PENDING || (self.pending > PENDING_IN_ALL && !conn.pending.is_empty()) {
+            self.give_up_front(conn, now_ns);
+        }
+    }
+
+    /// Emits the requests that wait at the front as far as the other end's times are there.
+    fn join(&mut self, conn: &mut Conn, now_ns: u64) {
+        let Some(parsed) = conn.parsed else { return };
+        while let Some(front) = conn.pending.front() {
+            match other_view(conn, 1 - parsed, &front.request) {
+                OtherView::NotYet => return,
+                OtherView::Lost => self.give_up_front(conn, now_ns),
+                OtherView::Known(view) => self.emit_front(conn, Some(view), now_ns),
+            }
+        }
+    }
+
+    /// Without the other end's times its view has the parsed end's: counted, since the request was made.
+    fn give_up_front(&mut self, conn: &mut Conn, now_ns: u64) {
+        let Some(parsed) = conn.parsed else { return };
+        let known = conn.end(1 - parsed).is_some();
+        let view = conn.pending.front().filter(|_| known).map(|front| parsed_view(conn, parsed, &front.request));
+        if known {
+            losses::TIMES_LOST.add(1);
+        }
+        self.emit_front(conn, view, now_ns);
+    }
+
+    fn emit_front(&mut self, conn: &mut Conn, other: Option<super::views::View>, now_ns: u64) {
+        let (Some(parsed), Some(front)) = (conn.parsed, conn.pending.pop_front()) else { return };
+        self.pending -= 1;
+        let own = Seen { at: parsed, view: parsed_view(conn, parsed, &front.request) };
+        match (front.parsed_out, other) {
+            (false, Some(view)) => {
+                self.emitter.emit(conn, &front.request, &[own, Seen { at: 1 - parsed, view }], now_ns)
+            }
+            (false, None) => self.emitter.emit(conn, &front.request, &[own], now_ns),
+            (true, Some(view)) => self.emitter.emit(conn, &front.request, &[Seen { at: 1 - parsed, view }], now_ns),
+            (true, None) => {}
+        }
+        forget_times(conn, &front.request);
+    }
+
+    /// The parsed end's views of what has waited for `wait_ns` go out alone.
+    fn flush_parsed(&mut self, conn: &mut Conn, now_ns: u64, wait_ns: u64) {
+        let Some(parsed) = conn.parsed else { return };
+        for at in 0..conn.pending.len() {
+            let Some(pending) = conn.pending.get_mut(at) else { return };
+            if now_ns.saturating_sub(pending.since_ns) < wait_ns {
+                return;
+            }
+            if std::mem::replace(&mut pending.parsed_out, true) {
+                continue;
+            }
+            let request = pending.request.clone();
+            let seen = [Seen { at: parsed, view: parsed_view(conn, parsed, &request) }];
+            self.emitter.emit(conn, &request, &seen, now_ns);
+        }
+    }
+
+    fn close_engine(&mut self, conn: &mut Conn, time_ns: u64, reason: CloseReason) {
+        let unanswered = match reason {
+            CloseReason::Closed => Unanswered::Closed,
+            CloseReason::Reset => Unanswered::Reset,
+        };
+        self.drive(conn, time_ns, |engine, sink| engine.close(unanswered, time_ns, sink));
+        conn.engine = None;
+    }
+
+    fn tell(&mut self, control: &dyn Control) {
+        for slot in std::mem::take(&mut self.telling) {
+            let Some(conn) = self.conns.get_mut(slot as usize).and_then(Option::as_mut) else { continue };
+            conn.telling = false;
+            for at in 0..2 {
+                let wanted = conn.wanted(at);
+                let Some(end) = conn.end_mut(at) else { continue };
+                if end.closed.is_none() && end.told != wanted {
+                    end.told = wanted;
+                    control.verdict(end.info.id, wanted.mode, wanted.skip_sent_until, wanted.skip_received_until);
+                }
+            }
+        }
+        for socket in self.dropped.drain(..) {
+            control.verdict(socket, Mode::Ignore, 0, 0);
+        }
+    }
+
+    /// What has to be done in time, without an event.
+    fn look_after(&mut self, slot: u32, now_ns: u64, account: bool) {
+        let Some(mut conn) = self.conns.get_mut(slot as usize).and_then(Option::take) else { return };
+        if conn.engine.as_ref().is_some_and(|engine| engine.in_flight() > 0) {
+            self.drive(&mut conn, now_ns, |engine, sink| engine.expire(now_ns, sink));
+        }
+        self.wait_no_longer(&mut conn, now_ns);
+        if account {
+            self.emitter.account(&mut conn, now_ns, false);
+        }
+        let gone = conn.is_closed() && conn.pending.is_empty() && {
+            let alone = conn.expects_other() && conn.parsed.is_some();
+            !alone || now_ns.saturating_sub(conn.closed_ns()) >= JOIN_WAIT_NS
+        };
+        let busy = !account
+            || !conn.pending.is_empty()
+            || conn.is_closed()
+            || conn.engine.as_ref().is_some_and(|engine| engine.in_flight() > 0);
+        conn.watched = busy && !gone;
+        if conn.watched {
+            self.watched.push(slot);
+        }
+        if let Some(place) = self.conns.get_mut(slot as usize) {
+            *place = Some(conn);
+        }
+        if gone {
+            self.remove(slot);
+        }
+    }
+
+    fn wait_no_longer(&mut self, conn: &mut Conn, now_ns: u64) {
+        self.flush_parsed(conn, now_ns, JOIN_WAIT_NS);
+        let Some(parsed) = conn.parsed else { return };
+        let other = conn.end(1 - parsed);
+        let alone = other.is_none();
+        let closed = other.is_some_and(|end| end.closed.is_some());
+        let wait_ns = if alone || closed { JOIN_WAIT_NS } else { GIVE_UP_NS };
+        while conn.pending.front().is_some_and(|front| now_ns.saturating_sub(front.since_ns) >= wait_ns) {
+            self.give_up_front(conn, now_ns);
+        }
+    }
+
+    fn remove(&mut self, slot: u32) {
+        let Some(mut conn) = self.conns.get_mut(slot as usize).and_then(Option::take) else { return };
+        let now_ns = self.inner.now_ns.load(Ordering::Relaxed);
+        while !conn.pending.is_empty() && conn.parsed.is_some() {
+            self.give_up_front(&mut conn, now_ns);
+        }
+        self.emitter.account(&mut conn, now_ns, true);
+        for end in conn.known_ends() {
+            if self.sockets.get(&end.info.id).is_some_and(|(of, _)| *of == slot) {
+                self.sockets.remove(&end.info.id);
+            }
+        }
+        if self.keys.get(&conn.key) == Some(&slot) {
+            self.keys.remove(&conn.key);
+        }
+        self.free.push(slot);
+        self.inner.connections.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// One captured piece of a call, or of several: then its first and its last byte have different times.
+fn feed(engine: &mut Connection, direction: Direction, bytes: &Bytes<'_>, piece: (u64, &[u8]), sink: &mut dyn Sink) {
+    let (place, data) = piece;
+    let offset = bytes.offset.saturating_add(place);
+    if place > 0 {
+        return engine.data_inside_call(direction, offset, bytes.last_ns, data, sink);
+    }
+    match data.split_last() {
+        Some((last, head)) if bytes.first_ns != bytes.last_ns && data.len() as u64 >= bytes.length => {
+            engine.data(direction, offset, bytes.first_ns, head, sink);
+            let end = offset.saturating_add(head.len() as u64);
+            engine.data_inside_call(direction, end, bytes.last_ns, &[*last], sink);
+        }
+        _ => engine.data(direction, offset, bytes.first_ns, data, sink),
+    }
+}
+
+impl Conn {
+    fn ignore(&mut self) {
+        self.ignored = true;
+        self.engine = None;
+    }
+
+    /// The place for another socket with this connection's key, unless there are two ends already.
+    fn free_end(&self, info: &SocketInfo) -> Option<usize> {
+        let opposite = |end: &End| info.side.is_none() || end.info.side != info.side;
+        match &self.ends {
+            [Some(first), None] if opposite(first) => Some(1),
+            _ => None,
+        }
+    }
+}

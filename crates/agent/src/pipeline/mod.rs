@@ -1,0 +1,171 @@
+//! From the bytes of sockets to requests, metrics and spans.
+//!
+//! Each ring buffer of the collector has a consumer thread with a [`consumer::Pipeline`] of its own: it joins the two
+//! ends of a connection by key, parses one of them, and gets the other's view of each request by offset (`views`).
+//! Every request goes into the thread's aggregates (`aggregate`), those that are sampled (`sampling`) become spans.
+//! [`Shared`] is what the exporters see: the aggregates of all threads as families of series, and the spans to send.
+
+mod aggregate;
+mod caps;
+mod connection;
+mod consumer;
+mod emit;
+mod queue;
+mod sampling;
+mod snapshot;
+mod times;
+mod trace_ids;
+mod views;
+
+pub use caps::Limits;
+pub use sampling::Sampling;
+pub use trace_ids::TraceIds;
+
+use crate::capture::Consumer;
+use crate::telemetry::{Families, FamilySnapshot, Process, Span};
+use aggregate::Table;
+use caps::Caps;
+use limpid_model::Text;
+use limpid_protocols::Options;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Who a process is; implemented by `identity`.
+pub trait Identify: Send + Sync {
+    fn process(&self, tgid: u32) -> Arc<Process>;
+    /// Changes whenever any identity did.
+    fn epoch(&self) -> u64;
+}
+
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Label `host` of every series.
+    pub host: Text,
+    /// Tells this machine (and boot) apart in the ids of connections that never leave it.
+    pub machine: u64,
+    pub sampling: Sampling,
+    pub limits: Limits,
+    /// Open connections of the whole agent that are followed at once.
+    pub connections: usize,
+    pub span_queue: usize,
+    /// After this time a request counts as unanswered.
+    pub timeout_ns: u64,
+    /// A series that nothing was added to for so long is ended.
+    pub idle_series_ns: u64,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            host: Text::default(),
+            machine: 0,
+            sampling: Sampling::default(),
+            limits: Limits::default(),
+            connections: 16_384,
+            span_queue: 16_384,
+            timeout_ns: Options::default().timeout_ns,
+            idle_series_ns: 600_000_000_000,
+        }
+    }
+}
+
+/// What all threads share.
+struct Inner {
+    config: Config,
+    identity: Arc<dyn Identify>,
+    sampler: sampling::Sampler,
+    queue: queue::SpanQueue,
+    caps: Arc<Mutex<Caps>>,
+    tables: Mutex<Vec<Arc<Mutex<Table>>>>,
+    ended: Mutex<snapshot::Ended>,
+    /// The newest time that any thread has seen.
+    now_ns: AtomicU64,
+    connections: AtomicU64,
+    /// Unix time of the boot, and the kernel's clock tick: what a process' start is counted from and in.
+    boot_ns: u64,
+    clock_tick_ns: u64,
+}
+
+impl Inner {
+    /// When the process started, in Unix time.
+    fn started_ns(&self, process: &Process) -> u64 {
+        self.boot_ns.saturating_add(process.start.saturating_mul(self.clock_tick_ns))
+    }
+
+    fn options(&self) -> Options {
+        Options { details: self.sampler.wanted(), timeout_ns: self.config.timeout_ns, ..Options::default() }
+    }
+}
+
+/// The pipelines of all threads together. Cheap to clone.
+#[derive(Clone)]
+pub struct Shared {
+    inner: Arc<Inner>,
+}
+
+impl Shared {
+    pub fn new(config: Config, identity: Arc<dyn Identify>) -> Self {
+        let caps = Arc::new(Mutex::new(Caps::new(config.limits.clone())));
+        Shared {
+            inner: Arc::new(Inner {
+                identity,
+                sampler: sampling::Sampler::new(config.sampling),
+                queue: queue::SpanQueue::new(config.span_queue),
+                caps,
+                tables: Mutex::default(),
+                ended: Mutex::default(),
+                now_ns: AtomicU64::new(0),
+                connections: AtomicU64::new(0),
+                boot_ns: boot_ns(),
+                clock_tick_ns: clock_tick_ns(),
+                config,
+            }),
+        }
+    }
+
+    /// The consumer of one ring, to be moved into its thread.
+    pub fn consumer(&self) -> Box<dyn Consumer + Send> {
+        let table = Arc::new(Mutex::new(Table::new(Arc::clone(&self.inner.caps))));
+        self.inner.tables.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&table));
+        Box::new(consumer::Pipeline::new(Arc::clone(&self.inner), table))
+    }
+
+    /// The oldest spans that wait to be sent, at most so many.
+    pub fn drain_spans(&self, max: usize) -> Vec<Span> {
+        self.inner.queue.drain(max)
+    }
+
+    pub fn waiting_spans(&self) -> usize {
+        self.inner.queue.len()
+    }
+
+    /// Connections that are followed now.
+    pub fn connections(&self) -> u64 {
+        self.inner.connections.load(Ordering::Relaxed)
+    }
+}
+
+impl Families for Shared {
+    fn families(&self) -> Vec<FamilySnapshot> {
+        snapshot::families(&self.inner)
+    }
+}
+
+fn clock_ns(clock: libc::clockid_t) -> u64 {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: `time` is a valid place for the one timespec that the call writes.
+    if unsafe { libc::clock_gettime(clock, &mut time) } != 0 {
+        return 0;
+    }
+    (time.tv_sec as u64).saturating_mul(1_000_000_000).saturating_add(time.tv_nsec as u64)
+}
+
+fn boot_ns() -> u64 {
+    clock_ns(libc::CLOCK_REALTIME).saturating_sub(clock_ns(libc::CLOCK_BOOTTIME))
+}
+
+fn clock_tick_ns() -> u64 {
+    // SAFETY: no pointers; an unknown name would give -1.
+    let per_second = unsafe { libc::sysconf(libc::_SC_CLK_TCK) };
+    1_000_000_000 / u64::try_from(per_second).unwrap_or(100).max(1)
+}

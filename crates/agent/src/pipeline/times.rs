@@ -1,0 +1,146 @@
+//! When the bytes of one direction passed one end of a connection.
+//!
+//! The two ends of a connection are paired by offset, never by arrival: a receiver's event can come before the
+//! sender's. Each end keeps a short list of stretches (offsets and times), and a request's first and last byte are
+//! looked up in it. What no request can need any more is dropped, so that the list holds one or two stretches.
+
+use std::collections::VecDeque;
+
+/// Beyond this many stretches the newest ones are drawn together: a long body is one stretch, not thousands.
+const STRETCHES: usize = 32;
+
+/// Consecutive bytes of one or several calls.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Stretch {
+    pub offset: u64,
+    pub end: u64,
+    pub first_ns: u64,
+    pub last_ns: u64,
+    /// When the first of the bytes arrived in the kernel, where that is stamped.
+    pub arrived_ns: Option<u64>,
+}
+
+impl Stretch {
+    /// The time of a position between `offset` (the first call) and `end` (the last one).
+    fn time_at(&self, position: u64) -> u64 {
+        let (length, span_ns) = (self.end - self.offset, self.last_ns.saturating_sub(self.first_ns));
+        if span_ns == 0 || length == 0 || position >= self.end {
+            return self.last_ns.max(self.first_ns);
+        }
+        let share = u128::from(span_ns) * u128::from(position - self.offset) / u128::from(length);
+        self.first_ns + share as u64
+    }
+}
+
+/// The answer to "when did this byte pass?"
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum When {
+    At(u64),
+    /// It has not been reported yet.
+    NotYet,
+    /// Later bytes were reported, this one was not, or it was dropped already.
+    Missed,
+}
+
+#[derive(Default)]
+pub(super) struct Times {
+    stretches: VecDeque<Stretch>,
+    /// Offset behind the last byte ever reported.
+    end: u64,
+}
+
+impl Times {
+    pub fn add(&mut self, stretch: Stretch) {
+        if stretch.end <= stretch.offset {
+            return;
+        }
+        self.end = self.end.max(stretch.end);
+        let in_order = self.stretches.back().is_none_or(|last| last.offset <= stretch.offset);
+        if !in_order {
+            let place = self.stretches.partition_point(|have| have.offset <= stretch.offset);
+            self.stretches.insert(place, stretch);
+        } else if self.stretches.len() < STRETCHES {
+            self.stretches.push_back(stretch);
+        } else if let Some(last) = self.stretches.back_mut() {
+            last.end = last.end.max(stretch.end);
+            last.last_ns = last.last_ns.max(stretch.last_ns);
+        }
+        self.stretches.truncate(STRETCHES);
+    }
+
+    /// When the byte at `offset` passed, as the first byte of something.
+    pub fn first_at(&self, offset: u64) -> When {
+        self.find(offset).map_or_else(|when| when, |stretch| When::At(stretch.time_at(offset)))
+    }
+
+    /// When everything before `end` had passed.
+    pub fn passed(&self, end: u64) -> When {
+        self.find(end.saturating_sub(1)).map_or_else(|when| when, |stretch| When::At(stretch.time_at(end)))
+    }
+
+    pub fn arrived_at(&self, offset: u64) -> Option<u64> {
+        self.find(offset).ok()?.arrived_ns
+    }
+
+    fn find(&self, offset: u64) -> Result<&Stretch, When> {
+        match self.stretches.iter().find(|stretch| stretch.end > offset) {
+            Some(stretch) if stretch.offset <= offset => Ok(stretch),
+            Some(_) => Err(When::Missed),
+            None if offset < self.end => Err(When::Missed),
+            None => Err(When::NotYet),
+        }
+    }
+
+    /// Nothing before `offset` will be asked for any more.
+    pub fn forget_before(&mut self, offset: u64) {
+        while self.stretches.front().is_some_and(|stretch| stretch.end <= offset) {
+            self.stretches.pop_front();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stretch(offset: u64, end: u64, first_ns: u64, last_ns: u64) -> Stretch {
+        Stretch { offset, end, first_ns, last_ns, arrived_ns: None }
+    }
+
+    #[test]
+    fn bytes_are_found_by_offset() {
+        let mut times = Times::default();
+        times.add(stretch(0, 10, 100, 100));
+        times.add(stretch(10, 30, 200, 400));
+        assert_eq!(times.first_at(0), When::At(100));
+        assert_eq!(times.first_at(10), When::At(200));
+        assert_eq!(times.first_at(20), When::At(300));
+        assert_eq!(times.passed(10), When::At(100));
+        assert_eq!(times.passed(30), When::At(400));
+        assert_eq!(times.passed(31), When::NotYet);
+        times.forget_before(10);
+        assert_eq!(times.first_at(5), When::Missed);
+        assert_eq!(times.first_at(10), When::At(200));
+    }
+
+    #[test]
+    fn a_hole_is_missed_and_late_stretches_are_sorted_in() {
+        let mut times = Times::default();
+        times.add(stretch(20, 30, 300, 300));
+        assert_eq!(times.first_at(5), When::Missed);
+        times.add(stretch(0, 20, 100, 100));
+        assert_eq!(times.first_at(5), When::At(100));
+        assert_eq!(times.passed(30), When::At(300));
+    }
+
+    #[test]
+    fn a_long_body_stays_short_and_keeps_its_end() {
+        let mut times = Times::default();
+        for call in 0..10_000u64 {
+            times.add(stretch(call * 100, call * 100 + 100, call, call));
+        }
+        assert_eq!(times.stretches.len(), STRETCHES);
+        assert_eq!(times.first_at(0), When::At(0));
+        assert_eq!(times.passed(1_000_000), When::At(9_999));
+    }
+}

@@ -1,0 +1,120 @@
+//! Trace and span ids that need no talking.
+//!
+//! Both ends of a connection, and so two agents on two hosts, know the connection's key and the offset of a request in
+//! it. Hence the ids of a request that carries no trace context are a hash of just these:
+//!
+//! ```text
+//! key     = client_isn << 32 | server_isn                       for TCP
+//!         = mix(cookie of one end) + cookie of the other + salt  for Unix sockets, which never leave the machine
+//! seed    = mix(key + K1) ^ offset of the request's first byte (towards the server)
+//! trace   = mix(seed + K2), mix(seed + K3)       16 bytes, big endian; the last 7 are OpenTelemetry's randomness
+//! span    = mix(seed + K4) for the client's view, mix(seed + K5) for the server's
+//! ```
+//!
+//! `mix` is the finaliser of splitmix64, `+` wraps. So the server's span knows the client's span id without a header.
+//! With a trace context the trace id is the given one; the span ids stay as they are.
+
+use crate::capture::ConnectionKey;
+use limpid_model::{Request, Side};
+
+const K1: u64 = 0x9e37_79b9_7f4a_7c15;
+const K2: u64 = 0xd1b5_4a32_d192_ed03;
+const K3: u64 = 0x8cb9_2ba7_2f3d_8dd7;
+const K4: u64 = 0xaaaa_aaaa_5555_5555;
+const K5: u64 = 0x5851_f42d_4c95_7f2d;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TraceIds {
+    pub trace_id: [u8; 16],
+    pub client_span: [u8; 8],
+    pub server_span: [u8; 8],
+}
+
+impl TraceIds {
+    /// `salt` tells machines apart for connections that have no sequence numbers.
+    pub fn new(key: ConnectionKey, salt: u64, request: &Request) -> Self {
+        let seed = mix(key_word(key, salt).wrapping_add(K1)) ^ request.request_offset;
+        let mut trace_id = [0; 16];
+        match &request.trace {
+            Some(context) => trace_id = context.trace_id,
+            None => {
+                trace_id[..8].copy_from_slice(&mix(seed.wrapping_add(K2)).to_be_bytes());
+                trace_id[8..].copy_from_slice(&mix(seed.wrapping_add(K3)).to_be_bytes());
+            }
+        }
+        // An id of zeros means "none" to every reader.
+        let span = |word: u64| mix(seed.wrapping_add(word)).max(1).to_be_bytes();
+        TraceIds { trace_id, client_span: span(K4), server_span: span(K5) }
+    }
+
+    pub fn span_id(&self, side: Side) -> [u8; 8] {
+        match side {
+            Side::Client => self.client_span,
+            Side::Server => self.server_span,
+        }
+    }
+
+    /// The 56 bits by which everybody samples alike.
+    pub fn randomness(&self) -> u64 {
+        let mut low = [0; 8];
+        low.copy_from_slice(&self.trace_id[8..]);
+        u64::from_be_bytes(low) & ((1 << 56) - 1)
+    }
+}
+
+fn key_word(key: ConnectionKey, salt: u64) -> u64 {
+    match key {
+        ConnectionKey::Tcp { client_isn, server_isn } => u64::from(client_isn) << 32 | u64::from(server_isn),
+        ConnectionKey::Unix(one, other) => mix(one).wrapping_add(other).wrapping_add(salt),
+    }
+}
+
+fn mix(word: u64) -> u64 {
+    let word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    word ^ (word >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use limpid_model::TraceContext;
+
+    const KEY: ConnectionKey = ConnectionKey::Tcp { client_isn: 0x0102_0304, server_isn: 0xa0b0_c0d0 };
+
+    fn request(offset: u64) -> Request {
+        Request { request_offset: offset, ..Request::new("http", "GET") }
+    }
+
+    #[test]
+    fn ids_are_the_documented_hash() {
+        let ids = TraceIds::new(KEY, 7, &request(4096));
+        let hex: String = ids.trace_id.iter().map(|byte| format!("{byte:02x}")).collect();
+        // Pinned: two agents of different releases must agree.
+        assert_eq!(hex, "a49e15ca12d4fa57de6f94d79469de41");
+        assert_eq!(ids, TraceIds::new(KEY, 8, &request(4096)), "the salt must not touch TCP");
+        assert_ne!(ids.client_span, ids.server_span);
+    }
+
+    #[test]
+    fn a_trace_context_is_adopted_and_spans_stay_apart() {
+        let context = TraceContext { trace_id: [9; 16], parent_span_id: [8; 8], sampled: true };
+        let one = TraceIds::new(KEY, 0, &Request { trace: Some(context), ..request(0) });
+        let two = TraceIds::new(KEY, 0, &Request { trace: Some(context), ..request(100) });
+        assert_eq!(one.trace_id, [9; 16]);
+        assert_eq!(one.trace_id, two.trace_id);
+        assert_ne!(one.client_span, two.client_span);
+    }
+
+    #[test]
+    fn neighbours_do_not_collide_and_spread_evenly() {
+        let mut seen = std::collections::HashSet::new();
+        let mut low = 0;
+        for offset in 0..100_000 {
+            let ids = TraceIds::new(KEY, 0, &request(offset));
+            assert!(seen.insert(ids.client_span) && seen.insert(ids.server_span));
+            low += u32::from(ids.randomness() < 1 << 55);
+        }
+        assert!((49_000..51_000).contains(&low), "{low} of 100000 in the lower half");
+    }
+}
