@@ -106,7 +106,10 @@ impl Detector {
                 return decision;
             }
         }
-        if !self.windows[direction as usize].rejected {
+        if self.windows[direction as usize].rejected {
+            // Kept pieces must have no holes, and this one is not kept.
+            self.forget(direction);
+        } else {
             self.keep(direction, piece);
         }
         if self.is_enough() { Decision::Nothing } else { Decision::Wait }
@@ -154,10 +157,13 @@ impl Detector {
         if window.rejected && piece.at_call {
             window.bytes.clear();
             (window.closed, window.rejected, window.moved) = (false, false, true);
-            self.journal.retain(|kept| kept.direction != direction);
-            self.journal_bytes =
-                self.journal.iter().map(|kept| kept.bytes.as_ref().map_or(0, |bytes| bytes.len())).sum();
+            self.forget(direction);
         }
+    }
+
+    fn forget(&mut self, direction: Direction) {
+        self.journal.retain(|kept| kept.direction != direction);
+        self.journal_bytes = self.journal.iter().map(|kept| kept.bytes.as_ref().map_or(0, |bytes| bytes.len())).sum();
     }
 
     fn keep(&mut self, direction: Direction, piece: &Piece<'_>) {
@@ -221,17 +227,17 @@ impl Detector {
     fn score(&self, protocol: &Protocol, swapped: bool, said: [Option<Detection>; 2]) -> u8 {
         use Detection::{Maybe, No, Yes};
         let moved = self.windows.iter().any(|window| window.moved);
+        let server_port = self.ports[usize::from(!swapped)];
+        let known_port = protocol.ports.contains(&server_port);
         let certainty = match said {
             [Some(Yes), Some(Yes)] => 3,
             // Joined in the middle, or after something else: the other side may be inside of a message.
             [Some(Yes), Some(No)] | [Some(No), Some(Yes)] if !self.joined && !moved => 0,
             [Some(Yes), _] | [_, Some(Yes)] => 2,
-            // After something foreign a mere likeness proves nothing.
-            [Some(Maybe), Some(Maybe)] if self.joined || !moved => 1,
+            // In the middle of something a mere likeness proves nothing.
+            [Some(Maybe), Some(Maybe)] if known_port && self.joined || !self.joined && !moved => 1,
             _ => 0,
         };
-        let server_port = self.ports[usize::from(!swapped)];
-        let known_port = protocol.ports.contains(&server_port);
         if certainty == 0 { 0 } else { certainty * 4 + u8::from(known_port) * 2 + u8::from(!swapped) }
     }
 

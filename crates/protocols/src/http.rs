@@ -9,6 +9,7 @@ mod head;
 mod request;
 
 use self::body::{Chunked, chunked};
+pub(crate) use self::head::value;
 use self::head::{Scan, StatusLine};
 use crate::pending::Pending;
 use crate::protocols::Capture;
@@ -222,7 +223,7 @@ impl Http {
         if blank > 0 {
             return Step::Taken(blank as u64);
         }
-        if head::detect_status(input.data) == Detection::No {
+        if !head::may_be_answer(input.data) {
             self.answering.scanned = 0;
             return Step::Invalid("no status line");
         }

@@ -7,6 +7,8 @@
 pub mod connection;
 pub mod conventions;
 mod detect;
+#[cfg(test)]
+mod detect_tests;
 mod http;
 pub mod parser;
 pub mod pending;

@@ -1,6 +1,7 @@
 //! Trace contexts that a request carries in its own header fields: W3C `traceparent`, else B3 in its two spellings.
 //! What is not exactly right is none: no parent is better than a wrong parent.
 
+use crate::http::value;
 use limpid_model::TraceContext;
 
 #[derive(Default)]
@@ -13,17 +14,18 @@ pub struct TraceFields<'a> {
 }
 
 impl<'a> TraceFields<'a> {
-    /// Takes a header field if it is one of these.
-    pub fn set(&mut self, name: &[u8], value: &'a [u8]) {
-        let field = match name.len() {
-            2 if name.eq_ignore_ascii_case(b"b3") => &mut self.b3,
-            11 if name.eq_ignore_ascii_case(b"traceparent") => &mut self.traceparent,
-            11 if name.eq_ignore_ascii_case(b"x-b3-spanid") => &mut self.b3_span_id,
-            12 if name.eq_ignore_ascii_case(b"x-b3-traceid") => &mut self.b3_trace_id,
-            12 if name.eq_ignore_ascii_case(b"x-b3-sampled") => &mut self.b3_sampled,
-            _ => return,
-        };
-        *field = Some(value);
+    /// Takes a line of a head if it is one of these fields.
+    pub fn read(&mut self, line: &'a [u8]) {
+        let fields: [(&[u8], &mut Option<&'a [u8]>); 5] = [
+            (b"traceparent", &mut self.traceparent),
+            (b"b3", &mut self.b3),
+            (b"x-b3-traceid", &mut self.b3_trace_id),
+            (b"x-b3-spanid", &mut self.b3_span_id),
+            (b"x-b3-sampled", &mut self.b3_sampled),
+        ];
+        for (name, field) in fields {
+            *field = value(line, name).or(*field);
+        }
     }
 
     pub fn context(&self) -> Option<TraceContext> {
@@ -138,14 +140,15 @@ mod tests {
         assert_eq!(single.map(|context| context.trace_id[0]), Some(0x0a));
         assert_eq!(b3_single(b"0"), None);
         let mut fields = TraceFields::default();
-        fields.set(b"X-B3-TraceId", b"8448eb211c80319c");
+        fields.read(b"X-B3-TraceId: 8448eb211c80319c");
         assert_eq!(fields.context(), None);
-        fields.set(b"x-b3-spanid", SPAN.as_bytes());
-        fields.set(b"x-b3-sampled", b"0");
+        let span = format!("x-b3-spanid:{SPAN}");
+        fields.read(span.as_bytes());
+        fields.read(b"x-b3-sampled: 0");
         let context = fields.context().unwrap();
         assert_eq!((&context.trace_id[..9], context.sampled), (&[0, 0, 0, 0, 0, 0, 0, 0, 0x84][..], false));
-        let parent = format!("00-{TRACE}-{SPAN}-01");
-        fields.set(b"traceparent", parent.as_bytes());
+        let parent = format!("TraceParent: 00-{TRACE}-{SPAN}-01");
+        fields.read(parent.as_bytes());
         assert_eq!(fields.context().map(|context| context.trace_id[0]), Some(0x0a), "traceparent comes first");
     }
 }

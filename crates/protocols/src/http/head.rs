@@ -6,8 +6,6 @@ use crate::trace::TraceFields;
 /// Longer heads are reported with what is in front; servers refuse them.
 pub(super) const MAX_HEAD_BYTES: usize = 32 * 1024;
 const MAX_METHOD_BYTES: usize = 24;
-/// The longest name of a field that matters, with some space before the colon.
-const MAX_NAME_BYTES: usize = 20;
 /// So much of a target tells that a line too long to see its end is a request line.
 const MIN_TARGET_BYTES: usize = 1024;
 
@@ -59,17 +57,24 @@ impl StatusLine {
 }
 
 impl<'a> Fields<'a> {
-    fn set(&mut self, name: &[u8], value: &'a [u8]) {
-        // The length tells most fields apart without looking at them.
-        match name.len() {
-            4 if name.eq_ignore_ascii_case(b"host") => self.host = Some(value),
-            7 if name.eq_ignore_ascii_case(b"upgrade") => self.upgrade = Some(value),
-            10 if name.eq_ignore_ascii_case(b"user-agent") => self.user_agent = Some(value),
-            14 if name.eq_ignore_ascii_case(b"content-length") => {
-                self.content_length = self.content_length.or_else(|| decimal(value));
+    /// Most fields do not matter, and their first letter tells. A folded line begins with a space and is none.
+    fn read(&mut self, line: &'a [u8]) {
+        match line.first().map(u8::to_ascii_lowercase) {
+            Some(b'c') => {
+                if let Some(value) = value(line, b"content-length") {
+                    self.content_length = self.content_length.or_else(|| decimal(value));
+                }
             }
-            17 if name.eq_ignore_ascii_case(b"transfer-encoding") => self.transfer_encoding = Some(value),
-            2 | 11 | 12 => self.trace.set(name, value),
+            Some(b'h') => self.host = value(line, b"host").or(self.host),
+            Some(b'u') => {
+                self.upgrade = value(line, b"upgrade").or(self.upgrade);
+                self.user_agent = value(line, b"user-agent").or(self.user_agent);
+            }
+            Some(b't') => {
+                self.transfer_encoding = value(line, b"transfer-encoding").or(self.transfer_encoding);
+                self.trace.read(line);
+            }
+            Some(b'b' | b'x') => self.trace.read(line),
             _ => {}
         }
     }
@@ -133,20 +138,22 @@ fn read(data: &[u8]) -> Option<Head<'_>> {
         if text.is_empty() {
             return Some(Head { length: next, complete: true, first_line, fields });
         }
-        // Most fields do not matter, and their first letter tells.
-        if let [b'c' | b'C' | b't' | b'T' | b'h' | b'H' | b'u' | b'U' | b'x' | b'X' | b'b' | b'B', ..] = text {
-            read_field(text, &mut fields);
-        }
+        fields.read(text);
         at = next;
     }
     Some(Head { length: data.len(), complete: false, first_line, fields })
 }
 
-/// A folded line begins with a space and is none; none of the fields that matter is ever folded.
-fn read_field<'a>(text: &'a [u8], fields: &mut Fields<'a>) {
-    let Some(colon) = text.iter().take(MAX_NAME_BYTES + 1).position(|byte| *byte == b':') else { return };
-    let (name, value) = text.split_at(colon);
-    fields.set(name.trim_ascii_end(), value.get(1..).unwrap_or_default().trim_ascii());
+/// The value of a line if it is the field of this (lower-case) name.
+pub(crate) fn value<'a>(line: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
+    let (front, rest) = line.split_at_checked(name.len())?;
+    // Looking for the colon first tells nearly all others apart; some servers let a space stand before it.
+    let rest = match rest {
+        [b':', rest @ ..] => rest,
+        [b' ' | b'\t', ..] => rest.trim_ascii_start().strip_prefix(b":")?,
+        _ => return None,
+    };
+    front.eq_ignore_ascii_case(name).then(|| rest.trim_ascii())
 }
 
 /// The line at `at` without its end, and where the next one begins.
@@ -223,6 +230,13 @@ impl RequestLine<'_> {
     pub fn is_known(&self) -> bool {
         KNOWN_METHODS.contains(&self.method)
     }
+}
+
+/// The beginning of an answer, as far as it is there.
+pub(super) fn may_be_answer(data: &[u8]) -> bool {
+    const START: &[u8] = b"HTTP/";
+    let length = START.len().min(data.len());
+    data.get(..length) == START.get(..length)
 }
 
 pub(super) fn is_status_line(data: &[u8]) -> bool {
