@@ -6,10 +6,8 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 /// Name of the object and its source.
-const OBJECTS: &[(&str, &str)] = &[
-    ("sockets", "src/collectors/sockets/sockets.bpf.c"),
-    ("processes", "src/collectors/processes/processes.bpf.c"),
-];
+const OBJECTS: &[(&str, &str)] =
+    &[("sockets", "src/collectors/sockets/sockets.bpf.c"), ("processes", "src/collectors/processes/processes.bpf.c")];
 
 fn main() {
     let out = PathBuf::from(env::var("OUT_DIR").expect("cargo sets OUT_DIR"));

@@ -70,13 +70,21 @@ static __always_inline bool is_skipped(struct connection *connection, struct cal
 	return call->offset + call->length <= until;
 }
 
+/* So many bytes of a call are copied from its front. */
+static __always_inline u64 limit_of(struct connection *connection)
+{
+	if (connection->mode == MODE_HEAD || connection->mode == MODE_ALL)
+		return connection->limit;
+	return CHUNKS * CHUNK;
+}
+
 static __always_inline void dispatch(struct connection *connection, struct call *call)
 {
+	u64 limit = limit_of(connection);
 	struct scratch *scratch;
-	u64 limit = connection->limit;
-	bool small = call->length <= WAITING_PIECE || limit <= WAITING_PIECE;
 
-	if (!call->wanted || (connection->mode == MODE_HEAD && small)) {
+	call->copied = call->length < limit ? call->length : limit;
+	if (!call->wanted || (connection->mode != MODE_UNDECIDED && call->copied <= WAITING_PIECE)) {
 		exchange(connection, call);
 		return;
 	}
@@ -88,6 +96,27 @@ static __always_inline void dispatch(struct connection *connection, struct call 
 		send_undecided(connection, scratch, call);
 	else
 		send_front(connection, scratch, call, limit);
+}
+
+/* Somebody else is at this socket's waiting halves: this call leaves by itself. Offsets put it in its place. */
+static __always_inline void send_alone(struct connection *connection, struct call *call)
+{
+	struct scratch *scratch = scratch_of(call->sent);
+
+	if (scratch)
+		send_front(connection, scratch, call, call->wanted ? CHUNKS * CHUNK : 0);
+}
+
+static __always_inline void take_arrival(struct connection *connection, struct sock *sk, struct call *call)
+{
+	struct tcp_sock *tcp;
+
+	if (!connection->arrived_ns)
+		return;
+	call->arrived_ns = connection->arrived_ns;
+	tcp = bpf_skc_to_tcp_sock(sk);
+	/* What is left unread has waited since this call at most for its reader. */
+	connection->arrived_ns = tcp && tcp->copied_seq != tcp->rcv_nxt ? call->now : 0;
 }
 
 static __always_inline struct connection *connection_of(struct sock *sk, u64 now)
@@ -129,13 +158,19 @@ static __always_inline void on_moved(struct sock *sk, struct task_struct *task, 
 		return;
 	take_verdict(connection);
 	call.offset = stream_end(connection, sk, result, sent) - result;
-	if (connection->mode == MODE_IGNORE || !tell(connection, sk, call.tgid, call.now))
+	if (connection->mode == MODE_IGNORE)
+		return;
+	if (!connection->told && !tell(connection, sk, call.tgid, call.now))
 		return;
 	call.wanted = connection->mode != MODE_TIMES && !is_skipped(connection, &call);
 	if (call.wanted)
 		call.readable = !(flags & MSG_TRUNC) && find_buffers(&call.buffers, task, sk, result);
-	if (!lock(connection))
+	if (!sent)
+		take_arrival(connection, sk, &call);
+	if (!lock(connection)) {
+		send_alone(connection, &call);
 		return;
+	}
 	dispatch(connection, &call);
 	unlock(connection);
 }

@@ -63,7 +63,7 @@ static __always_inline bool extend_waiting(struct connection *connection, struct
 static __always_inline void copy_waiting_piece(struct connection *connection, struct half *half, u32 at,
 					       struct call *call)
 {
-	u32 want = call->length > connection->limit ? connection->limit : call->length;
+	u32 want = call->copied;
 	struct piece *piece = (struct piece *)(half + 1);
 
 	if (!call->wanted || !call->readable)

@@ -19,8 +19,7 @@ pub struct Options {
 
 impl Options {
     fn to_bytes(&self) -> Vec<u8> {
-        let fields =
-            [self.rings, self.wakeup_bytes, self.undecided_head, self.undecided_tail, self.arrivals.into(), 0];
+        let fields = [self.rings, self.wakeup_bytes, self.undecided_head, self.undecided_tail, self.arrivals.into(), 0];
         fields.iter().flat_map(|field| field.to_ne_bytes()).collect()
     }
 }
@@ -30,6 +29,8 @@ pub struct Loaded {
     pub links: Vec<(String, Link)>,
     pub programs: Vec<ProgramStatus>,
     pub rings: Vec<MapHandle>,
+    /// Name of the program that goes over the sockets.
+    pub sweep: &'static str,
 }
 
 /// What libbpf says while it loads: kept to the last lines, and shown only when loading fails.
@@ -62,22 +63,36 @@ pub fn load(config: &Config) -> Result<Loaded, CollectorError> {
 }
 
 fn load_and_attach(config: &Config) -> Result<Loaded, CollectorError> {
+    let mut reasons = Vec::new();
+    for front_end in FrontEnd::IN_ORDER {
+        for sweep in SWEEPS {
+            match load_variant(front_end, sweep, config) {
+                Ok(loaded) => return Ok(loaded),
+                Err(error) => reasons.push(error.0),
+            }
+        }
+    }
+    Err(CollectorError(format!("the socket collector cannot run: {}", reasons.join("; "))))
+}
+
+fn load_variant(front_end: FrontEnd, sweep: &'static str, config: &Config) -> Result<Loaded, CollectorError> {
     let mut open = ObjectBuilder::default()
         .open_memory(OBJECT)
         .map_err(|error| CollectorError::new("cannot open the socket programs", error))?;
     configure(&mut open, config)?;
+    choose(&mut open, front_end, sweep, config);
     let object = open.load().map_err(|error| {
         let reason = libbpf_reason();
-        CollectorError(format!("cannot load the socket programs: {error}{reason}"))
+        CollectorError(format!("cannot load the socket programs ({front_end:?}, {sweep}): {error}{reason}"))
     })?;
     let rings = create_rings(&object, config)?;
-    let (links, programs) = attach(&object)?;
-    Ok(Loaded { object, links, programs, rings })
+    let (links, programs) = attach(&object, front_end)?;
+    Ok(Loaded { object, links, programs, rings, sweep })
 }
 
 fn configure(open: &mut OpenObject, config: &Config) -> Result<(), CollectorError> {
-    let cpus = libbpf_rs::num_possible_cpus()
-        .map_err(|error| CollectorError::new("cannot count the processors", error))?;
+    let cpus =
+        libbpf_rs::num_possible_cpus().map_err(|error| CollectorError::new("cannot count the processors", error))?;
     let options = Options {
         rings: config.rings() as u32,
         wakeup_bytes: (config.ring_size() / 16) as u32,
@@ -98,6 +113,38 @@ fn configure(open: &mut OpenObject, config: &Config) -> Result<(), CollectorErro
     Ok(())
 }
 
+/// Which programs see the bytes. The tracepoints are cheaper and see all families at one place; the functions stand in
+/// for them where the kernel has none (before 6.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum FrontEnd {
+    Tracepoints,
+    Functions,
+}
+
+impl FrontEnd {
+    const IN_ORDER: [FrontEnd; 2] = [FrontEnd::Tracepoints, FrontEnd::Functions];
+
+    fn owns(self, program: &str) -> bool {
+        match self {
+            FrontEnd::Tracepoints => program.starts_with("tp_"),
+            FrontEnd::Functions => program.starts_with("fexit_"),
+        }
+    }
+}
+
+/// How the sweep finds the sockets: some kernels refuse to iterate over the storage.
+const SWEEPS: [&str; 2] = ["sweep_storage", "sweep_files"];
+
+/// Switches off what does not belong to this front end, or was not asked for.
+fn choose(open: &mut OpenObject, front_end: FrontEnd, sweep: &str, config: &Config) {
+    for mut program in open.progs_mut() {
+        let name = program.name().to_string_lossy().into_owned();
+        let other = FrontEnd::IN_ORDER.iter().any(|end| *end != front_end && end.owns(&name));
+        let other = other || (SWEEPS.contains(&name.as_str()) && name != sweep);
+        program.set_autoload(!other && (config.arrivals || name != "arrival"));
+    }
+}
+
 fn create_rings(object: &Object, config: &Config) -> Result<Vec<MapHandle>, CollectorError> {
     let outer = map(object, "rings")?;
     let mut rings = Vec::new();
@@ -112,8 +159,10 @@ fn create_rings(object: &Object, config: &Config) -> Result<Vec<MapHandle>, Coll
 }
 
 fn create_ring(bytes: usize) -> Result<MapHandle, CollectorError> {
-    let options =
-        libbpf_rs::libbpf_sys::bpf_map_create_opts { sz: size_of::<libbpf_rs::libbpf_sys::bpf_map_create_opts>() as _, ..Default::default() };
+    let options = libbpf_rs::libbpf_sys::bpf_map_create_opts {
+        sz: size_of::<libbpf_rs::libbpf_sys::bpf_map_create_opts>() as _,
+        ..Default::default()
+    };
     MapHandle::create(MapType::RingBuf, Some("limpid_ring"), 0, 0, bytes as u32, &options)
         .map_err(|error| CollectorError::new(&format!("cannot create a ring buffer of {bytes} bytes"), error))
 }
@@ -126,30 +175,32 @@ pub fn map(object: &Object, name: &str) -> Result<MapHandle, CollectorError> {
 
 type Attached = (Vec<(String, Link)>, Vec<ProgramStatus>);
 
-/// Everything that is an iterator is run when it is needed; the rest is attached here.
-fn attach(object: &Object) -> Result<Attached, CollectorError> {
+/// Everything that is an iterator is run when it is needed; the rest is attached here. Without all programs of the
+/// front end nothing works; without one of the others something is missing, which the status says.
+fn attach(object: &Object, front_end: FrontEnd) -> Result<Attached, CollectorError> {
     let mut links = Vec::new();
     let mut programs = Vec::new();
     for program in object.progs_mut() {
         let name = program.name().to_string_lossy().into_owned();
         let hook = program.section().to_string_lossy().into_owned();
-        if hook.starts_with("iter") {
-            continue;
-        }
-        let state = match program.attach() {
-            Ok(link) => {
-                links.push((name.clone(), link));
-                ProgramState::Running
+        let state = if !program.autoload() {
+            ProgramState::Off("not needed with this kernel and configuration".to_string())
+        } else if hook.starts_with("iter") {
+            ProgramState::Running
+        } else {
+            match program.attach() {
+                Ok(link) => {
+                    links.push((name.clone(), link));
+                    ProgramState::Running
+                }
+                Err(error) if front_end.owns(&name) => {
+                    let reason = libbpf_reason();
+                    return Err(CollectorError(format!("cannot attach {hook}: {error}{reason}")));
+                }
+                Err(error) => ProgramState::Failed(error.to_string()),
             }
-            Err(error) => ProgramState::Failed(error.to_string()),
         };
         programs.push(ProgramStatus { name, hook, state });
-    }
-    for needed in ["tp_send", "tp_receive"] {
-        if !links.iter().any(|(name, _)| name == needed) {
-            let reason = libbpf_reason();
-            return Err(CollectorError(format!("cannot attach {needed}{reason}")));
-        }
     }
     Ok((links, programs))
 }

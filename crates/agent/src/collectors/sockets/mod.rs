@@ -121,7 +121,7 @@ impl Sockets {
             let verdicts = Verdicts::new(load::map(&sockets.object, "verdicts")?, slots.clone());
             sockets.start_consumer(index, ring, verdicts, make_consumer(index))?;
         }
-        sockets.start_sweep()?;
+        sockets.start_sweep(loaded.sweep)?;
         Ok(sockets)
     }
 
@@ -138,8 +138,8 @@ impl Sockets {
         self.spawn(format!("sockets-{index}"), run)
     }
 
-    fn start_sweep(&mut self) -> Result<(), CollectorError> {
-        let sweep = sweep::Sweep::new(self.object.clone(), self.counters_handle()?, self.shared.clone())?;
+    fn start_sweep(&mut self, name: &str) -> Result<(), CollectorError> {
+        let sweep = sweep::Sweep::new(&self.object, name, self.counters_handle()?, self.shared.clone())?;
         self.spawn("sockets-sweep".to_string(), move || sweep.run())
     }
 

@@ -13,6 +13,7 @@ struct call {
 	u64 offset;
 	u64 length;
 	u64 arrived_ns;
+	u64 copied; /* bytes from the front that are copied */
 	struct buffers buffers;
 	u32 tgid;
 	bool sent;

@@ -30,13 +30,11 @@ static __always_inline void unix_path(struct record_open *open, struct sock *sk)
 	bpf_probe_read_kernel(open->unix_path, UNIX_PATH_MAX, (void *)address->name + sizeof(unsigned short));
 }
 
-/* Before the first record of a socket, what it is. */
-static __always_inline bool tell(struct connection *connection, struct sock *sk, u32 tgid, u64 now)
+/* Before the first record of a socket, what it is. A function of its own: it is called once a socket. */
+static __noinline bool tell(struct connection *connection, struct sock *sk, u32 tgid, u64 now)
 {
 	struct record_open open = {};
 
-	if (connection->told)
-		return true;
 	fill_header(&open.header, connection, RECORD_OPEN, now);
 	open.key[0] = connection->key[0];
 	open.key[1] = connection->key[1];

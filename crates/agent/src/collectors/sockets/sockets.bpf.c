@@ -30,6 +30,12 @@
 
 #include "tracepoints.h"
 
+#include "functions.h"
+
+#include "arrival.h"
+
+#include "sweep.h"
+
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 SEC("tp_btf/inet_sock_set_state")

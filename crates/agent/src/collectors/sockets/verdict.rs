@@ -56,8 +56,7 @@ impl Slots {
         let fd = map.as_fd().as_raw_fd();
         let protection = libc::PROT_READ | libc::PROT_WRITE;
         // SAFETY: a new shared mapping of a map that is as large as this; the result is checked.
-        let memory =
-            unsafe { libc::mmap(std::ptr::null_mut(), SLOTS * 8, protection, libc::MAP_SHARED, fd, 0) };
+        let memory = unsafe { libc::mmap(std::ptr::null_mut(), SLOTS * 8, protection, libc::MAP_SHARED, fd, 0) };
         if memory == libc::MAP_FAILED {
             return Err(std::io::Error::last_os_error());
         }

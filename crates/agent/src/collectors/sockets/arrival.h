@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0-only
+ *
+ * When a request arrived, on the server's side: a server that reads late would look like a slow network. Stamped once
+ * while the queue is empty, and not for connections that nobody reads.
+ */
+#pragma once
+
+SEC("tp_btf/sk_data_ready")
+int BPF_PROG(arrival, struct sock *sk)
+{
+	struct connection *connection;
+
+	if (!is_tcp(sk) || sk->__sk_common.skc_state != TCP_ESTABLISHED)
+		return 0;
+	connection = bpf_sk_storage_get(&connections, sk, 0, 0);
+	if (!connection || connection->arrived_ns || (connection->flags & OPEN_ACTIVE))
+		return 0;
+	if (connection->mode != MODE_IGNORE)
+		connection->arrived_ns = bpf_ktime_get_ns();
+	return 0;
+}

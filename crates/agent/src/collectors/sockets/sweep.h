@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0-only
+ *
+ * Run by user space about once a second over all sockets: halves whose answer does not come leave after a
+ * while, and the Unix sockets that are still there are named, since their end has no tracepoint.
+ */
+#pragma once
+
+#define WAITING_MAX_NS 900000000ull
+
+static __always_inline void visit(struct sock *sk, struct seq_file *seq)
+{
+	struct connection *connection = bpf_sk_storage_get(&connections, sk, 0, 0);
+
+	if (!connection || !connection->told)
+		return;
+	if (connection->family == AF_UNIX)
+		bpf_seq_write(seq, &connection->cookie, sizeof(connection->cookie));
+	if (!connection->waiting_bytes || bpf_ktime_get_ns() - connection->waiting_since_ns < WAITING_MAX_NS)
+		return;
+	if (lock(connection)) {
+		flush_waiting(connection);
+		unlock(connection);
+	}
+}
+
+/* Only the sockets with storage: the cheap way. Some kernels refuse it. */
+SEC("iter/bpf_sk_storage_map")
+int sweep_storage(struct bpf_iter__bpf_sk_storage_map *context)
+{
+	struct sock *sk = context->sk;
+
+	if (sk)
+		visit(sk, context->meta->seq);
+	return 0;
+}
+
+/* All open files of all tasks, in all network namespaces. */
+SEC("iter/task_file")
+int sweep_files(struct bpf_iter__task_file *context)
+{
+	struct file *file = context->file;
+	struct socket *socket;
+	struct sock *sk;
+
+	if (!file)
+		return 0;
+	socket = bpf_sock_from_file(file);
+	if (!socket)
+		return 0;
+	sk = socket->sk;
+	if (sk)
+		visit(sk, context->meta->seq);
+	return 0;
+}
