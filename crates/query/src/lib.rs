@@ -7,7 +7,9 @@
 pub mod entities;
 mod error;
 pub mod promql;
+mod span_rows;
 pub mod topology;
 pub mod traces;
 
 pub use error::{ErrorKind, QueryError};
+pub use span_rows::{SpanKind, SpanStatus};

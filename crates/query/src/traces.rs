@@ -1,1 +1,7 @@
-//! (coming)
+//! Traces: searched by what their spans say, and one trace as a tree with both views of each call.
+
+mod search;
+mod tree;
+
+pub use search::{TraceQuery, TraceSummary, search};
+pub use tree::{Span, Trace, parse_trace_id, trace};

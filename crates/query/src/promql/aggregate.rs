@@ -334,7 +334,9 @@ fn add(folded: &mut Folded, value: Sample, fold: Fold, context: &mut Context) {
             }
         }
         // Counting takes anything.
-        (Folded::Floats(floats), Sample::Histogram(_)) if fold == Fold::Count || fold == Fold::Group => floats.count += 1.0,
+        (Folded::Floats(floats), Sample::Histogram(_)) if fold == Fold::Count || fold == Fold::Group => {
+            floats.count += 1.0
+        }
         (Folded::Histograms(histograms), Sample::Float(_)) if fold == Fold::Count || fold == Fold::Group => {
             histograms.count += 1.0;
         }
@@ -347,8 +349,7 @@ fn add(folded: &mut Folded, value: Sample, fold: Fold, context: &mut Context) {
 
 impl Floats {
     fn new(value: f64, fold: Fold) -> Self {
-        let mut floats =
-            Floats { count: 0.0, value: Sum::default(), mean: Mean::default(), squares: Sum::default() };
+        let mut floats = Floats { count: 0.0, value: Sum::default(), mean: Mean::default(), squares: Sum::default() };
         match fold {
             Fold::Min | Fold::Max => floats.set(value),
             _ => floats.add(value, fold),

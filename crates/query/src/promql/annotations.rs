@@ -51,7 +51,9 @@ impl Annotations {
     }
 
     pub fn bad_bucket_label(&mut self, bound: &str, name: &str) {
-        self.warn(format!("bucket label \"le\" is missing or has a malformed value of {bound:?} for metric name {name:?}"));
+        self.warn(format!(
+            "bucket label \"le\" is missing or has a malformed value of {bound:?} for metric name {name:?}"
+        ));
     }
 
     pub fn bad_quantile(&mut self, q: f64) {
@@ -59,7 +61,9 @@ impl Annotations {
     }
 
     pub fn histograms_ignored(&mut self, name: &str) {
-        self.info(format!("ignored histograms in a range containing both floats and histograms for metric name {name:?}"));
+        self.info(format!(
+            "ignored histograms in a range containing both floats and histograms for metric name {name:?}"
+        ));
     }
 
     pub fn histograms_ignored_in(&mut self, what: &str) {
@@ -67,9 +71,7 @@ impl Annotations {
     }
 
     pub fn incompatible_types(&mut self, left: &str, op: &str, right: &str) {
-        self.info(format!(
-            "incompatible sample types encountered for binary operator {op:?}: {left} {op} {right}"
-        ));
+        self.info(format!("incompatible sample types encountered for binary operator {op:?}: {left} {op} {right}"));
     }
 
     pub fn bounds_reconciled(&mut self, during: &str) {
@@ -85,9 +87,7 @@ impl Annotations {
         if name.is_empty() || ["_total", "_sum", "_count", "_bucket"].iter().any(|end| name.ends_with(end)) {
             return;
         }
-        self.info(format!(
-            "metric might not be a counter, name does not end in _total/_sum/_count/_bucket: {name:?}"
-        ));
+        self.info(format!("metric might not be a counter, name does not end in _total/_sum/_count/_bucket: {name:?}"));
     }
 }
 

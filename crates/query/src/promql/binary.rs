@@ -136,9 +136,7 @@ impl From<Conflict> for QueryError {
             Conflict::ManyToOne => {
                 "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)".into()
             }
-            Conflict::NotUnique => {
-                "multiple matches for labels: grouping labels must ensure unique matches".into()
-            }
+            Conflict::NotUnique => "multiple matches for labels: grouping labels must ensure unique matches".into(),
         })
     }
 }
@@ -157,7 +155,9 @@ impl Context<'_> {
             (Evaluated::Scalar(left), Evaluated::Scalar(right)) => {
                 Ok(Evaluated::Scalar(left.iter().zip(&right).map(|(a, b)| of_scalars(operator, *a, *b)).collect()))
             }
-            (Evaluated::Vector(series), Evaluated::Scalar(scalar)) => self.with_scalar(operator, series, &scalar, false),
+            (Evaluated::Vector(series), Evaluated::Scalar(scalar)) => {
+                self.with_scalar(operator, series, &scalar, false)
+            }
             (Evaluated::Scalar(scalar), Evaluated::Vector(series)) => self.with_scalar(operator, series, &scalar, true),
             (Evaluated::Vector(left), Evaluated::Vector(right)) => {
                 self.charge(left.len().saturating_add(right.len()).saturating_mul(grid.len))?;
@@ -202,7 +202,9 @@ impl Context<'_> {
 
     fn apply(&mut self, operator: Operator, left: &Sample, right: &Sample) -> Outcome {
         let outcome = match (left, right) {
-            (Sample::Float(a), Sample::Float(b)) if operator.is_comparison() => comparison(compare(operator.id, *a, *b)),
+            (Sample::Float(a), Sample::Float(b)) if operator.is_comparison() => {
+                comparison(compare(operator.id, *a, *b))
+            }
             (Sample::Float(a), Sample::Float(b)) => Outcome::Value(Sample::Float(arithmetic(operator.id, *a, *b))),
             (Sample::Histogram(a), Sample::Float(b)) => scaled(operator.id, a, *b),
             (Sample::Float(a), Sample::Histogram(b)) if operator.id == T_MUL => scaled(T_MUL, b, *a),
@@ -228,7 +230,8 @@ impl Context<'_> {
         };
         let Ok(combined) = combined else {
             self.notes.warn(
-                "vector contains a mix of histograms with exponential and custom buckets schemas for metric name \"\"".into(),
+                "vector contains a mix of histograms with exponential and custom buckets schemas for metric name \"\""
+                    .into(),
             );
             return Outcome::Drop;
         };

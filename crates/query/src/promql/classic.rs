@@ -27,7 +27,6 @@ pub struct Lifted {
 
 #[derive(Default)]
 struct Group {
-    drop_name: bool,
     name: String,
     /// Bound and place in the input.
     classic: Vec<(f64, usize)>,
@@ -70,7 +69,7 @@ fn group(series: &[StepSeries], notes: &mut Annotations) -> (Vec<limpid_model::L
         let mut place = |labels: limpid_model::Labels| {
             *places.entry(labels.clone()).or_insert_with(|| {
                 keys.push(labels);
-                groups.push(Group { drop_name: one.drop_name, name: name.to_string(), ..Group::default() });
+                groups.push(Group { name: name.to_string(), ..Group::default() });
                 groups.len() - 1
             })
         };

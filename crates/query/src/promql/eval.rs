@@ -104,9 +104,10 @@ pub fn range(source: &dyn SampleSource, limits: &Limits, expr: &Expr, grid: Grid
 }
 
 fn matrix_series(series: StepSeries, grid: Grid) -> MatrixSeries {
-    let points = grid.times().zip(series.values).filter_map(|(time_ms, value)| {
-        value.map(|value| RawSample { time_ms, value: RawValue::from(value) })
-    });
+    let points = grid
+        .times()
+        .zip(series.values)
+        .filter_map(|(time_ms, value)| value.map(|value| RawSample { time_ms, value: RawValue::from(value) }));
     MatrixSeries { labels: series.labels, points: points.collect() }
 }
 
@@ -267,7 +268,9 @@ impl<'a> Context<'a> {
 
     fn negate(&mut self, expr: &Expr, grid: Grid) -> Result<Evaluated, QueryError> {
         let mut series = match self.eval(expr, grid)? {
-            Evaluated::Scalar(values) => return Ok(Evaluated::Scalar(values.into_iter().map(|value| -value).collect())),
+            Evaluated::Scalar(values) => {
+                return Ok(Evaluated::Scalar(values.into_iter().map(|value| -value).collect()));
+            }
             Evaluated::Vector(series) => series,
             Evaluated::String(_) => return Err(QueryError::bad_data("a string has no sign")),
         };

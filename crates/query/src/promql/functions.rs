@@ -28,7 +28,15 @@ static OF_FLOATS: &[(&str, FloatFunction)] = &[
     ("ln", f64::ln),
     ("log2", f64::log2),
     ("log10", f64::log10),
-    ("sgn", |value| if value > 0.0 { 1.0 } else if value < 0.0 { -1.0 } else { value }),
+    ("sgn", |value| {
+        if value > 0.0 {
+            1.0
+        } else if value < 0.0 {
+            -1.0
+        } else {
+            value
+        }
+    }),
     ("sin", f64::sin),
     ("cos", f64::cos),
     ("tan", f64::tan),
@@ -415,7 +423,9 @@ impl Context<'_> {
         let of_native = |step: usize, histogram: &Histogram, name: &str, notes: &mut Annotations| {
             let (value, skewed) = histogram_stats::quantile(q.get(step).copied().unwrap_or(f64::NAN), histogram);
             if skewed && value.is_nan() {
-                notes.info(format!("input to histogram_quantile has NaN observations, result is NaN for metric name {name:?}"));
+                notes.info(format!(
+                    "input to histogram_quantile has NaN observations, result is NaN for metric name {name:?}"
+                ));
             } else if skewed {
                 notes.info(format!(
                     "input to histogram_quantile has NaN observations, result is skewed higher for metric name {name:?}"

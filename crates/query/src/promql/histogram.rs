@@ -294,6 +294,13 @@ impl Histogram {
         }
     }
 
+    /// For two that are known to be exponential.
+    pub fn merge_exponential(&mut self, other: &Histogram) {
+        self.count += other.count;
+        self.sum += other.sum;
+        self.combine_exponential(other, 1.0);
+    }
+
     fn combine(&mut self, other: &Histogram, factor: f64) -> Result<Combined, Incompatible> {
         if self.is_custom() != other.is_custom() {
             return Err(Incompatible);
@@ -371,8 +378,7 @@ impl Histogram {
         for buckets in [&self.positive, &self.negative] {
             for (at, count) in buckets.counts.iter().enumerate() {
                 let index = i64::from(buckets.offset) + at as i64;
-                let (lower, upper) =
-                    (exponential_bound(index - 1, self.schema), exponential_bound(index, self.schema));
+                let (lower, upper) = (exponential_bound(index - 1, self.schema), exponential_bound(index, self.schema));
                 if *count != 0.0 && lower < threshold && upper > threshold {
                     threshold = upper;
                 }

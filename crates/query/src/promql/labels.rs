@@ -1,7 +1,7 @@
 //! Label sets as the evaluator changes them, and the metadata queries of the Prometheus API (series, label names and
 //! values) over them.
 
-use super::source::{self, Adapter, SampleSource};
+use super::source::{self, Adapter};
 use crate::QueryError;
 use limpid_model::series::MatchOp;
 use limpid_model::{Labels, Matcher, SeriesSource};
@@ -66,7 +66,9 @@ pub fn parse_selector(text: &str) -> Result<Vec<Vec<Matcher>>, QueryError> {
         Ok(Expr::VectorSelector(selector)) if selector.offset.is_none() && selector.at.is_none() => {
             Ok(matchers(&selector))
         }
-        Ok(_) => Err(QueryError::bad_data(format!("{text:?} is not a series selector; use one such as up{{job=\"x\"}}"))),
+        Ok(_) => {
+            Err(QueryError::bad_data(format!("{text:?} is not a series selector; use one such as up{{job=\"x\"}}")))
+        }
         Err(error) => Err(QueryError::bad_data(format!("cannot parse selector {text:?}: {error}"))),
     }
 }
@@ -109,8 +111,7 @@ pub fn label_values(
     end_ms: i64,
 ) -> Result<Vec<String>, QueryError> {
     let found = select_or_all(source, selectors, start_ms, end_ms)?;
-    let mut values: BTreeSet<String> =
-        found.iter().filter_map(|labels| labels.get(label)).map(String::from).collect();
+    let mut values: BTreeSet<String> = found.iter().filter_map(|labels| labels.get(label)).map(String::from).collect();
     if label == NAME {
         let computed = source::computed_names(source);
         let computed = computed.into_iter().filter(|(native, _)| values.contains(native)).map(|(_, name)| name);

@@ -14,7 +14,7 @@ mod classic;
 mod eval;
 mod functions;
 pub mod histogram;
-mod histogram_stats;
+pub(crate) mod histogram_stats;
 mod labels;
 mod over_time;
 mod rate;

@@ -266,9 +266,8 @@ fn ts_of_max_over_time(call: &mut Call) -> Option<Sample> {
 
 fn time_of_best(call: &mut Call, better: fn(f64, f64) -> bool) -> Option<Sample> {
     let floats = call.only_floats()?;
-    let best = floats.into_iter().reduce(|best, next| {
-        if better(next.1, best.1) || best.1.is_nan() { next } else { best }
-    });
+    let best =
+        floats.into_iter().reduce(|best, next| if better(next.1, best.1) || best.1.is_nan() { next } else { best });
     best.and_then(|(time_ms, _)| float(time_ms as f64 / 1000.0))
 }
 

@@ -27,10 +27,6 @@ impl Window {
     pub fn start(&self, time_ms: i64) -> i64 {
         self.end(time_ms).saturating_sub(self.range_ms)
     }
-
-    pub fn is_fixed(&self) -> bool {
-        self.at_ms.is_some()
-    }
 }
 
 /// A range selector's or subquery's series and the window that slides over them.

@@ -56,9 +56,7 @@ impl Serialize for VectorSample {
         out.serialize_field("metric", &Metric(&self.labels))?;
         match &self.value {
             Sample::Float(value) => out.serialize_field("value", &(seconds(self.time_ms), number(*value)))?,
-            Sample::Histogram(histogram) => {
-                out.serialize_field("histogram", &(seconds(self.time_ms), &**histogram))?
-            }
+            Sample::Histogram(histogram) => out.serialize_field("histogram", &(seconds(self.time_ms), &**histogram))?,
         }
         out.end()
     }

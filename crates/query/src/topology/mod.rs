@@ -1,1 +1,53 @@
-//! (coming)
+//! The map: who talks to whom, how it goes, and what deviates.
+//!
+//! One family of metrics is the source, `limpid_request_duration_seconds`, read at some sixty moments of the range and
+//! once an hour before it ([`increase`]). Each series says what one side of a connection saw; [`graph`] puts both sides
+//! of a call into one edge, after [`resolve`] has found out what stands behind addresses that the agent did not know.
+//! [`judge`] compares with fixed limits and with what was usual, and gives each node and edge a status with reasons.
+
+mod answer;
+mod figures;
+mod graph;
+mod increase;
+mod judge;
+mod nodes;
+mod resolve;
+mod spans;
+mod text;
+mod timeline;
+
+pub use answer::{
+    Edge, EdgeSide, Level, Node, PulseBucket, Reason, Severity, Status, Topology, TopologyQuery, Waiting,
+};
+pub use timeline::{Timeline, TimelineBucket, timeline};
+
+pub(crate) use answer::as_text;
+pub(crate) use figures::{Figures, Outcome};
+pub(crate) use increase::{LOOKBACK_MS, Moments, Slot, increases};
+
+use crate::QueryError;
+use limpid_store::Store;
+
+/// The map of a range, at one level.
+pub fn topology(store: &dyn Store, start_ns: u64, end_ns: u64, query: &TopologyQuery) -> Result<Topology, QueryError> {
+    let moments = increase::Moments::new(start_ns, end_ns)?;
+    let entities = store.entities(start_ns, end_ns)?;
+    let mut resolver = resolve::Resolver::new(&entities);
+    let seen = graph::read(store, &moments, query)?;
+    if seen.iter().any(|seen| resolver.is_puzzled_by(seen)) {
+        resolver.learn(spans::pairs(store, start_ns, end_ns)?);
+    }
+    let mut graph = graph::Graph::build(&seen, &resolver, query.level, &moments);
+    graph.add_waiting(store, &moments, query)?;
+    Ok(nodes::finish(graph, &entities, &moments, query))
+}
+
+/// The nodes of the level service, worst first.
+pub fn services(store: &dyn Store, start_ns: u64, end_ns: u64) -> Result<Vec<Node>, QueryError> {
+    let query = TopologyQuery::default();
+    let mut nodes = topology(store, start_ns, end_ns, &query)?.nodes;
+    nodes.retain(|node| node.kind == "service");
+    let rank = |node: &Node| (node.status.rank(), std::cmp::Reverse(node.requests));
+    nodes.sort_by(|a, b| rank(a).cmp(&rank(b)).then_with(|| a.name.cmp(&b.name)));
+    Ok(nodes)
+}

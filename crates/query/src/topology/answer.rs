@@ -1,0 +1,158 @@
+//! The answer's fields, named as in the API.
+
+use serde::{Serialize, Serializer};
+use std::collections::BTreeMap;
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Level {
+    #[default]
+    Service,
+    Process,
+    Host,
+}
+
+impl Level {
+    pub fn from_name(name: &str) -> Option<Level> {
+        [Level::Service, Level::Process, Level::Host].into_iter().find(|level| level.as_str() == name)
+    }
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Level::Service => "service",
+            Level::Process => "process",
+            Level::Host => "host",
+        }
+    }
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct TopologyQuery {
+    pub level: Level,
+    /// Only what speaks one of these protocols; all when empty.
+    pub protocols: Vec<String>,
+    /// Only what was seen on one of these hosts; all when empty.
+    pub hosts: Vec<String>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Topology {
+    pub nodes: Vec<Node>,
+    pub edges: Vec<Edge>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    Critical,
+    Warning,
+    /// Only what it calls is bad.
+    Affected,
+    NoData,
+    /// No rule can judge: too few requests.
+    Unknown,
+    Ok,
+}
+
+impl Status {
+    /// Worst first.
+    pub fn rank(self) -> u8 {
+        self as u8
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    Critical,
+    Warning,
+    Affected,
+    NoData,
+}
+
+/// Why a status is what it is, with the figures that say so.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Reason {
+    /// `errors`, `latency`, `unanswered`, `consequence`, `no_data`.
+    pub kind: &'static str,
+    pub severity: Severity,
+    /// A sentence: "18.4 % of the requests failed, usually 0.1 %".
+    pub text: String,
+    pub value: String,
+    pub usual: Option<String>,
+    #[serde(serialize_with = "as_text")]
+    pub since_ns: u64,
+    /// Where in the console the evidence stands.
+    pub link: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct PulseBucket {
+    pub requests: u64,
+    pub errors: u64,
+    pub slow: u64,
+}
+
+/// What one side of an edge saw.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct EdgeSide {
+    pub requests: u64,
+    pub errors: u64,
+    pub p50_ms: Option<f64>,
+    pub p95_ms: Option<f64>,
+    pub p99_ms: Option<f64>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Waiting {
+    pub p50_ms: Option<f64>,
+    pub p95_ms: Option<f64>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Node {
+    pub id: String,
+    pub kind: String,
+    pub name: String,
+    pub level: &'static str,
+    pub status: Status,
+    pub reasons: Vec<Reason>,
+    /// Requests that it served; calls that it made are its edges' affair.
+    pub requests: u64,
+    pub errors: u64,
+    pub requests_per_second: f64,
+    pub error_ratio: Option<f64>,
+    pub p50_ms: Option<f64>,
+    pub p95_ms: Option<f64>,
+    pub p99_ms: Option<f64>,
+    /// Thirty buckets of the range; `null` where nothing was seen because no agent reported.
+    pub pulse: Vec<Option<PulseBucket>>,
+    pub attributes: BTreeMap<String, String>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Edge {
+    pub source: String,
+    pub target: String,
+    pub protocol: String,
+    pub status: Status,
+    pub reasons: Vec<Reason>,
+    pub requests: u64,
+    pub errors: u64,
+    pub requests_per_second: f64,
+    pub error_ratio: Option<f64>,
+    pub p95_ms: Option<f64>,
+    /// `None`: the caller is not watched.
+    pub client: Option<EdgeSide>,
+    /// `None`: the callee is not watched.
+    pub server: Option<EdgeSide>,
+    pub network: Option<Waiting>,
+    pub queue: Option<Waiting>,
+    /// Set while the arrival is not known, when `network` and `queue` are not.
+    pub network_or_queue: Option<Waiting>,
+    pub attributes: BTreeMap<String, String>,
+}
+
+/// Nanoseconds of Unix time exceed what a JSON number holds exactly in a browser.
+pub fn as_text<S: Serializer>(value: &u64, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(value)
+}

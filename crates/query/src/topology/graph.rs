@@ -1,0 +1,444 @@
+//! Series of both sides put together: nodes and the edges between them, each with its views over time.
+
+use super::answer::{Level, TopologyQuery};
+use super::figures::{Figures, Outcome, View};
+use super::increase::{LOOKBACK_MS, Moments, Slot, increases};
+use super::resolve::{Place, Resolver};
+use crate::QueryError;
+use limpid_model::names::{
+    REQUEST_DURATION, REQUEST_NETWORK, REQUEST_NETWORK_OR_QUEUE, REQUEST_QUEUE, prometheus_name,
+};
+use limpid_model::{Matcher, Series, Side};
+use limpid_store::Store;
+use rustc_hash::{FxHashMap, FxHashSet};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The agent's label value for processes that lived less than ten seconds, and for what exceeded a cap.
+const NOT_AN_INSTANCE: [&str; 3] = ["", "short-lived", "_OTHER"];
+pub const CLIENTS: &str = "clients";
+
+/// One series of the family, its labels taken apart.
+pub struct Seen {
+    pub side: Side,
+    pub service: String,
+    pub peer: String,
+    pub peer_address: String,
+    pub protocol: String,
+    pub instance: String,
+    pub host: String,
+    outcome: Outcome,
+    pub series: Series,
+}
+
+pub fn read(store: &dyn Store, moments: &Moments, query: &TopologyQuery) -> Result<Vec<Seen>, QueryError> {
+    let series = select(store, REQUEST_DURATION, moments, query)?;
+    Ok(series.into_iter().filter_map(seen).collect())
+}
+
+fn select(store: &dyn Store, name: &str, moments: &Moments, query: &TopologyQuery) -> Result<Vec<Series>, QueryError> {
+    let mut matchers = vec![Matcher::equal("__name__", prometheus_name(name, "s", false))];
+    for (label, wanted) in [("protocol", &query.protocols), ("host", &query.hosts)] {
+        if let [only] = wanted.as_slice() {
+            matchers.push(Matcher::equal(label, only.as_str()));
+        }
+    }
+    let mut series = store.select_at(&matchers, &moments.times_ms, LOOKBACK_MS)?;
+    let wanted = |list: &[String], value: &str| list.is_empty() || list.iter().any(|wanted| wanted == value);
+    series.retain(|series| {
+        let label = |name: &str| series.labels.get(name).unwrap_or_default();
+        wanted(&query.protocols, label("protocol")) && wanted(&query.hosts, label("host"))
+    });
+    Ok(series)
+}
+
+fn seen(series: Series) -> Option<Seen> {
+    let label = |name: &str| series.labels.get(name).unwrap_or_default().to_string();
+    let side = match series.labels.get("side")? {
+        "client" => Side::Client,
+        "server" => Side::Server,
+        _ => return None,
+    };
+    Some(Seen {
+        side,
+        service: series.labels.get("service").filter(|service| !service.is_empty())?.to_string(),
+        peer: label("peer"),
+        peer_address: label("peer_address"),
+        protocol: label("protocol"),
+        instance: label("instance"),
+        host: label("host"),
+        outcome: Outcome::from_label(series.labels.get("status").unwrap_or_default()),
+        series,
+    })
+}
+
+#[derive(Default)]
+pub struct NodeParts {
+    pub kind: &'static str,
+    pub name: String,
+    /// What it served, as it saw it itself.
+    pub served: Option<View>,
+    /// What it served, as its callers saw it.
+    pub called: Option<View>,
+    pub services: BTreeSet<String>,
+    pub hosts: BTreeSet<String>,
+    pub instances: BTreeSet<String>,
+    /// Of the collapsed node of clients: their addresses.
+    pub addresses: BTreeSet<String>,
+    pub serves: BTreeSet<String>,
+    pub calls: BTreeSet<String>,
+    /// The newest sample of any of its series.
+    pub last_ms: i64,
+}
+
+#[derive(Default)]
+pub struct EdgeParts {
+    pub client: Option<View>,
+    pub server: Option<View>,
+    /// Where the caller was seen, to tell which edge a server's view from an address belongs to.
+    hosts: FxHashSet<String>,
+    /// Caller's and callee's service, for the families that know no instances.
+    pub services: Option<(String, String)>,
+    pub addresses: BTreeSet<String>,
+    pub network: Figures,
+    pub queue: Figures,
+    pub network_or_queue: Figures,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct EdgeKey {
+    pub source: String,
+    pub target: String,
+    pub protocol: String,
+}
+
+pub struct Graph {
+    pub level: Level,
+    pub nodes: BTreeMap<String, NodeParts>,
+    pub edges: BTreeMap<EdgeKey, EdgeParts>,
+    /// Buckets in which any agent reported.
+    pub reported: Vec<bool>,
+    /// The newest sample of each host.
+    pub hosts_last_ms: BTreeMap<String, i64>,
+}
+
+/// A node before it has anything in it.
+struct Identity {
+    id: String,
+    kind: &'static str,
+    name: String,
+}
+
+/// Instances and hosts of a service by side, to find the other end below the level of services.
+#[derive(Default)]
+struct Members(FxHashMap<(Side, String), FxHashMap<String, BTreeSet<(String, String)>>>);
+
+impl Members {
+    fn new(all: &[Seen]) -> Self {
+        let mut members = Members::default();
+        for seen in all {
+            let of_service = members.0.entry((seen.side, seen.service.clone())).or_default();
+            of_service.entry(seen.peer.clone()).or_default().insert((seen.instance.clone(), seen.host.clone()));
+        }
+        members
+    }
+
+    /// The place of the other end if there is just one that it can be.
+    fn other_end(&self, seen: &Seen, by: impl Fn(&(String, String)) -> &String) -> Option<String> {
+        let side = if seen.side == Side::Client { Side::Server } else { Side::Client };
+        let places = self.0.get(&(side, seen.peer.clone()))?.get(&seen.service)?;
+        let distinct: BTreeSet<&String> = places.iter().map(by).collect();
+        match distinct.into_iter().collect::<Vec<_>>().as_slice() {
+            [only] => Some((*only).clone()),
+            _ => None,
+        }
+    }
+}
+
+/// The other end of a call.
+enum Other {
+    Node(Identity),
+    /// One of these hosts, by its address; which of its services is told by the client's own view, if at all.
+    OnHosts(FxHashSet<String>),
+    /// Several services share the address.
+    Ambiguous,
+}
+
+impl Graph {
+    pub fn build(all: &[Seen], resolver: &Resolver, level: Level, moments: &Moments) -> Graph {
+        let mut graph = Graph {
+            level,
+            nodes: BTreeMap::new(),
+            edges: BTreeMap::new(),
+            reported: vec![false; super::increase::BUCKETS],
+            hosts_last_ms: BTreeMap::new(),
+        };
+        let members = Members::new(all);
+        // Clients first: they tell which edges there are that a server's view may belong to.
+        for side in [Side::Client, Side::Server] {
+            for seen in all.iter().filter(|seen| seen.side == side) {
+                graph.add(seen, resolver, &members, moments);
+            }
+        }
+        graph
+    }
+
+    fn add(&mut self, seen: &Seen, resolver: &Resolver, members: &Members, moments: &Moments) {
+        self.note_samples(seen, moments);
+        let mut view = View::default();
+        let mut any = false;
+        increases(&seen.series, moments, |slot, now, before| {
+            any |= matches!(slot, Slot::Bucket(_));
+            view.add(slot, seen.outcome, now, before);
+        });
+        let own = self.own_node(seen, resolver);
+        let own_id = own.id.clone();
+        if !any {
+            // Nothing in this range: it lends what was usual to an edge that the range has, and is no edge itself.
+            self.touch(own, seen, false);
+            if view.usual.requests > 0.0 {
+                self.add_usual(&own_id, seen, resolver, members, &view);
+            }
+            return;
+        }
+        self.touch(own, seen, true);
+        let other = self.other_node(seen, resolver, members);
+        let key = match other {
+            Other::Node(identity) => Some(self.connect(&own_id, identity, seen)),
+            Other::OnHosts(hosts) => Some(self.edge_from_hosts(&own_id, &hosts, seen)).flatten(),
+            Other::Ambiguous => None,
+        };
+        if seen.side == Side::Server {
+            merge(&mut self.node_mut(&own_id).served, &view);
+        } else if let Some(key) = &key {
+            merge(&mut self.node_mut(&key.target).called, &view);
+        }
+        let Some(key) = key else { return };
+        let edge = self.edges.entry(key).or_default();
+        match seen.side {
+            Side::Client => {
+                edge.hosts.insert(seen.host.clone());
+                merge(&mut edge.client, &view);
+            }
+            Side::Server => merge(&mut edge.server, &view),
+        }
+        if !seen.peer_address.is_empty() && seen.side == Side::Client && edge.addresses.len() < 20 {
+            edge.addresses.insert(seen.peer_address.clone());
+        }
+    }
+
+    /// What a series says of the hour before alone.
+    fn add_usual(&mut self, own: &str, seen: &Seen, resolver: &Resolver, members: &Members, view: &View) {
+        if seen.side == Side::Server {
+            merge(&mut self.node_mut(own).served, view);
+        }
+        let Other::Node(other) = self.other_node(seen, resolver, members) else { return };
+        let (source, target) = ordered(seen.side, own, &other.id);
+        let key = EdgeKey { source, target, protocol: seen.protocol.clone() };
+        if let Some(edge) = self.edges.get_mut(&key) {
+            merge(if seen.side == Side::Client { &mut edge.client } else { &mut edge.server }, view);
+        }
+    }
+
+    fn note_samples(&mut self, seen: &Seen, moments: &Moments) {
+        for sample in &seen.series.samples {
+            if sample.time_ms > moments.start_ms {
+                let end = moments.times_ms.partition_point(|moment| *moment < sample.time_ms);
+                if let Some(bucket) = self.reported.get_mut(end.saturating_sub(2)) {
+                    *bucket = true;
+                }
+            }
+        }
+        let last_ms = seen.series.samples.last().map_or(0, |sample| sample.time_ms);
+        let known = self.hosts_last_ms.entry(seen.host.clone()).or_insert(last_ms);
+        *known = (*known).max(last_ms);
+    }
+
+    fn node_mut(&mut self, id: &str) -> &mut NodeParts {
+        self.nodes.entry(id.to_string()).or_default()
+    }
+
+    fn touch(&mut self, own: Identity, seen: &Seen, active: bool) {
+        let last_ms = seen.series.samples.last().map_or(0, |sample| sample.time_ms);
+        let node = self.nodes.entry(own.id).or_default();
+        (node.kind, node.name) = (own.kind, own.name);
+        node.last_ms = node.last_ms.max(last_ms);
+        node.services.insert(seen.service.clone());
+        node.hosts.insert(seen.host.clone());
+        if !NOT_AN_INSTANCE.contains(&seen.instance.as_str()) {
+            node.instances.insert(seen.instance.clone());
+        }
+        if active {
+            let list = if seen.side == Side::Server { &mut node.serves } else { &mut node.calls };
+            list.insert(seen.protocol.clone());
+        }
+    }
+
+    fn own_node(&self, seen: &Seen, resolver: &Resolver) -> Identity {
+        match self.level {
+            Level::Process if !NOT_AN_INSTANCE.contains(&seen.instance.as_str()) => {
+                process(&seen.instance, &seen.service)
+            }
+            Level::Host => host(&seen.host, resolver),
+            _ => service(&seen.service),
+        }
+    }
+
+    fn other_node(&self, seen: &Seen, resolver: &Resolver, members: &Members) -> Other {
+        if !seen.peer.is_empty() {
+            return Other::Node(match self.level {
+                Level::Service => service(&seen.peer),
+                Level::Process => match members.other_end(seen, |(instance, _)| instance) {
+                    Some(id) if !NOT_AN_INSTANCE.contains(&id.as_str()) => process(&id, &seen.peer),
+                    _ => service(&seen.peer),
+                },
+                // The agent knows a peer by name only when it runs on the same machine.
+                Level::Host => {
+                    host(members.other_end(seen, |(_, host)| host).as_deref().unwrap_or(&seen.host), resolver)
+                }
+            });
+        }
+        match seen.side {
+            Side::Client => Other::Node(self.called_node(seen, resolver)),
+            Side::Server => self.calling_node(seen, resolver),
+        }
+    }
+
+    fn called_node(&self, seen: &Seen, resolver: &Resolver) -> Identity {
+        match resolver.server(&seen.service, &seen.peer_address, &seen.host) {
+            Some(place) => self.node_of(&place, resolver),
+            None => external(&seen.peer_address),
+        }
+    }
+
+    fn node_of(&self, place: &Place, resolver: &Resolver) -> Identity {
+        match (self.level, &place.process, &place.host) {
+            (Level::Process, Some(id), _) => process(id, &place.service),
+            (Level::Host, _, Some(name)) => host(name, resolver),
+            _ => service(&place.service),
+        }
+    }
+
+    fn calling_node(&self, seen: &Seen, resolver: &Resolver) -> Other {
+        let known = resolver.known_clients(&seen.service, &seen.peer_address);
+        let hosts = resolver.hosts_at(&seen.peer_address, &seen.host);
+        if let (Level::Host, Some(name)) = (self.level, hosts.iter().min()) {
+            return Other::Node(host(name, resolver));
+        }
+        if let Some(known) = known.filter(|_| self.level == Level::Service) {
+            return match known.iter().collect::<Vec<_>>().as_slice() {
+                [only] => Other::Node(service(only)),
+                _ => Other::Ambiguous,
+            };
+        }
+        if !hosts.is_empty() {
+            return Other::OnHosts(hosts);
+        }
+        Other::Node(Identity { id: CLIENTS.into(), kind: "clients", name: CLIENTS.into() })
+    }
+
+    /// The edge into `own` whose caller was seen on one of these hosts, if there is just one.
+    fn edge_from_hosts(&mut self, own: &str, hosts: &FxHashSet<String>, seen: &Seen) -> Option<EdgeKey> {
+        let fits = |key: &EdgeKey, edge: &EdgeParts| {
+            key.target == own && key.protocol == seen.protocol && !edge.hosts.is_disjoint(hosts)
+        };
+        let mut found = self.edges.iter().filter(|(key, edge)| fits(key, edge)).map(|(key, _)| key.clone());
+        match (found.next(), found.next()) {
+            (Some(only), None) => Some(only),
+            (Some(_), Some(_)) => None,
+            (None, _) => {
+                let clients = Identity { id: CLIENTS.into(), kind: "clients", name: CLIENTS.into() };
+                Some(self.connect(own, clients, seen))
+            }
+        }
+    }
+
+    fn connect(&mut self, own: &str, other: Identity, seen: &Seen) -> EdgeKey {
+        let other_service = if seen.peer.is_empty() { service_of(&other) } else { Some(seen.peer.clone()) };
+        let node = self.nodes.entry(other.id.clone()).or_default();
+        (node.kind, node.name) = (other.kind, other.name);
+        if other.kind == "clients" {
+            node.addresses.insert(seen.peer_address.clone());
+        }
+        node.services.extend(other_service.clone());
+        let list = if seen.side == Side::Client { &mut node.serves } else { &mut node.calls };
+        list.insert(seen.protocol.clone());
+        let (source, target) = ordered(seen.side, own, &other.id);
+        let key = EdgeKey { source, target, protocol: seen.protocol.clone() };
+        let edge = self.edges.entry(key.clone()).or_default();
+        if let Some(other) = other_service {
+            edge.services = Some(ordered(seen.side, &seen.service, &other));
+        }
+        key
+    }
+
+    /// Adds what callers waited beyond the servers' own time.
+    pub fn add_waiting(
+        &mut self,
+        store: &dyn Store,
+        moments: &Moments,
+        query: &TopologyQuery,
+    ) -> Result<(), QueryError> {
+        let mut by_services: FxHashMap<(String, String, String), Vec<EdgeKey>> = FxHashMap::default();
+        for (key, edge) in &self.edges {
+            if let Some((source, target)) = &edge.services {
+                let services = (source.clone(), target.clone(), key.protocol.clone());
+                by_services.entry(services).or_default().push(key.clone());
+            }
+        }
+        for name in [REQUEST_NETWORK, REQUEST_QUEUE, REQUEST_NETWORK_OR_QUEUE] {
+            for series in select(store, name, moments, query)? {
+                let label = |name: &str| series.labels.get(name).unwrap_or_default().to_string();
+                let edges = by_services.get(&(label("service"), label("peer"), label("protocol")));
+                // Below the level of services these families cannot say which edge it was, unless there is one.
+                let Some([key]) = edges.map(Vec::as_slice) else { continue };
+                let Some(edge) = self.edges.get_mut(key) else { continue };
+                let mut view = View::default();
+                increases(&series, moments, |slot, now, before| view.add(slot, Outcome::Ok, now, before));
+                let figures = match name {
+                    REQUEST_NETWORK => &mut edge.network,
+                    REQUEST_QUEUE => &mut edge.queue,
+                    _ => &mut edge.network_or_queue,
+                };
+                figures.merge(&view.total());
+            }
+        }
+        Ok(())
+    }
+}
+
+fn merge(into: &mut Option<View>, view: &View) {
+    into.get_or_insert_with(View::default).merge(view);
+}
+
+/// (source, target) from the view of one side.
+fn ordered(side: Side, own: &str, other: &str) -> (String, String) {
+    match side {
+        Side::Client => (own.to_string(), other.to_string()),
+        Side::Server => (other.to_string(), own.to_string()),
+    }
+}
+
+fn service_of(identity: &Identity) -> Option<String> {
+    matches!(identity.kind, "service" | "process").then(|| identity.name.clone())
+}
+
+fn service(name: &str) -> Identity {
+    Identity {
+        id: limpid_model::entity::service_id("default", name).to_string(),
+        kind: "service",
+        name: name.to_string(),
+    }
+}
+
+fn process(id: &str, service: &str) -> Identity {
+    Identity { id: id.to_string(), kind: "process", name: service.to_string() }
+}
+
+fn host(name: &str, resolver: &Resolver) -> Identity {
+    Identity { id: resolver.host_id(name), kind: "host", name: name.to_string() }
+}
+
+fn external(address: &str) -> Identity {
+    let name = if address.is_empty() { "unknown" } else { address };
+    Identity { id: limpid_model::entity::external_id(name).to_string(), kind: "external", name: name.to_string() }
+}

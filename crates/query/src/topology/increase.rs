@@ -1,0 +1,149 @@
+//! From cumulative histograms to what happened in each bucket of a range.
+//!
+//! A counter that begins anew has a later start time (or, without one, a smaller count): what it holds then is all new.
+//! A series whose first sample is older than what was read holds a past that is not part of the range.
+
+use crate::QueryError;
+use limpid_model::{ExpHistogram, Series, Value};
+
+/// Fine enough to say since when, coarse enough to count in.
+pub const BUCKETS: usize = 60;
+/// What was usual is taken from the hour before the range.
+const USUAL_MS: i64 = 3_600_000;
+/// A sample this old still tells the count: agents report every five seconds, and may be late.
+pub const LOOKBACK_MS: i64 = 300_000;
+const SHORTEST_MS: i64 = 1_000;
+
+/// When the counters are read: an hour before the range, at its start, and at the end of each bucket.
+#[derive(Clone, Debug)]
+pub struct Moments {
+    pub times_ms: Vec<i64>,
+    pub start_ms: i64,
+    pub end_ms: i64,
+}
+
+/// Where an increase belongs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Slot {
+    Usual,
+    Bucket(usize),
+}
+
+impl Moments {
+    pub fn new(start_ns: u64, end_ns: u64) -> Result<Self, QueryError> {
+        let (start_ms, end_ms) = ((start_ns / 1_000_000) as i64, (end_ns / 1_000_000) as i64);
+        if end_ms < start_ms.saturating_add(SHORTEST_MS) {
+            return Err(QueryError::bad_data("the range must be a second or longer, and its end after its start"));
+        }
+        let length = end_ms - start_ms;
+        let bucket = |at: usize| start_ms + (length as i128 * at as i128 / BUCKETS as i128) as i64;
+        let times_ms = std::iter::once(start_ms.saturating_sub(USUAL_MS)).chain((0..=BUCKETS).map(bucket)).collect();
+        Ok(Moments { times_ms, start_ms, end_ms })
+    }
+
+    pub fn bucket_start_ns(&self, bucket: usize) -> u64 {
+        self.times_ms.get(bucket + 1).map_or(0, |time_ms| *time_ms as u64 * 1_000_000)
+    }
+
+    pub fn seconds(&self) -> f64 {
+        (self.end_ms - self.start_ms) as f64 / 1000.0
+    }
+
+    fn slot(&self, time_ms: i64) -> Slot {
+        if time_ms <= self.start_ms {
+            return Slot::Usual;
+        }
+        // The first moment at or after the sample ends its bucket.
+        let end = self.times_ms.partition_point(|moment| *moment < time_ms);
+        Slot::Bucket(end.saturating_sub(2).min(BUCKETS - 1))
+    }
+}
+
+/// Calls `each` with (slot, cumulative histogram, what to take off it) for every stretch between two samples.
+pub fn increases(series: &Series, moments: &Moments, mut each: impl FnMut(Slot, &ExpHistogram, Option<&ExpHistogram>)) {
+    let first_ms = moments.times_ms.first().copied().unwrap_or(moments.start_ms);
+    increases_between(series, first_ms, |time_ms, now, before| each(moments.slot(time_ms), now, before));
+}
+
+/// As [`increases`], with the time of the later sample. `first_ms` is where reading began.
+pub fn increases_between(
+    series: &Series,
+    first_ms: i64,
+    mut each: impl FnMut(i64, &ExpHistogram, Option<&ExpHistogram>),
+) {
+    let mut before: Option<(&ExpHistogram, i64)> = None;
+    for (at, sample) in series.samples.iter().enumerate() {
+        let Value::Histogram(now) = &sample.value else { continue };
+        let start_ms = series.starts.get(at).copied().unwrap_or(0);
+        match before {
+            Some((last, last_start)) if is_same_count(last, last_start, now, start_ms) => {
+                if now.count > last.count {
+                    each(sample.time_ms, now, Some(last));
+                }
+            }
+            Some(_) => each(sample.time_ms, now, None),
+            None if start_ms > 0 && start_ms >= first_ms => each(sample.time_ms, now, None),
+            None => {}
+        }
+        before = Some((now, start_ms));
+    }
+}
+
+fn is_same_count(before: &ExpHistogram, before_start: i64, now: &ExpHistogram, now_start: i64) -> bool {
+    now.count >= before.count && (now_start == before_start || now_start == 0 || before_start == 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use limpid_model::{Labels, Sample};
+    use std::sync::Arc;
+
+    const HOUR: u64 = 3_600_000_000_000;
+
+    fn counted(count: u64) -> Value {
+        let mut histogram = ExpHistogram::default();
+        (0..count).for_each(|_| histogram.record(0.1));
+        Value::Histogram(Arc::new(histogram))
+    }
+
+    fn increase(samples: &[(i64, u64, i64)]) -> Vec<(Slot, u64)> {
+        let sample = |(minute, count, _): &(i64, u64, i64)| Sample { time_ms: minute * 60_000, value: counted(*count) };
+        let series = Series {
+            labels: Labels::default(),
+            samples: samples.iter().map(sample).collect(),
+            starts: samples.iter().map(|(_, _, start)| start * 60_000).collect(),
+        };
+        let mut found = Vec::new();
+        let moments = Moments::new(10 * HOUR, 11 * HOUR).expect("a range of an hour");
+        increases(&series, &moments, |slot, now, before| {
+            found.push((slot, now.count - before.map_or(0, |before| before.count)));
+        });
+        found
+    }
+
+    #[test]
+    fn what_was_counted_before_is_no_increase() {
+        assert_eq!(increase(&[(601, 50, 1), (602, 53, 1)]), [(Slot::Bucket(1), 3)]);
+    }
+
+    #[test]
+    fn a_counter_that_began_in_the_range_counts_from_zero() {
+        assert_eq!(increase(&[(601, 50, 600), (602, 53, 600)]), [(Slot::Bucket(0), 50), (Slot::Bucket(1), 3)]);
+    }
+
+    #[test]
+    fn a_new_start_is_a_reset_even_when_the_count_is_higher() {
+        assert_eq!(increase(&[(600, 5, 1), (601, 7, 600)]), [(Slot::Bucket(0), 7)]);
+    }
+
+    #[test]
+    fn a_smaller_count_is_a_reset_without_start_times() {
+        assert_eq!(increase(&[(600, 5, 0), (601, 2, 0)]), [(Slot::Bucket(0), 2)]);
+    }
+
+    #[test]
+    fn the_hour_before_is_what_was_usual() {
+        assert_eq!(increase(&[(540, 1, 1), (600, 9, 1), (660, 10, 1)]), [(Slot::Usual, 8), (Slot::Bucket(59), 1)]);
+    }
+}

@@ -1,0 +1,206 @@
+//! The rules: what is bad, since when, compared with what.
+//!
+//! Each rule has a limit that it fires above and a number of requests below which it says nothing. A rule looks at the
+//! whole range and at its end, so that what began a minute ago is not diluted by the hour before it. What is usual comes
+//! from the hour before the range.
+
+use super::answer::{Reason, Severity};
+use super::figures::{Figures, View};
+use super::increase::{BUCKETS, Moments};
+use super::text;
+use std::ops::Range;
+
+pub const CRITICAL_ERRORS: f64 = 0.05;
+pub const WARNING_ERRORS: f64 = 0.01;
+/// Fewer requests than this tell nothing about a share.
+pub const MIN_REQUESTS: f64 = 20.0;
+/// A service with fewer requests than this in the whole range is not judged at all.
+pub const MIN_TO_JUDGE: f64 = 10.0;
+/// Times the usual p95.
+const SLOW_FACTOR: f64 = 4.0;
+/// What is faster than this is nobody's problem, however much slower than usual.
+const SLOW_FLOOR_MS: f64 = 50.0;
+/// The end of the range that is looked at on its own, in buckets.
+const RECENT: usize = 2;
+
+/// What is judged: where its evidence stands, and what to call it.
+pub struct Subject {
+    pub link: String,
+}
+
+pub fn usual_p95_ms(view: &View) -> Option<f64> {
+    (view.usual.latency.count >= MIN_REQUESTS).then(|| view.usual.quantile_ms(0.95)).flatten()
+}
+
+/// Above this a request counts as slow.
+pub fn slow_limit_ms(view: &View) -> f64 {
+    let usual = usual_p95_ms(view).or_else(|| view.total().quantile_ms(0.95));
+    usual.map_or(f64::INFINITY, |usual| (usual * SLOW_FACTOR).max(SLOW_FLOOR_MS))
+}
+
+/// All rules that fire, worst first.
+pub fn reasons(view: &View, moments: &Moments, subject: &Subject) -> Vec<Reason> {
+    let mut reasons: Vec<Reason> = [
+        share_reason(view, moments, subject, &ERRORS),
+        share_reason(view, moments, subject, &UNANSWERED),
+        latency_reason(view, moments, subject),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    reasons.sort_by_key(|reason| (reason.severity, reason.since_ns));
+    reasons
+}
+
+struct ShareRule {
+    kind: &'static str,
+    count: fn(&Figures) -> f64,
+    did: &'static str,
+}
+
+const ERRORS: ShareRule = ShareRule { kind: "errors", count: |figures| figures.errors, did: "of the requests failed" };
+const UNANSWERED: ShareRule =
+    ShareRule { kind: "unanswered", count: |figures| figures.unanswered, did: "of the requests got no answer" };
+
+impl ShareRule {
+    fn share(&self, figures: &Figures) -> f64 {
+        if figures.requests > 0.0 { (self.count)(figures) / figures.requests } else { 0.0 }
+    }
+
+    fn severity(&self, figures: &Figures) -> Option<Severity> {
+        if figures.requests < MIN_REQUESTS {
+            return None;
+        }
+        severity_of(self.share(figures))
+    }
+}
+
+fn severity_of(share: f64) -> Option<Severity> {
+    match share {
+        CRITICAL_ERRORS.. => Some(Severity::Critical),
+        WARNING_ERRORS.. => Some(Severity::Warning),
+        _ => None,
+    }
+}
+
+fn recent() -> Range<usize> {
+    BUCKETS - RECENT..BUCKETS
+}
+
+fn share_reason(view: &View, moments: &Moments, subject: &Subject, rule: &ShareRule) -> Option<Reason> {
+    let fired = [rule.severity(&view.total()), rule.severity(&view.sum(recent()))];
+    let severity = fired.into_iter().flatten().min()?;
+    let limit = if severity == Severity::Critical { CRITICAL_ERRORS } else { WARNING_ERRORS };
+    let bad = first_and_last(view, |figures| rule.share(figures) >= limit)?;
+    let since = bad.start;
+    let share = rule.share(&view.sum(bad));
+    let usual = (view.usual.requests >= MIN_REQUESTS).then(|| text::share(rule.share(&view.usual)));
+    let value = text::share(share);
+    let compared = usual.as_ref().map_or(String::new(), |usual| format!(", usually {usual}"));
+    Some(Reason {
+        kind: rule.kind,
+        severity,
+        text: format!("{value} {}{compared}", rule.did),
+        value,
+        usual,
+        since_ns: moments.bucket_start_ns(since),
+        link: subject.link.clone(),
+    })
+}
+
+fn latency_reason(view: &View, moments: &Moments, subject: &Subject) -> Option<Reason> {
+    let usual_ms = usual_p95_ms(view)?;
+    let limit_ms = (usual_ms * SLOW_FACTOR).max(SLOW_FLOOR_MS);
+    let is_slow = |figures: &Figures| {
+        figures.latency.count >= MIN_REQUESTS && figures.quantile_ms(0.95).is_some_and(|p95| p95 > limit_ms)
+    };
+    if !is_slow(&view.total()) && !is_slow(&view.sum(recent())) {
+        return None;
+    }
+    let slow_bucket = |figures: &Figures| figures.quantile_ms(0.95).is_some_and(|p95| p95 > limit_ms);
+    let bad = first_and_last(view, slow_bucket)?;
+    let since = bad.start;
+    let p95_ms = view.sum(bad).quantile_ms(0.95)?;
+    let (value, usual) = (text::duration(p95_ms), text::duration(usual_ms));
+    let times = p95_ms / usual_ms;
+    Some(Reason {
+        kind: "latency",
+        severity: Severity::Warning,
+        text: format!("p95 is {value}, usually {usual} ({times:.0}×)"),
+        value,
+        usual: Some(usual),
+        since_ns: moments.bucket_start_ns(since),
+        link: subject.link.clone(),
+    })
+}
+
+/// From the first bucket in which a rule holds to the last one.
+fn first_and_last(view: &View, holds: impl Fn(&Figures) -> bool) -> Option<Range<usize>> {
+    let first = view.buckets.iter().position(&holds)?;
+    let last = view.buckets.iter().rposition(&holds)?;
+    Some(first..last + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::figures::Outcome;
+    use super::super::increase::Slot;
+    use super::*;
+    use limpid_model::ExpHistogram;
+
+    fn add(view: &mut View, slot: Slot, outcome: Outcome, count: u64, ms: u64) {
+        let mut histogram = ExpHistogram::default();
+        (0..count).for_each(|_| histogram.record_ns(ms * 1_000_000));
+        view.add(slot, outcome, &histogram, None);
+    }
+
+    fn judged(view: &View) -> Vec<Reason> {
+        let moments = Moments::new(36_000_000_000_000, 39_600_000_000_000).expect("an hour");
+        reasons(view, &moments, &Subject { link: "/x".into() })
+    }
+
+    #[test]
+    fn failures_fire_with_their_share_and_beginning() {
+        let mut view = View::default();
+        add(&mut view, Slot::Usual, Outcome::Ok, 1000, 5);
+        for bucket in 0..BUCKETS {
+            add(&mut view, Slot::Bucket(bucket), Outcome::Ok, 80, 5);
+            if bucket >= 57 {
+                add(&mut view, Slot::Bucket(bucket), Outcome::Error, 20, 5);
+            }
+        }
+        let reasons = judged(&view);
+        assert_eq!(reasons.len(), 1, "{reasons:?}");
+        assert_eq!((reasons[0].kind, reasons[0].severity), ("errors", Severity::Critical));
+        assert_eq!(reasons[0].value.replace('\u{2009}', " "), "20 %");
+        assert_eq!(reasons[0].usual.as_deref().map(|usual| usual.replace('\u{2009}', " ")).as_deref(), Some("0 %"));
+        assert_eq!(reasons[0].since_ns, 36_000_000_000_000 + 57 * 60_000_000_000);
+    }
+
+    #[test]
+    fn slower_than_usual_fires_only_above_the_floor() {
+        let mut view = View::default();
+        add(&mut view, Slot::Usual, Outcome::Ok, 1000, 5);
+        add(&mut view, Slot::Bucket(30), Outcome::Ok, 100, 40);
+        assert!(judged(&view).is_empty(), "40 ms is eight times the usual but fast");
+        add(&mut view, Slot::Bucket(31), Outcome::Ok, 1000, 300);
+        assert_eq!(judged(&view).first().map(|reason| reason.kind), Some("latency"));
+    }
+
+    #[test]
+    fn few_requests_are_not_judged() {
+        let mut view = View::default();
+        add(&mut view, Slot::Bucket(5), Outcome::Error, 10, 5);
+        assert!(judged(&view).is_empty());
+    }
+
+    #[test]
+    fn unanswered_is_a_reason_of_its_own() {
+        let mut view = View::default();
+        add(&mut view, Slot::Bucket(5), Outcome::Ok, 90, 5);
+        add(&mut view, Slot::Bucket(5), Outcome::Unanswered, 10, 30_000);
+        let reasons = judged(&view);
+        assert_eq!(reasons.iter().map(|reason| reason.kind).collect::<Vec<_>>(), ["unanswered"]);
+        assert!(view.total().quantile_ms(0.99).is_some_and(|p99| p99 < 10.0), "waiting in vain is no latency");
+    }
+}

@@ -1,0 +1,323 @@
+//! From the graph to the answer: figures, statuses, reasons and attributes of nodes and edges.
+//!
+//! What is bad itself and what only suffers are told apart: a node whose failures, or whose slowness, its own callees
+//! explain is *affected*, and so is an edge into it.
+
+use super::answer::{Edge, Level, Node, Reason, Severity, Status, Topology, TopologyQuery};
+use super::figures::View;
+use super::graph::{EdgeKey, EdgeParts, Graph, NodeParts};
+use super::increase::Moments;
+use super::judge::{self, MIN_TO_JUDGE, Subject};
+use limpid_model::Entity;
+use rustc_hash::FxHashMap;
+use std::collections::BTreeMap;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Agents report every five seconds; what is silent for this long is missing.
+const SILENT_MS: i64 = 60_000;
+/// A callee explains its caller's failures when it has at least this share of them.
+const EXPLAINS_ERRORS: f64 = 0.8;
+/// A callee explains its caller's slowness when its p95 is at least this share of the caller's.
+const EXPLAINS_LATENCY: f64 = 0.5;
+
+/// What a protocol says about who serves it.
+const ROLES: &[(&str, &str)] = &[
+    ("postgresql", "database"),
+    ("mysql", "database"),
+    ("mongodb", "database"),
+    ("cassandra", "database"),
+    ("clickhouse", "database"),
+    ("redis", "cache"),
+    ("memcached", "cache"),
+    ("kafka", "queue"),
+    ("amqp", "queue"),
+    ("nats", "queue"),
+    ("dns", "dns"),
+];
+
+pub fn finish(graph: Graph, entities: &[Entity], moments: &Moments, query: &TopologyQuery) -> Topology {
+    let known = latest(entities);
+    let mut edges: Vec<Judged> = graph.edges.iter().map(|(key, parts)| Judged::new(key, parts, moments)).collect();
+    let mut nodes: BTreeMap<String, Node> = BTreeMap::new();
+    for (id, parts) in &graph.nodes {
+        nodes.insert(id.clone(), node(id, parts, &graph, &edges, &known, moments));
+    }
+    add_idle(&mut nodes, entities, &graph, query);
+    for edge in &mut edges {
+        let suffers = |id: &str| nodes.get(id).is_some_and(|node| node.status == Status::Affected);
+        if suffers(&edge.key.target) {
+            edge.reasons.iter_mut().for_each(|reason| reason.severity = Severity::Affected);
+        }
+    }
+    let edges = edges.into_iter().map(|edge| edge.finish(moments)).collect();
+    Topology { nodes: nodes.into_values().collect(), edges }
+}
+
+/// The newest state of each entity.
+fn latest(entities: &[Entity]) -> FxHashMap<&str, &Entity> {
+    let mut known: FxHashMap<&str, &Entity> = FxHashMap::default();
+    for entity in entities {
+        let newest = known.entry(entity.id.as_str()).or_insert(entity);
+        if entity.end_ns >= newest.end_ns {
+            *newest = entity;
+        }
+    }
+    known
+}
+
+/// An edge with the rules that fire on it.
+struct Judged<'a> {
+    key: &'a EdgeKey,
+    parts: &'a EdgeParts,
+    reasons: Vec<Reason>,
+    failed: f64,
+    p95_ms: Option<f64>,
+}
+
+impl<'a> Judged<'a> {
+    fn new(key: &'a EdgeKey, parts: &'a EdgeParts, moments: &Moments) -> Self {
+        let link = format!("/map?sel=edge:{}>{}:{}", key.source, key.target, key.protocol);
+        let reasons = parts.view().map_or_else(Vec::new, |view| judge::reasons(view, moments, &Subject { link }));
+        // What the caller saw is what explains the caller.
+        let seen = parts.client.as_ref().or(parts.server.as_ref()).map(View::total).unwrap_or_default();
+        Judged { key, parts, reasons, failed: seen.failed(), p95_ms: seen.quantile_ms(0.95) }
+    }
+
+    fn finish(self, moments: &Moments) -> Edge {
+        let parts = self.parts;
+        let view = parts.view();
+        let total = view.map(View::total).unwrap_or_default();
+        let split_known = parts.network.requests > 0.0 || parts.queue.requests > 0.0;
+        Edge {
+            source: self.key.source.clone(),
+            target: self.key.target.clone(),
+            protocol: self.key.protocol.clone(),
+            status: status(&self.reasons, total.requests),
+            reasons: self.reasons,
+            requests: total.requests as u64,
+            errors: total.failed() as u64,
+            requests_per_second: total.requests / moments.seconds(),
+            error_ratio: total.error_ratio(),
+            p95_ms: total.quantile_ms(0.95),
+            client: parts.client.as_ref().map(|view| view.total().side()),
+            server: parts.server.as_ref().map(|view| view.total().side()),
+            network: parts.network.waiting(),
+            queue: parts.queue.waiting(),
+            network_or_queue: parts.network_or_queue.waiting().filter(|_| !split_known),
+            attributes: edge_attributes(parts),
+        }
+    }
+}
+
+impl EdgeParts {
+    /// The server's view where there is one, else the client's.
+    fn view(&self) -> Option<&View> {
+        let active = |view: &&View| view.buckets.iter().any(|bucket| bucket.requests > 0.0);
+        let server = self.server.as_ref().filter(active);
+        server.or(self.client.as_ref())
+    }
+}
+
+fn edge_attributes(parts: &EdgeParts) -> BTreeMap<String, String> {
+    let mut attributes = BTreeMap::new();
+    let joined = |texts: Vec<&str>| texts.join(",");
+    let split = |address: &String| address.rsplit_once(':').map(|(host, port)| (host.to_string(), port.to_string()));
+    let split: Vec<(String, String)> = parts.addresses.iter().filter_map(split).collect();
+    let mut ports: Vec<&str> = split.iter().map(|(_, port)| port.as_str()).collect();
+    ports.sort_unstable();
+    ports.dedup();
+    if !split.is_empty() {
+        attributes.insert("server.port".into(), joined(ports));
+        attributes.insert("server.address".into(), joined(split.iter().map(|(address, _)| address.as_str()).collect()));
+    }
+    attributes
+}
+
+fn status(reasons: &[Reason], requests: f64) -> Status {
+    match reasons.iter().map(|reason| reason.severity).min() {
+        Some(Severity::Critical) => Status::Critical,
+        Some(Severity::Warning) => Status::Warning,
+        Some(Severity::Affected) => Status::Affected,
+        Some(Severity::NoData) => Status::NoData,
+        None if requests < MIN_TO_JUDGE => Status::Unknown,
+        None => Status::Ok,
+    }
+}
+
+fn node(
+    id: &str,
+    parts: &NodeParts,
+    graph: &Graph,
+    edges: &[Judged],
+    known: &FxHashMap<&str, &Entity>,
+    moments: &Moments,
+) -> Node {
+    let view = parts.served.as_ref().or(parts.called.as_ref());
+    let total = view.map(View::total).unwrap_or_default();
+    let calls: Vec<&Judged> = edges.iter().filter(|edge| edge.key.source == id && edge.key.target != id).collect();
+    let outgoing: f64 = calls.iter().filter_map(|edge| edge.parts.view()).map(|view| view.total().requests).sum();
+    let link = page_of(id, parts.kind);
+    let mut reasons = view.map_or_else(Vec::new, |view| judge::reasons(view, moments, &Subject { link }));
+    explain(&mut reasons, &calls, total.failed(), total.quantile_ms(0.95));
+    if reasons.is_empty() {
+        reasons.extend(consequence(&calls));
+    }
+    reasons.extend(silence(id, parts, graph, moments));
+    reasons.sort_by_key(|reason| (reason.severity, reason.since_ns));
+    reasons.truncate(5);
+    let slow_ms = view.map_or(f64::INFINITY, judge::slow_limit_ms);
+    Node {
+        id: id.to_string(),
+        kind: parts.kind.to_string(),
+        name: parts.name.clone(),
+        level: graph.level.as_str(),
+        status: status(&reasons, total.requests.max(outgoing)),
+        reasons,
+        requests: total.requests as u64,
+        errors: total.failed() as u64,
+        requests_per_second: total.requests / moments.seconds(),
+        error_ratio: total.error_ratio(),
+        p50_ms: total.quantile_ms(0.5),
+        p95_ms: total.quantile_ms(0.95),
+        p99_ms: total.quantile_ms(0.99),
+        pulse: view.cloned().unwrap_or_default().pulse(slow_ms, &graph.reported),
+        attributes: node_attributes(id, parts, known),
+    }
+}
+
+/// Where in the console a node has its page.
+pub fn page_of(id: &str, kind: &str) -> String {
+    match kind {
+        "service" | "process" | "host" | "external" => format!("/{}", id.replacen(':', "/", 1)),
+        _ => format!("/map?sel=node:{id}"),
+    }
+}
+
+/// Marks those reasons as inherited that a callee explains.
+fn explain(reasons: &mut [Reason], calls: &[&Judged], failed: f64, p95_ms: Option<f64>) {
+    for reason in reasons {
+        let explains = |edge: &&&Judged| match reason.kind {
+            "latency" => {
+                let slow = edge.reasons.iter().any(|reason| reason.kind == "latency");
+                slow && edge.p95_ms.zip(p95_ms).is_some_and(|(theirs, mine)| theirs >= EXPLAINS_LATENCY * mine)
+            }
+            _ => !edge.reasons.is_empty() && edge.failed >= EXPLAINS_ERRORS * failed,
+        };
+        if let Some(edge) = calls.iter().find(explains) {
+            reason.severity = Severity::Affected;
+            reason.text = format!("{}; a consequence of {}", reason.text, short_name(&edge.key.target));
+            reason.link = format!("/map?sel=edge:{}>{}:{}", edge.key.source, edge.key.target, edge.key.protocol);
+        }
+    }
+}
+
+/// A node without a fault of its own whose callees are bad.
+fn consequence(calls: &[&Judged]) -> Option<Reason> {
+    let worst = calls.iter().filter_map(|edge| Some((edge, edge.reasons.first()?)));
+    let (edge, reason) = worst.min_by_key(|(_, reason)| (reason.severity, reason.since_ns))?;
+    Some(Reason {
+        kind: "consequence",
+        severity: Severity::Affected,
+        text: format!("calls to {}: {}", short_name(&edge.key.target), reason.text),
+        ..reason.clone()
+    })
+}
+
+fn short_name(id: &str) -> &str {
+    id.rsplit('/').next().unwrap_or(id)
+}
+
+/// The agents that watched this node stopped reporting before the range's end.
+fn silence(id: &str, parts: &NodeParts, graph: &Graph, moments: &Moments) -> Option<Reason> {
+    let now_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(i64::MAX, |now| now.as_millis() as i64);
+    let last_ms = parts.hosts.iter().filter_map(|host| graph.hosts_last_ms.get(host)).max().copied()?;
+    let silent_ms = moments.end_ms.min(now_ms) - last_ms;
+    if silent_ms < SILENT_MS {
+        return None;
+    }
+    let value = super::text::duration(silent_ms as f64);
+    Some(Reason {
+        kind: "no_data",
+        severity: Severity::NoData,
+        text: format!("no data for {value}: the agent on {} is silent", joined(&parts.hosts)),
+        value,
+        usual: None,
+        since_ns: last_ms.max(0) as u64 * 1_000_000,
+        link: format!("/status?host={}&node={id}", joined(&parts.hosts)),
+    })
+}
+
+fn joined<'a>(texts: impl IntoIterator<Item = &'a String>) -> String {
+    texts.into_iter().map(String::as_str).collect::<Vec<_>>().join(",")
+}
+
+fn node_attributes(id: &str, parts: &NodeParts, known: &FxHashMap<&str, &Entity>) -> BTreeMap<String, String> {
+    let mut attributes = BTreeMap::new();
+    let mut put = |name: &str, value: String| {
+        if !value.is_empty() {
+            attributes.insert(name.to_string(), value);
+        }
+    };
+    let of_service =
+        || parts.services.iter().find_map(|name| known.get(&*limpid_model::entity::service_id("default", name)));
+    let entity = known.get(id).or_else(|| if parts.kind == "process" { of_service() } else { None });
+    for (name, value) in entity.iter().flat_map(|entity| entity.attributes.iter()) {
+        put(name, value.to_string());
+    }
+    put("host.name", joined(&parts.hosts));
+    put("limpid.role", role(parts).unwrap_or_default().to_string());
+    put("limpid.protocols", joined(&parts.serves));
+    if parts.kind == "service" && !parts.instances.is_empty() {
+        put("limpid.instances", parts.instances.len().to_string());
+    }
+    if parts.kind == "clients" {
+        put("limpid.addresses", parts.addresses.len().to_string());
+        put("client.address", parts.addresses.iter().take(20).map(String::as_str).collect::<Vec<_>>().join(","));
+    }
+    attributes
+}
+
+fn role(parts: &NodeParts) -> Option<&'static str> {
+    let by_protocol = ROLES.iter().find(|(protocol, _)| parts.serves.contains(*protocol)).map(|(_, role)| *role);
+    let proxies = parts.serves.contains("http") && parts.calls.contains("http");
+    let only_http = parts.calls.iter().all(|protocol| protocol == "http");
+    by_protocol.or((proxies && only_http).then_some("gateway"))
+}
+
+/// Services that listen and talk to nobody are there too: idle is not gone.
+fn add_idle(nodes: &mut BTreeMap<String, Node>, entities: &[Entity], graph: &Graph, query: &TopologyQuery) {
+    if graph.level != Level::Service || !query.protocols.is_empty() {
+        return;
+    }
+    let known = latest(entities);
+    let listening =
+        entities.iter().filter(|entity| entity.kind == "process" && entity.attribute("limpid.listen").is_some());
+    for process in listening {
+        let Some(id) = process.attribute("limpid.service") else { continue };
+        let host = process.attribute("host.name").unwrap_or_default();
+        if nodes.contains_key(id) || (!query.hosts.is_empty() && !query.hosts.iter().any(|wanted| wanted == host)) {
+            continue;
+        }
+        let name = known.get(id).map_or_else(|| short_name(id).to_string(), |service| service.name.to_string());
+        let mut parts = NodeParts { kind: "service", name, ..NodeParts::default() };
+        parts.hosts.extend((!host.is_empty()).then(|| host.to_string()));
+        let node = Node {
+            id: id.to_string(),
+            kind: "service".into(),
+            name: parts.name.clone(),
+            level: graph.level.as_str(),
+            status: Status::Unknown,
+            reasons: Vec::new(),
+            requests: 0,
+            errors: 0,
+            requests_per_second: 0.0,
+            error_ratio: None,
+            p50_ms: None,
+            p95_ms: None,
+            p99_ms: None,
+            pulse: View::default().pulse(f64::INFINITY, &graph.reported),
+            attributes: node_attributes(id, &parts, &known),
+        };
+        nodes.insert(id.to_string(), node);
+    }
+}
