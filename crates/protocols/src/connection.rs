@@ -369,6 +369,11 @@ impl Connection {
         }
         let mut kept = std::mem::take(&mut stream.kept);
         let start = stream.kept_from;
+        if start + kept.len() as u64 != piece.offset {
+            // Never to be: what was kept and what comes have bytes missing between them.
+            self.lose(direction, piece.time_ns, false, sink);
+            return self.read_bytes(direction, piece, sink);
+        }
         stream.note(kept.len(), &piece);
         kept.extend_from_slice(bytes);
         if kept.len() < stream.need {

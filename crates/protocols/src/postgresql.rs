@@ -155,7 +155,7 @@ impl PostgreSql {
                 let mut request = self.request("CANCEL".into(), begins, ends);
                 request.kind = Kind::Session;
                 request.status = Status::Ok;
-                request.end_ns = ends.time_ns;
+                request.end_ns = ends.time_ns.max(begins.time_ns);
                 sink.request(request);
             }
             _ => {

@@ -1,7 +1,9 @@
 //! Conversations recorded from real programs (`tests/data/record.py`), delivered whole, cut, shuffled and with gaps.
 
 use crate::Options;
-use crate::testing::{Script, ToClient, ToServer, assert_gaps_invent_nothing, assert_same_at_every_cut, play, play_shuffled};
+use crate::testing::{
+    Script, ToClient, ToServer, assert_gaps_invent_nothing, assert_same_at_every_cut, play, play_shuffled,
+};
 use std::path::PathBuf;
 
 type Conversation = Vec<(limpid_model::Direction, Vec<u8>)>;
@@ -15,7 +17,10 @@ fn recorded(name: &str) -> Vec<Conversation> {
 
 fn call(line: &str) -> Option<(limpid_model::Direction, Vec<u8>)> {
     let (side, hex) = line.split_once(' ')?;
-    let bytes = hex.as_bytes().chunks(2).map(|pair| u8::from_str_radix(std::str::from_utf8(pair).expect("hex"), 16).expect("hex"));
+    let bytes = hex
+        .as_bytes()
+        .chunks(2)
+        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).expect("hex"), 16).expect("hex"));
     Some((if side == "C" { ToServer } else { ToClient }, bytes.collect()))
 }
 
@@ -47,8 +52,15 @@ fn assert_counted(name: &str, expected: &[(&str, usize)]) {
 }
 
 const NAMES: [&str; 9] = [
-    "redis-commands", "redis-resp3", "redis-pipeline", "redis-pubsub", "postgresql-simple", "postgresql-prepared",
-    "postgresql-pipeline", "postgresql-pipeline-error", "postgresql-psycopg2",
+    "redis-commands",
+    "redis-resp3",
+    "redis-pipeline",
+    "redis-pubsub",
+    "postgresql-simple",
+    "postgresql-prepared",
+    "postgresql-pipeline",
+    "postgresql-pipeline-error",
+    "postgresql-psycopg2",
 ];
 
 #[test]
@@ -87,7 +99,10 @@ fn every_delivery_of_what_was_recorded_gives_the_same() {
 /// What the programs were told to do, by their own scripts.
 #[test]
 fn redis_clients() {
-    assert_counted("redis-pipeline", &[("CONFIG - - ok", 2), ("SET - - ok", 64), ("GET - - ok", 64), ("INCR - - ok", 64)]);
+    assert_counted(
+        "redis-pipeline",
+        &[("CONFIG - - ok", 2), ("SET - - ok", 64), ("GET - - ok", 64), ("INCR - - ok", 64)],
+    );
     let pubsub = ["SUBSCRIBE", "PING", "UNSUBSCRIBE", "GET"].map(|operation| (format!("{operation} - - ok"), 1));
     assert_eq!(counted("redis-pubsub"), [&pubsub[..], &[("PUBLISH - - ok".to_owned(), 3)]].concat());
     let resp3 = counted("redis-resp3");
@@ -95,7 +110,9 @@ fn redis_clients() {
         assert!(resp3.contains(&(line.to_owned(), count)), "{line} is not {count} times in {resp3:?}");
     }
     let commands = counted("redis-commands");
-    for (line, count) in [("INCR - ERR error", 1), ("NOSUCH - ERR error", 1), ("MULTI - - ok", 1), ("EXEC - - ok", 1), ("GET - - ok", 3)] {
+    for (line, count) in
+        [("INCR - ERR error", 1), ("NOSUCH - ERR error", 1), ("MULTI - - ok", 1), ("EXEC - - ok", 1), ("GET - - ok", 3)]
+    {
         assert!(commands.contains(&(line.to_owned(), count)), "{line} is not {count} times in {commands:?}");
     }
 }
@@ -122,11 +139,22 @@ fn postgresql_clients() {
             (" - - ok", 1),
         ],
     );
-    assert_counted("postgresql-prepared", &[("STARTUP - - ok", 2), ("SELECT SELECT ? + ? - ok", 4), ("SELECT SELECT ? WHERE ? > ? - ok", 4)]);
-    assert_counted("postgresql-pipeline", &[("STARTUP - - ok", 2), ("SELECT SELECT ? - ok", 8), ("SELECT SELECT ? + ? - ok", 4)]);
+    assert_counted(
+        "postgresql-prepared",
+        &[("STARTUP - - ok", 2), ("SELECT SELECT ? + ? - ok", 4), ("SELECT SELECT ? WHERE ? > ? - ok", 4)],
+    );
+    assert_counted(
+        "postgresql-pipeline",
+        &[("STARTUP - - ok", 2), ("SELECT SELECT ? - ok", 8), ("SELECT SELECT ? + ? - ok", 4)],
+    );
     assert_counted(
         "postgresql-pipeline-error",
-        &[("STARTUP - - ok", 2), ("SELECT SELECT ? - ok", 1), ("SELECT SELECT ?/? 22012 error", 1), ("SELECT SELECT ? - unanswered", 2)],
+        &[
+            ("STARTUP - - ok", 2),
+            ("SELECT SELECT ? - ok", 1),
+            ("SELECT SELECT ?/? 22012 error", 1),
+            ("SELECT SELECT ? - unanswered", 2),
+        ],
     );
     assert_counted(
         "postgresql-psycopg2",

@@ -37,9 +37,45 @@ const SESSION: [&str; 2] = ["HELLO", "AUTH"];
 const NO_FAILURES: [&str; 3] = ["MOVED", "ASK", "LOADING"];
 /// Inline commands that detection believes in, if the answer is RESP as well.
 const INLINE: [&str; 40] = [
-    "PING", "INFO", "GET", "SET", "SETEX", "SETNX", "MGET", "MSET", "DEL", "INCR", "INCRBY", "DECR", "EXPIRE", "TTL", "TYPE",
-    "EXISTS", "KEYS", "SCAN", "DBSIZE", "CONFIG", "CLIENT", "COMMAND", "MONITOR", "MULTI", "ECHO", "SELECT", "SUBSCRIBE",
-    "PSUBSCRIBE", "PUBLISH", "LPUSH", "RPUSH", "LRANGE", "HSET", "HGET", "HGETALL", "SADD", "SMEMBERS", "ZADD", "ZRANGE",
+    "PING",
+    "INFO",
+    "GET",
+    "SET",
+    "SETEX",
+    "SETNX",
+    "MGET",
+    "MSET",
+    "DEL",
+    "INCR",
+    "INCRBY",
+    "DECR",
+    "EXPIRE",
+    "TTL",
+    "TYPE",
+    "EXISTS",
+    "KEYS",
+    "SCAN",
+    "DBSIZE",
+    "CONFIG",
+    "CLIENT",
+    "COMMAND",
+    "MONITOR",
+    "MULTI",
+    "ECHO",
+    "SELECT",
+    "SUBSCRIBE",
+    "PSUBSCRIBE",
+    "PUBLISH",
+    "LPUSH",
+    "RPUSH",
+    "LRANGE",
+    "HSET",
+    "HGET",
+    "HGETALL",
+    "SADD",
+    "SMEMBERS",
+    "ZADD",
+    "ZRANGE",
     "FLUSHALL",
 ];
 
@@ -122,7 +158,7 @@ impl Redis {
         if self.is_silent(&words) || self.replicates {
             request.kind = Kind::Oneway;
             request.status = Status::Ok;
-            request.end_ns = end_ns;
+            request.end_ns = end_ns.max(request.start_ns);
             return sink.request(request);
         }
         let waits = self.waits(&request.operation, &words, elements);
@@ -398,7 +434,9 @@ fn inline_begins(data: &[u8]) -> Detection {
     let Some(name) = INLINE.iter().find(starts) else { return Detection::No };
     match memchr::memchr(b'\n', &data[..data.len().min(256)]) {
         None if data.len() < 256 => Detection::More,
-        Some(end) if name.len() == length && memchr::memmem::find(&data[..end], b" HTTP/").is_none() => Detection::Maybe,
+        Some(end) if name.len() == length && memchr::memmem::find(&data[..end], b" HTTP/").is_none() => {
+            Detection::Maybe
+        }
         _ => Detection::No,
     }
 }

@@ -43,7 +43,10 @@ fn shapes() {
         ("SELECT 1.5e-10, .5, 0xFF, 1_000, -7, 3 - 2, a-1", "SELECT ?, ?, ?, ?, ?, ? - ?, a-?"),
         ("SELECT a.b.c, t1.c2, \"x\"\"y\".z FROM s1.t_2", "SELECT a.b.c, t1.c2, \"x\"\"y\".z FROM s1.t_2"),
         ("SELECT '2020-01-01'::date, a::int[], ARRAY[1,2,3], b[1]", "SELECT ?::date, a::int[], ARRAY[?], b[?]"),
-        ("WHERE a IS NULL AND b IS NOT NULL AND c = NULL AND d = TRUE", "WHERE a IS NULL AND b IS NOT NULL AND c = ? AND d = ?"),
+        (
+            "WHERE a IS NULL AND b IS NOT NULL AND c = NULL AND d = TRUE",
+            "WHERE a IS NULL AND b IS NOT NULL AND c = ? AND d = ?",
+        ),
         ("SELECT data #>> '{a,b}', x # y", "SELECT data #>> ?, x # y"),
         ("SELECT /* a /* nested 'x' */ b */ 1", "SELECT ?"),
         ("SELECT a /* never ends 'x'", "SELECT a"),
@@ -102,14 +105,34 @@ impl Random {
 #[test]
 fn no_literal_ever_comes_out() {
     let literals = [
-        "'S3CRET'", "'it''s S3CRET'", "E'a\\'S3CRET\\\\'", "e'S3CRET''x'", "$$S3CRET$$", "$a$ $$ S3CRET ' $a$", "N'S3CRET'",
-        "U&'S3CRET'", "'S3CRET\\'", "'a' 'S3CRET'", "B'S3CRET'", "-- S3CRET ' \n 1", "/* S3CRET ' */ 1", "'/*S3CRET'",
-        "'--S3CRET'", "'\"S3CRET\"'", "'$$S3CRET'", "42S3CRET", "1.5S3CRET", "0xS3CRET", "'\n S3CRET\n'", "1$$my S3CRET$$",
-        "/* /* S3CRET */ S3CRET */ 2", "'\u{fc}S3CRET'",
+        "'S3CRET'",
+        "'it''s S3CRET'",
+        "E'a\\'S3CRET\\\\'",
+        "e'S3CRET''x'",
+        "$$S3CRET$$",
+        "$a$ $$ S3CRET ' $a$",
+        "N'S3CRET'",
+        "U&'S3CRET'",
+        "'S3CRET\\'",
+        "'a' 'S3CRET'",
+        "B'S3CRET'",
+        "-- S3CRET ' \n 1",
+        "/* S3CRET ' */ 1",
+        "'/*S3CRET'",
+        "'--S3CRET'",
+        "'\"S3CRET\"'",
+        "'$$S3CRET'",
+        "42S3CRET",
+        "1.5S3CRET",
+        "0xS3CRET",
+        "'\n S3CRET\n'",
+        "1$$my S3CRET$$",
+        "/* /* S3CRET */ S3CRET */ 2",
+        "'\u{fc}S3CRET'",
     ];
     let words = [
-        "SELECT", "FROM t", "WHERE", "a =", "(", ")", ",", "IN (", "VALUES (", "), (", "\"q''c\"", "::text", "[", "]", "NULL",
-        "-", "+", "||", "?", "$1", ";", "a.b", "x#>", "1", "IS", "--\n",
+        "SELECT", "FROM t", "WHERE", "a =", "(", ")", ",", "IN (", "VALUES (", "), (", "\"q''c\"", "::text", "[", "]",
+        "NULL", "-", "+", "||", "?", "$1", ";", "a.b", "x#>", "1", "IS", "--\n",
     ];
     let mut random = Random(0x9e3779b97f4a7c15);
     for _ in 0..20_000 {
@@ -124,7 +147,11 @@ fn no_literal_ever_comes_out() {
         }
         for cut in [statement.len(), random.below(statement.len() + 1)] {
             let text = shape(&statement.as_bytes()[..cut], cut < statement.len(), POSTGRESQL);
-            assert!(!text.contains("S3CRET"), "{:?} -> {text}", &statement.as_bytes()[..cut].escape_ascii().to_string());
+            assert!(
+                !text.contains("S3CRET"),
+                "{:?} -> {text}",
+                &statement.as_bytes()[..cut].escape_ascii().to_string()
+            );
             assert!(text.len() <= MAX_SHAPE_BYTES + '…'.len_utf8());
         }
     }

@@ -12,10 +12,36 @@ pub const GSSENC_REQUEST: u32 = 80_877_104;
 pub const CANCEL_REQUEST: u32 = 80_877_102;
 const CLIENT_TYPES: &[u8] = b"QPBEDCSHFdcfpX";
 const SERVER_TYPES: &[u8] = b"RSKZTDCENA123nstIGHWdcVv";
+/// A longer message is not believed before another was: a quarter of all noise is a possible length.
+const MAX_FIRST_BYTES: u64 = 1 << 24;
+/// Messages that a connection joined in the middle may show first; with the others it must wait.
+const BEGINNINGS: [&[u8]; 2] = [b"QPBEDCS", b"RTD12CEZNS3ntI"];
 /// Statements that begin with one of these are believed at the first look.
 const KEYWORDS: [&str; 24] = [
-    "SELECT", "INSERT", "UPDATE", "DELETE", "BEGIN", "COMMIT", "ROLLBACK", "SET", "SHOW", "WITH", "COPY", "CREATE", "DROP",
-    "ALTER", "START", "DISCARD", "DEALLOCATE", "LISTEN", "EXPLAIN", "SAVEPOINT", "RELEASE", "VACUUM", "TRUNCATE", "CALL",
+    "SELECT",
+    "INSERT",
+    "UPDATE",
+    "DELETE",
+    "BEGIN",
+    "COMMIT",
+    "ROLLBACK",
+    "SET",
+    "SHOW",
+    "WITH",
+    "COPY",
+    "CREATE",
+    "DROP",
+    "ALTER",
+    "START",
+    "DISCARD",
+    "DEALLOCATE",
+    "LISTEN",
+    "EXPLAIN",
+    "SAVEPOINT",
+    "RELEASE",
+    "VACUUM",
+    "TRUNCATE",
+    "CALL",
 ];
 
 /// A message: its type (0 for the untyped ones that open a connection) and all its bytes.
@@ -114,6 +140,7 @@ pub fn detect(direction: Direction, data: &[u8]) -> Detection {
         (_, []) => Detection::More,
         (Direction::ToServer, [0, ..]) => opening_begins(data),
         (Direction::ToClient, [b'N' | b'S' | b'G']) => Detection::Maybe,
+        (_, [first, ..]) if !BEGINNINGS[direction as usize].contains(first) => Detection::No,
         _ => chain(direction, data),
     }
 }
@@ -132,7 +159,9 @@ fn opening_begins(data: &[u8]) -> Detection {
 
 fn parameters_begin(parameters: &[u8]) -> Detection {
     match memchr::memchr(0, parameters) {
-        Some(end) if end > 0 && parameters[..end].iter().all(|byte| byte.is_ascii_lowercase() || b"_.".contains(byte)) => {
+        Some(end)
+            if end > 0 && parameters[..end].iter().all(|byte| byte.is_ascii_lowercase() || b"_.".contains(byte)) =>
+        {
             Detection::Yes
         }
         None if parameters.len() < 64 => Detection::More,
@@ -148,6 +177,9 @@ pub fn chain(direction: Direction, data: &[u8]) -> Detection {
         let rest = &data[at..];
         let Ok(header) = header(direction, rest) else { return Detection::No };
         let Some(header) = header else { break };
+        if count == 0 && header.total > MAX_FIRST_BYTES {
+            return Detection::No;
+        }
         let body = rest.get(5..).map(|body| &body[..body.len().min(header.total as usize - 5)]).unwrap_or_default();
         if !plausible(direction, header, body) {
             return Detection::No;
@@ -176,14 +208,20 @@ fn plausible(direction: Direction, header: Header, body: &[u8]) -> bool {
     let ends_in_zero = !whole || body.last() == Some(&0);
     match (direction, header.kind) {
         (_, 0) => false,
-        (Direction::ToServer, b'Q') => ends_in_zero && !body[..body.len().saturating_sub(1)].contains(&0),
+        (Direction::ToServer, b'Q') => {
+            ends_in_zero
+                && !body[..body.len().saturating_sub(1)].contains(&0)
+                && body.iter().take(16).all(|byte| *byte >= b' ' || byte.is_ascii_whitespace() || *byte == 0)
+        }
         (Direction::ToServer, b'S' | b'H' | b'X' | b'c') => header.total == 5,
         (Direction::ToServer, b'D' | b'C') => ends_in_zero && body.first().is_none_or(|kind| b"SP".contains(kind)),
         (Direction::ToServer, b'E') => header.total >= 10 && header.total < 1024,
         (Direction::ToServer, b'P' | b'B' | b'f' | b'p') => header.total >= 6,
         (Direction::ToClient, b'Z') => header.total == 6 && body.first().is_none_or(|state| b"ITE".contains(state)),
         (Direction::ToClient, b'1' | b'2' | b'3' | b'n' | b's' | b'I' | b'c') => header.total == 5,
-        (Direction::ToClient, b'C') => header.total < 100 && ends_in_zero && body.first().is_none_or(u8::is_ascii_uppercase),
+        (Direction::ToClient, b'C') => {
+            header.total < 100 && ends_in_zero && body.first().is_none_or(u8::is_ascii_uppercase)
+        }
         (Direction::ToClient, b'E' | b'N') => ends_in_zero && body.first().is_none_or(|field| *field == b'S'),
         (Direction::ToClient, b'S') => ends_in_zero && header.total < 1024,
         (Direction::ToClient, b'K') => (13..=265).contains(&header.total),

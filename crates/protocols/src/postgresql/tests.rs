@@ -59,7 +59,15 @@ fn login() -> [(limpid_model::Direction, Vec<u8>); 4] {
         (ToServer, startup()),
         (ToClient, message(b'R', b"\0\0\0\x05salt")),
         (ToServer, message(b'p', b"md5S3CRET\0")),
-        (ToClient, join(&[message(b'R', &[0; 4]), message(b'S', b"server_version\x0015\0"), message(b'K', &[1; 8]), ready(b'I')])),
+        (
+            ToClient,
+            join(&[
+                message(b'R', &[0; 4]),
+                message(b'S', b"server_version\x0015\0"),
+                message(b'K', &[1; 8]),
+                ready(b'I'),
+            ]),
+        ),
     ]
 }
 
@@ -96,7 +104,10 @@ fn a_login_and_simple_queries() {
         (ToServer, query("select * from t where a = 'S3CRET'")),
         (ToClient, join(&[message(b'T', b"\0\0"), row(), row(), complete("SELECT 2"), ready(b'I')])),
         (ToServer, query("insert into t values (1); selec")),
-        (ToClient, join(&[complete("INSERT 0 1"), message(b'N', b"SNOTICE\0\0"), error("ERROR", "42601"), ready(b'I')])),
+        (
+            ToClient,
+            join(&[complete("INSERT 0 1"), message(b'N', b"SNOTICE\0\0"), error("ERROR", "42601"), ready(b'I')]),
+        ),
         (ToServer, query("")),
         (ToClient, join(&[message(b'A', b"\0\0\0\x01c\0p\0"), message(b'I', b""), ready(b'I')])),
         (ToServer, message(b'X', b"")),
@@ -104,7 +115,9 @@ fn a_login_and_simple_queries() {
     check(
         &parts,
         &[
-            "STARTUP - - ok", "SELECT select * from t where a = ? - ok", "INSERT insert into t values (?); selec 42601 error",
+            "STARTUP - - ok",
+            "SELECT select * from t where a = ? - ok",
+            "INSERT insert into t values (?); selec 42601 error",
             " - - ok",
         ],
     );
@@ -123,7 +136,17 @@ fn statements_prepared_earlier_portals_and_unknown_ones() {
         (ToServer, join(&[bind("", "s1"), execute(""), sync()])),
         (ToClient, join(&[message(b'2', b""), row(), complete("SELECT 1"), ready(b'I')])),
         (ToServer, join(&[bind("p", "s1"), execute("p"), execute("p"), message(b'C', b"Ss1\0"), sync()])),
-        (ToClient, join(&[message(b'2', b""), row(), message(b's', b""), complete("SELECT 1"), message(b'3', b""), ready(b'I')])),
+        (
+            ToClient,
+            join(&[
+                message(b'2', b""),
+                row(),
+                message(b's', b""),
+                complete("SELECT 1"),
+                message(b'3', b""),
+                ready(b'I'),
+            ]),
+        ),
         (ToServer, join(&[bind("", "s1"), execute(""), sync()])),
         (ToClient, join(&[error("ERROR", "26000"), ready(b'I')])),
         (ToServer, join(&[parse("", "DELETE FROM t WHERE a IN ($1, $2)"), bind("", ""), execute(""), sync()])),
@@ -133,7 +156,10 @@ fn statements_prepared_earlier_portals_and_unknown_ones() {
     check_deliveries(
         &parts,
         &[
-            "SELECT SELECT ?::int - ok", "SELECT SELECT ?::int - ok", "SELECT SELECT ?::int - ok", "EXECUTE - 26000 error",
+            "SELECT SELECT ?::int - ok",
+            "SELECT SELECT ?::int - ok",
+            "SELECT SELECT ?::int - ok",
+            "EXECUTE - 26000 error",
             "DELETE DELETE FROM t WHERE a IN (?) - ok",
         ],
     );
@@ -146,16 +172,38 @@ fn an_error_skips_the_pipeline_to_its_sync() {
     let parts = [
         (
             ToServer,
-            join(&[one("INSERT INTO a VALUES (1)"), one("INSERT INTO b VALUES (1)"), one("UPDATE c SET d = 1"), sync(), one("SELECT 1"), sync(), one("SELECT 2"), sync()]),
+            join(&[
+                one("INSERT INTO a VALUES (1)"),
+                one("INSERT INTO b VALUES (1)"),
+                one("UPDATE c SET d = 1"),
+                sync(),
+                one("SELECT 1"),
+                sync(),
+                one("SELECT 2"),
+                sync(),
+            ]),
         ),
-        (ToClient, join(&[done("INSERT 0 1"), message(b'1', b""), error("ERROR", "23505"), ready(b'I'), done("SELECT 1"), ready(b'I')])),
+        (
+            ToClient,
+            join(&[
+                done("INSERT 0 1"),
+                message(b'1', b""),
+                error("ERROR", "23505"),
+                ready(b'I'),
+                done("SELECT 1"),
+                ready(b'I'),
+            ]),
+        ),
         (ToClient, join(&[error("ERROR", "22012"), ready(b'I')])),
     ];
     check(
         &parts,
         &[
-            "INSERT INSERT INTO a VALUES (?) - ok", "INSERT INSERT INTO b VALUES (?) 23505 error",
-            "UPDATE UPDATE c SET d = ? - unanswered", "SELECT SELECT ? - ok", "SELECT SELECT ? 22012 error",
+            "INSERT INSERT INTO a VALUES (?) - ok",
+            "INSERT INSERT INTO b VALUES (?) 23505 error",
+            "UPDATE UPDATE c SET d = ? - unanswered",
+            "SELECT SELECT ? - ok",
+            "SELECT SELECT ? 22012 error",
         ],
     );
     let got = play(&script(&parts), &Options::default());
@@ -190,7 +238,10 @@ fn copy_in_both_protocols() {
         (ToServer, message(b'f', b"S3CRET\0")),
         (ToClient, join(&[error("ERROR", "57014"), ready(b'I')])),
     ];
-    assert_eq!(lines(&copy), ["COPY COPY t FROM STDIN - ok", "COPY COPY t TO STDOUT - ok", "COPY COPY u FROM STDIN 57014 error"]);
+    assert_eq!(
+        lines(&copy),
+        ["COPY COPY t FROM STDIN - ok", "COPY COPY t TO STDOUT - ok", "COPY COPY u FROM STDIN 57014 error"]
+    );
     let extended = [
         (ToServer, join(&[parse("", "COPY t FROM STDIN"), bind("", ""), execute(""), sync()])),
         (ToClient, join(&[message(b'1', b""), message(b'2', b""), message(b'G', b"\0\0\0")])),
@@ -290,8 +341,28 @@ fn a_trace_context_is_adopted() {
     let parts = [
         (ToServer, query(&format!("SELECT 1 {comment}"))),
         (ToClient, join(&[complete("SELECT 1"), ready(b'I')])),
-        (ToServer, join(&[parse("", &format!("SELECT 2 {comment}")), bind("", ""), execute(""), bind("", ""), execute(""), sync()])),
-        (ToClient, join(&[message(b'1', b""), message(b'2', b""), complete("SELECT 1"), message(b'2', b""), complete("SELECT 1"), ready(b'I')])),
+        (
+            ToServer,
+            join(&[
+                parse("", &format!("SELECT 2 {comment}")),
+                bind("", ""),
+                execute(""),
+                bind("", ""),
+                execute(""),
+                sync(),
+            ]),
+        ),
+        (
+            ToClient,
+            join(&[
+                message(b'1', b""),
+                message(b'2', b""),
+                complete("SELECT 1"),
+                message(b'2', b""),
+                complete("SELECT 1"),
+                ready(b'I'),
+            ]),
+        ),
     ];
     let got = play(&script(&parts), &Options::default());
     let traced: Vec<_> = got.requests.iter().map(|request| request.trace.is_some()).collect();
@@ -313,18 +384,57 @@ fn a_time_out_is_corrected() {
 #[test]
 fn any_messages_are_survived() {
     let mut random = Random(99);
-    let client = [query("SELECT 1"), parse("s", "SELECT $1"), bind("", "s"), execute(""), sync(), message(b'D', b"Ss\0"),
-        message(b'C', b"Ss\0"), message(b'H', b""), message(b'F', b""), message(b'd', b"x"), message(b'c', b""), message(b'P', b""),
-        message(b'B', b"x"), message(b'E', b""), vec![0, 0, 0, 8, 4, 0xd2, 0x16, 0x2f], startup(), vec![b'Q', 0xff, 0xff, 0xff, 0xff], vec![b'Q', 0, 0, 0, 1]];
-    let server = [complete("SELECT 1"), error("ERROR", "42601"), error("FATAL", "57P01"), ready(b'I'), ready(b'T'), row(), message(b'1', b""),
-        message(b'2', b""), message(b'I', b""), message(b's', b""), message(b'G', b"\0\0\0"), message(b'W', b"\0\0\0"), message(b'S', b"a\0b\0"),
-        message(b'E', b""), message(b'C', b""), message(b'Z', b""), b"N".to_vec(), b"S".to_vec(), vec![0xff; 9]];
+    let client = [
+        query("SELECT 1"),
+        parse("s", "SELECT $1"),
+        bind("", "s"),
+        execute(""),
+        sync(),
+        message(b'D', b"Ss\0"),
+        message(b'C', b"Ss\0"),
+        message(b'H', b""),
+        message(b'F', b""),
+        message(b'd', b"x"),
+        message(b'c', b""),
+        message(b'P', b""),
+        message(b'B', b"x"),
+        message(b'E', b""),
+        vec![0, 0, 0, 8, 4, 0xd2, 0x16, 0x2f],
+        startup(),
+        vec![b'Q', 0xff, 0xff, 0xff, 0xff],
+        vec![b'Q', 0, 0, 0, 1],
+    ];
+    let server = [
+        complete("SELECT 1"),
+        error("ERROR", "42601"),
+        error("FATAL", "57P01"),
+        ready(b'I'),
+        ready(b'T'),
+        row(),
+        message(b'1', b""),
+        message(b'2', b""),
+        message(b'I', b""),
+        message(b's', b""),
+        message(b'G', b"\0\0\0"),
+        message(b'W', b"\0\0\0"),
+        message(b'S', b"a\0b\0"),
+        message(b'E', b""),
+        message(b'C', b""),
+        message(b'Z', b""),
+        b"N".to_vec(),
+        b"S".to_vec(),
+        vec![0xff; 9],
+    ];
     for _ in 0..5_000 {
         let mut player = Player::new(&Options { details: true, raw: random.below(2) == 0, ..Options::default() });
         player.play(&script(&login()));
         for _ in 0..random.below(14) {
             let to_server = random.below(2) == 0;
-            let (direction, bytes) = if to_server { (ToServer, &client[random.below(client.len())]) } else { (ToClient, &server[random.below(server.len())]) };
+            let (direction, bytes) = if to_server {
+                (ToServer, &client[random.below(client.len())])
+            } else {
+                (ToClient, &server[random.below(server.len())])
+            };
             match random.below(8) {
                 0 => player.lose(direction, 1 + random.below(20) as u64),
                 1 => player.say(direction, &bytes[..random.below(bytes.len())]),

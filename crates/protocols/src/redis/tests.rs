@@ -21,15 +21,34 @@ fn commands(list: &[&[&str]]) -> Vec<u8> {
 #[test]
 fn pipelines_errors_and_values_of_all_types() {
     let asked = commands(&[
-        &["set", "k", "v"], &["GET", "k"], &["INCR", "k"], &["HGETALL", "h"], &["GET", "none"], &["LRANGE", "l", "0", "-1"],
-        &["GET", "moved"], &["EVAL", "x"], &["GET", "loading"], &["FT.SEARCH", "i"], &["FOO{BAR}"],
+        &["set", "k", "v"],
+        &["GET", "k"],
+        &["INCR", "k"],
+        &["HGETALL", "h"],
+        &["GET", "none"],
+        &["LRANGE", "l", "0", "-1"],
+        &["GET", "moved"],
+        &["EVAL", "x"],
+        &["GET", "loading"],
+        &["FT.SEARCH", "i"],
+        &["FOO{BAR}"],
     ]);
-    let said: &[u8] = b"+OK\r\n$1\r\nv\r\n-WRONGTYPE Operation\r\n%1\r\n+a\r\n*2\r\n:1\r\n,1.5\r\n$-1\r\n*-1\r\n-MOVED 1 h:1\r\n\
+    let said: &[u8] =
+        b"+OK\r\n$1\r\nv\r\n-WRONGTYPE Operation\r\n%1\r\n+a\r\n*2\r\n:1\r\n,1.5\r\n$-1\r\n*-1\r\n-MOVED 1 h:1\r\n\
         |1\r\n+ttl\r\n:1\r\n!8\r\nERR a\r\nb\r\n-LOADING data\r\n*2\r\n*0\r\n_\r\n#t\r\n";
     let script = [(ToServer, asked.as_slice()), (ToClient, said)];
     let expected = [
-        "SET - - ok", "GET - - ok", "INCR - WRONGTYPE error", "HGETALL - - ok", "GET - - ok", "LRANGE - - ok",
-        "GET - MOVED ok", "EVAL - ERR error", "GET - LOADING ok", "FT.SEARCH - - ok", "_OTHER - - ok",
+        "SET - - ok",
+        "GET - - ok",
+        "INCR - WRONGTYPE error",
+        "HGETALL - - ok",
+        "GET - - ok",
+        "LRANGE - - ok",
+        "GET - MOVED ok",
+        "EVAL - ERR error",
+        "GET - LOADING ok",
+        "FT.SEARCH - - ok",
+        "_OTHER - - ok",
     ];
     assert_eq!(lines(&script), expected);
     assert_same_at_every_cut(&script, &Options::default());
@@ -45,7 +64,10 @@ fn pipelines_errors_and_values_of_all_types() {
 #[test]
 fn offsets_times_and_sizes() {
     let ping = command(&["PING"]);
-    let got = play(&[(ToServer, &ping), (ToClient, b"+PONG\r\n"), (ToServer, &ping), (ToClient, b"+PO"), (ToClient, b"NG\r\n")], &Options::default());
+    let got = play(
+        &[(ToServer, &ping), (ToClient, b"+PONG\r\n"), (ToServer, &ping), (ToClient, b"+PO"), (ToClient, b"NG\r\n")],
+        &Options::default(),
+    );
     let [first, second] = got.requests.as_slice() else { panic!("{:?}", got.lines()) };
     assert_eq!((first.request_offset, first.request_end_offset, first.request_bytes), (0, 14, 14));
     assert_eq!((second.request_offset, second.request_end_offset), (14, 28));
@@ -57,7 +79,8 @@ fn offsets_times_and_sizes() {
 #[test]
 fn transactions_are_commands_like_others() {
     let asked = commands(&[&["MULTI"], &["SET", "a", "1"], &["BAD"], &["EXEC"], &["EXEC"]]);
-    let said: &[u8] = b"+OK\r\n+QUEUED\r\n-ERR unknown\r\n-EXECABORT Transaction discarded\r\n*2\r\n+OK\r\n-ERR nested\r\n";
+    let said: &[u8] =
+        b"+OK\r\n+QUEUED\r\n-ERR unknown\r\n-EXECABORT Transaction discarded\r\n*2\r\n+OK\r\n-ERR nested\r\n";
     assert_eq!(
         lines(&[(ToServer, &asked), (ToClient, said)]),
         ["MULTI - - ok", "SET - - ok", "BAD - ERR error", "EXEC - EXECABORT error", "EXEC - - ok"]
@@ -79,8 +102,13 @@ fn what_is_published_answers_nothing() {
         let gone = message.clone() + &confirm(kind, "unsubscribe", "a", 1) + &confirm(kind, "unsubscribe", "b", 0);
         let pong = pmessage + "*2\r\n$4\r\npong\r\n$0\r\n\r\n" + &message;
         let script = [
-            (ToServer, subscribe.as_slice()), (ToClient, confirmed.as_bytes()), (ToClient, message.as_bytes()),
-            (ToServer, &ping), (ToClient, pong.as_bytes()), (ToServer, &unsubscribe), (ToClient, gone.as_bytes()),
+            (ToServer, subscribe.as_slice()),
+            (ToClient, confirmed.as_bytes()),
+            (ToClient, message.as_bytes()),
+            (ToServer, &ping),
+            (ToClient, pong.as_bytes()),
+            (ToServer, &unsubscribe),
+            (ToClient, gone.as_bytes()),
         ];
         let got = play(&script, &Options::default());
         assert_eq!(got.lines(), ["SUBSCRIBE - - ok", "PING - - ok", "UNSUBSCRIBE - - ok"]);
@@ -99,8 +127,13 @@ fn what_is_published_answers_nothing() {
 #[test]
 fn silenced_replies() {
     let asked = commands(&[
-        &["CLIENT", "REPLY", "SKIP"], &["SET", "a", "1"], &["GET", "a"], &["CLIENT", "REPLY", "OFF"], &["SET", "b", "1"],
-        &["CLIENT", "REPLY", "ON"], &["GET", "b"],
+        &["CLIENT", "REPLY", "SKIP"],
+        &["SET", "a", "1"],
+        &["GET", "a"],
+        &["CLIENT", "REPLY", "OFF"],
+        &["SET", "b", "1"],
+        &["CLIENT", "REPLY", "ON"],
+        &["GET", "b"],
     ]);
     let got = play(&[(ToServer, &asked), (ToClient, b"-ERR a\r\n+OK\r\n$1\r\n1\r\n")], &Options::default());
     let silent: Vec<_> = got.requests.iter().filter(|r| r.kind == Kind::Oneway).map(|r| r.operation.as_str()).collect();
@@ -113,7 +146,8 @@ fn silenced_replies() {
 fn inline_commands() {
     let got = lines(&[(ToServer, b"\r\nPING\r\nset a 1\nGET a\r\n"), (ToClient, b"+PONG\r\n+OK\r\n$1\r\n1\r\n")]);
     assert!(got.is_empty(), "a blank line is no beginning that can be believed: {got:?}");
-    let script: [(_, &[u8]); 2] = [(ToServer, b"PING\r\n\r\nset a 1\nGET a\r\n"), (ToClient, b"+PONG\r\n+OK\r\n$1\r\n1\r\n")];
+    let script: [(_, &[u8]); 2] =
+        [(ToServer, b"PING\r\n\r\nset a 1\nGET a\r\n"), (ToClient, b"+PONG\r\n+OK\r\n$1\r\n1\r\n")];
     assert_eq!(lines(&script), ["PING - - ok", "SET - - ok", "GET - - ok"]);
     assert_same_at_every_cut(&script, &Options::default());
 }
@@ -127,8 +161,13 @@ fn monitor_and_replication_are_streams() {
     let psync = command(&["PSYNC", "?", "-1"]);
     let ack = command(&["REPLCONF", "ACK", "0"]);
     let file = b"$8\r\nREDIS\xff\x00\x01*1\r\n$4\r\nPING\r\n";
-    let script: [(_, &[u8]); 5] =
-        [(ToServer, &psync), (ToClient, b"\n\n+FULLRESYNC abc 0\r\n"), (ToClient, file), (ToServer, &ack), (ToClient, file)];
+    let script: [(_, &[u8]); 5] = [
+        (ToServer, &psync),
+        (ToClient, b"\n\n+FULLRESYNC abc 0\r\n"),
+        (ToClient, file),
+        (ToServer, &ack),
+        (ToClient, file),
+    ];
     let got = play(&script, &Options::default());
     assert_eq!((got.lines(), got.orphans), (vec!["PSYNC - - ok".to_owned(), "REPLCONF - - ok".to_owned()], 0));
     assert_eq!(got.requests[1].kind, Kind::Oneway);
@@ -136,7 +175,13 @@ fn monitor_and_replication_are_streams() {
 
 #[test]
 fn credentials_and_keys_stay_out() {
-    let asked = commands(&[&["HELLO", "3", "AUTH", "user", "S3CRET"], &["AUTH", "S3CRET"], &["SELECT", "7"], &["GET", "S3CRET"], &["S3CRET:x", "S3CRET"]]);
+    let asked = commands(&[
+        &["HELLO", "3", "AUTH", "user", "S3CRET"],
+        &["AUTH", "S3CRET"],
+        &["SELECT", "7"],
+        &["GET", "S3CRET"],
+        &["S3CRET:x", "S3CRET"],
+    ]);
     let said = b"%1\r\n+server\r\n+redis\r\n-ERR S3CRET\r\n+OK\r\n$6\r\nS3CRET\r\n-ERR unknown command 'S3CRET:x'\r\n";
     let got = play(&[(ToServer, &asked), (ToClient, said)], &Options { details: true, ..Options::default() });
     assert_eq!(got.requests.len(), 5);
@@ -188,10 +233,16 @@ fn a_million_elements_pass_in_pieces() {
 fn absurd_lengths_and_depths_are_refused() {
     let get = command(&["GET", "k"]);
     for said in [
-        "*1\r\n".repeat(100), "$99999999999\r\n".into(), "*99999999999\r\n".into(), "$-2\r\n".into(), ":abc\r\n".into(),
-        "$99999999999999999999999999\r\n".into(), "x".repeat(70_000),
+        "*1\r\n".repeat(100),
+        "$99999999999\r\n".into(),
+        "*99999999999\r\n".into(),
+        "$-2\r\n".into(),
+        ":abc\r\n".into(),
+        "$99999999999999999999999999\r\n".into(),
+        "x".repeat(70_000),
     ] {
-        let script: [(_, &[u8]); 4] = [(ToServer, &get), (ToClient, said.as_bytes()), (ToServer, &get), (ToClient, b"+OK\r\n")];
+        let script: [(_, &[u8]); 4] =
+            [(ToServer, &get), (ToClient, said.as_bytes()), (ToServer, &get), (ToClient, b"+OK\r\n")];
         let got = play(&script, &Options::default());
         assert!(got.requests.len() <= 2);
     }
@@ -236,8 +287,26 @@ fn foreign_openings_are_not_redis() {
 #[test]
 fn any_bytes_are_survived() {
     let words: [&[u8]; 20] = [
-        b"*3\r\n", b"$3\r\nGET\r\n", b"$1\r\na\r\n", b"+OK\r\n", b"-ERR x\r\n", b">2\r\n", b"%1\r\n", b"|1\r\n", b"*-1\r\n",
-        b"$-1\r\n", b"*0\r\n", b"$0\r\n\r\n", b"\r\n", b"$5\r\nab", b"!3\r\nERR\r\n", b"_\r\n", b"#t\r\n", b"\xff\x00", b"PING\r\n", b"*1\r\n",
+        b"*3\r\n",
+        b"$3\r\nGET\r\n",
+        b"$1\r\na\r\n",
+        b"+OK\r\n",
+        b"-ERR x\r\n",
+        b">2\r\n",
+        b"%1\r\n",
+        b"|1\r\n",
+        b"*-1\r\n",
+        b"$-1\r\n",
+        b"*0\r\n",
+        b"$0\r\n\r\n",
+        b"\r\n",
+        b"$5\r\nab",
+        b"!3\r\nERR\r\n",
+        b"_\r\n",
+        b"#t\r\n",
+        b"\xff\x00",
+        b"PING\r\n",
+        b"*1\r\n",
     ];
     let mut random = Random(42);
     for _ in 0..5_000 {

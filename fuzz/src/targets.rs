@@ -1,0 +1,108 @@
+//! The table of what is fuzzed. A reader of foreign bytes is one row.
+
+use crate::mutate::{Fate, Random, decode};
+use crate::{corpus, mutate};
+use limpid_model::{Direction, Request, Unanswered};
+use limpid_protocols::{Connection, Hints, Options, Sink, sql};
+
+pub struct Target {
+    pub name: &'static str,
+    pub seeds: fn() -> Result<Vec<Vec<u8>>, String>,
+    pub mutate: fn(&[Vec<u8>], &mut Random) -> Vec<u8>,
+    /// An error is a promise that was broken.
+    pub run: fn(&[u8]) -> Result<(), String>,
+}
+
+pub static TARGETS: &[Target] = &[
+    Target { name: "http", seeds: corpus::http, mutate: mutate::conversation, run: connection },
+    Target { name: "redis", seeds: corpus::redis, mutate: mutate::conversation, run: connection },
+    Target { name: "postgresql", seeds: corpus::postgresql, mutate: mutate::conversation, run: connection },
+    Target { name: "detection", seeds: corpus::everything, mutate: mutate::conversation, run: connection },
+    Target { name: "sql", seeds: corpus::statements, mutate: mutate::plain, run: statement },
+];
+
+/// A label of the metrics is never longer.
+const MAX_OPERATION_BYTES: usize = 64;
+const MAX_RESOURCE_BYTES: usize = 1024;
+
+#[derive(Default)]
+struct Checked {
+    requests: usize,
+    broken: Option<String>,
+}
+
+impl Sink for Checked {
+    fn request(&mut self, request: Request) {
+        self.requests += 1;
+        let fits = request.operation.len() <= MAX_OPERATION_BYTES
+            && request.resource.as_ref().is_none_or(|resource| resource.len() <= MAX_RESOURCE_BYTES)
+            && request.code.as_ref().is_none_or(|code| code.len() <= MAX_OPERATION_BYTES);
+        let ordered = request.end_ns >= request.start_ns
+            && request.first_byte_ns.is_none_or(|first_ns| first_ns >= request.start_ns)
+            && request.request_end_offset >= request.request_offset;
+        let reasoned = (request.status == limpid_model::Status::Unanswered) == request.unanswered.is_some();
+        if !(fits && ordered && reasoned) {
+            self.broken.get_or_insert(format!("reported what cannot be: {request:?}"));
+        }
+    }
+    fn orphan(&mut self, _protocol: &'static str) {}
+}
+
+fn connection(input: &[u8]) -> Result<(), String> {
+    let pieces = decode(input);
+    let from_start = input.len() % 4 != 0;
+    let hints = Hints { from_start, server_port: [0, 80, 6379, 5432][input.len() / 4 % 4], ..Hints::default() };
+    let options = Options { details: input.len() % 2 == 0, raw: input.len() % 8 == 1, ..Options::default() };
+    let mut sink = Checked::default();
+    let mut connection = Connection::new(hints, &options);
+    let (mut offsets, mut now_ns, mut late) = ([0u64; 2], 1_000_000_000u64, Vec::new());
+    for (index, piece) in pieces.iter().enumerate() {
+        now_ns += 1_000_000;
+        let direction = if piece.to_client { Direction::ToClient } else { Direction::ToServer };
+        let offset = offsets[direction as usize];
+        let length = piece.bytes.len() as u64;
+        match piece.fate {
+            Fate::Seen => connection.data(direction, offset, now_ns, &piece.bytes, &mut sink),
+            Fate::Inside => connection.data_inside_call(direction, offset, now_ns, &piece.bytes, &mut sink),
+            Fate::Lost => connection.gap(direction, offset, length, now_ns, &mut sink),
+            Fate::Overlaps => connection.data(direction, offset.saturating_sub(3), now_ns, &piece.bytes, &mut sink),
+            Fate::Late => late.push((index, direction, offset, piece)),
+        }
+        offsets[direction as usize] += length;
+        late.retain(|(since, direction, offset, piece)| {
+            let due = index > since + 1;
+            if due {
+                connection.data(*direction, *offset, now_ns, &piece.bytes, &mut sink);
+            }
+            !due
+        });
+        if index % 16 == 15 {
+            now_ns += 40_000_000_000;
+            connection.expire(now_ns, &mut sink);
+        }
+    }
+    connection.close(Unanswered::Closed, now_ns, &mut sink);
+    if connection.in_flight() > 0 {
+        return Err("still had requests in flight after its end".to_owned());
+    }
+    // Each takes at least two bytes of the input, and may be told twice: as timed out and as answered after all.
+    if sink.requests > input.len() + 2 {
+        return Err(format!("found {} requests in {} bytes", sink.requests, input.len()));
+    }
+    sink.broken.map_or(Ok(()), Err)
+}
+
+fn statement(input: &[u8]) -> Result<(), String> {
+    for dialect in [sql::POSTGRESQL, sql::MYSQL] {
+        let shape = sql::shape(input, input.len() % 2 == 0, dialect);
+        if shape.len() > sql::MAX_SHAPE_BYTES + '…'.len_utf8() {
+            return Err(format!("gave a shape of {} bytes", shape.len()));
+        }
+    }
+    let keyword = sql::keyword(input);
+    if keyword.len() > MAX_OPERATION_BYTES {
+        return Err(format!("gave a keyword of {} bytes", keyword.len()));
+    }
+    let _ = sql::trace_context(input);
+    Ok(())
+}
