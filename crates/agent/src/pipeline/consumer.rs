@@ -176,9 +176,8 @@ impl Pipeline {
 
     /// Evicts a connection that was not used for long, by the second-chance rule, when the table is full.
     fn make_room(&mut self) {
-        let threads = Arc::strong_count(&self.inner).saturating_sub(1).max(1);
-        let most = (self.inner.config.connections / threads).max(1);
-        while self.conns.len() - self.free.len() >= most {
+        let most = self.inner.config.connections as u64;
+        while self.inner.connections.load(Ordering::Relaxed) >= most && self.conns.len() > self.free.len() {
             self.hand = (self.hand + 1) % self.conns.len().max(1);
             let Some(Some(conn)) = self.conns.get_mut(self.hand) else { continue };
             if !std::mem::take(&mut conn.recent) {
