@@ -20,6 +20,8 @@ const MAX_UPGRADES: u32 = 4;
 const HOLD_NS: u64 = 100_000_000;
 /// Below this a verdict costs more than the bytes it saves.
 const MIN_SKIP_BYTES: u64 = 16 * 1024;
+/// No stream is as long as this: what claims to lie behind it is damaged, and sums of offsets cannot overflow.
+const MAX_OFFSET: u64 = 1 << 62;
 /// How often a parser may skip within one gap before the gap counts as damage.
 const MAX_STEPS_IN_GAP: u32 = 64;
 
@@ -210,7 +212,7 @@ impl Connection {
     }
 
     fn arrive(&mut self, direction: Direction, piece: Piece<'_>, sink: &mut dyn Sink) {
-        if matches!(self.state, State::Unknown) {
+        if matches!(self.state, State::Unknown) || piece.end() > MAX_OFFSET {
             return;
         }
         let direction = self.oriented(direction);
@@ -428,7 +430,7 @@ impl Connection {
             if hold && parser.in_flight() == 0 {
                 return (taken, End::Held);
             }
-            let offset = start + taken as u64;
+            let offset = start.saturating_add(taken as u64);
             let at_call = stream.begins_call(offset);
             idle = rest.is_empty();
             match parser.parse(direction, Input { data: rest, offset, times: &stream.times, gap_after, at_call }, sink)
@@ -458,7 +460,7 @@ impl Connection {
                         (stream.searching, stream.damaged) = (true, true);
                     }
                     let Some(call) = stream.next_call(offset) else { return (taken, End::Lost) };
-                    let count = (call - offset) as usize;
+                    let count = rest.len().min((call - offset) as usize);
                     taken += count;
                     stream.took(count);
                 }
@@ -530,7 +532,7 @@ impl Connection {
         let stream = &mut self.streams[Direction::ToClient as usize];
         let mut kept = std::mem::take(&mut stream.kept);
         let start = stream.kept_from;
-        let end_offset = start + kept.len() as u64;
+        let end_offset = start.saturating_add(kept.len() as u64);
         let (taken, end) = self.run(Direction::ToClient, &kept, start, 0, hold, sink);
         kept.drain(..taken);
         self.settle(Direction::ToClient, Rest::Owned(kept), end, end_offset, sink);

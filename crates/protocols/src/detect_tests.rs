@@ -138,3 +138,27 @@ fn the_capture_of_unknown_connections_ends() {
     }
     assert_eq!(player.connection.verdict(), Verdict::Pinned(Capture::Nothing));
 }
+
+#[test]
+fn offsets_at_the_end_of_the_range_and_damaged_orders_are_harmless() {
+    let mut random = Random(11);
+    for round in 0..3000 {
+        let hints = Hints { from_start: round % 2 == 0, ..Hints::default() };
+        let mut player = Player::with(hints, &Options { details: true, ..Options::default() });
+        let (_, script) = OPENINGS[random.below(3)];
+        for _ in 0..12 {
+            let (direction, bytes) = script[random.below(script.len())];
+            let far = [0, 5, 300, 1 << 20, u64::MAX - 20, u64::MAX][random.below(6)];
+            let offset = if random.below(4) == 0 { far } else { player.offsets[direction as usize] };
+            player.now_ns += random.next() % 400_000_000;
+            match random.below(6) {
+                0 => player.connection.gap(direction, offset, far, player.now_ns, &mut player.sink),
+                1 => player.connection.expire(player.now_ns, &mut player.sink),
+                2 if random.below(4) == 0 => player.connection.end(direction, player.now_ns, &mut player.sink),
+                _ => player.connection.data(direction, offset, player.now_ns, bytes, &mut player.sink),
+            }
+            player.offsets[direction as usize] = offset.saturating_add(bytes.len() as u64);
+        }
+        player.close();
+    }
+}

@@ -131,6 +131,7 @@ fn has_end(data: &[u8], from: usize) -> bool {
     memchr::memchr_iter(b'\n', tail).any(|at| matches!(tail.get(at + 1..), Some([b'\n', ..] | [b'\r', b'\n', ..])))
 }
 
+#[inline]
 fn read(data: &[u8]) -> Option<Head<'_>> {
     let (first_line, mut at) = line(data, 0)?;
     let mut fields = Fields::default();
@@ -157,6 +158,7 @@ pub(crate) fn value<'a>(line: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
 }
 
 /// The line at `at` without its end, and where the next one begins.
+#[inline]
 fn line(data: &[u8], at: usize) -> Option<(&[u8], usize)> {
     let rest = data.get(at..)?;
     let end = line_feed(rest)?;
@@ -165,6 +167,7 @@ fn line(data: &[u8], at: usize) -> Option<(&[u8], usize)> {
 }
 
 /// Lines are short: eight bytes at a time, without a call, beats a search made for long texts.
+#[inline]
 fn line_feed(data: &[u8]) -> Option<usize> {
     const ONES: u64 = u64::MAX / 255;
     let (chunks, rest) = data.as_chunks::<8>();
