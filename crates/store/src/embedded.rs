@@ -142,11 +142,11 @@ impl Drop for EmbeddedStore {
 
 impl SeriesSource for EmbeddedStore {
     fn select(&self, matchers: &[Matcher], start_ms: i64, end_ms: i64) -> Result<Vec<Series>, SourceError> {
-        self.inner.metrics.select(matchers, start_ms, end_ms)
+        self.inner.metrics.select(matchers, start_ms, end_ms, &self.inner.losses)
     }
 
     fn series(&self, matchers: &[Matcher], start_ms: i64, end_ms: i64) -> Result<Vec<Labels>, SourceError> {
-        self.inner.metrics.series(matchers, start_ms, end_ms)
+        self.inner.metrics.series(matchers, start_ms, end_ms, &self.inner.losses)
     }
 
     fn metadata(&self) -> Vec<Metadata> {

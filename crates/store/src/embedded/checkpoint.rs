@@ -22,21 +22,26 @@ pub struct Checkpoint {
     pub replaced: Vec<String>,
 }
 
-/// Makes the written temporary files of `checkpoint` visible, and deletes what they replace.
-pub fn commit(folder: &Path, checkpoint: &Checkpoint) -> Result<(), StoreError> {
+/// Makes the written temporary files of `checkpoint` visible; what they replace stays until `sweep`.
+pub fn promise(folder: &Path, checkpoint: &Checkpoint) -> Result<(), StoreError> {
     let path = folder.join(NAME);
     let json = serde_json::to_vec(checkpoint).map_err(io::Error::from)?;
     layout::write_file(&path, &json).map_err(|error| layout::at(&path, error))?;
-    complete(folder, checkpoint)
+    publish(folder, checkpoint)
 }
 
-fn complete(folder: &Path, checkpoint: &Checkpoint) -> Result<(), StoreError> {
+fn publish(folder: &Path, checkpoint: &Checkpoint) -> Result<(), StoreError> {
     for name in &checkpoint.files {
         let path = folder.join(name);
         if layout::temporary_name(&path).exists() {
             layout::publish(&path).map_err(|error| layout::at(&path, error))?;
         }
     }
+    Ok(())
+}
+
+/// Deletes what the files of `checkpoint` replace.
+pub fn sweep(folder: &Path, checkpoint: &Checkpoint) -> Result<(), StoreError> {
     for name in &checkpoint.replaced {
         remove(&folder.join(name))?;
     }
@@ -61,7 +66,8 @@ pub fn recover(folder: &Path) -> Result<Checkpoint, StoreError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Checkpoint::default(),
         Err(error) => return Err(layout::at(&path, error)),
     };
-    complete(folder, &checkpoint)?;
+    publish(folder, &checkpoint)?;
+    sweep(folder, &checkpoint)?;
     for temporary in layout::files(folder, layout::TEMPORARY).map_err(|error| layout::at(folder, error))? {
         remove(&temporary)?;
     }

@@ -6,7 +6,7 @@ use super::batches::Batches;
 use super::inner::Inner;
 use super::losses;
 use super::options::LogSync;
-use super::record::{MAX_BODY_BYTES, Record};
+use super::record::{self, MAX_BODY_BYTES, Record};
 use crate::{StoreError, Write, Written};
 use std::collections::HashSet;
 use std::sync::mpsc::{SyncSender, sync_channel};
@@ -148,7 +148,7 @@ fn commit(committer: &Committer, inner: &Inner, group: Vec<Queued>) {
         return refuse(group, &error);
     }
     let (fresh, repeated) = part(committer, group, now_ms);
-    let mut encoded = Vec::with_capacity(fresh.iter().map(|queued| queued.write.payload.len() + 64).sum());
+    let mut encoded = Vec::with_capacity(fresh.iter().map(|queued| queued.write.payload.len() + record::OVERHEAD_BYTES).sum());
     for queued in &fresh {
         let write = &queued.write;
         Record { signal: write.signal, time_ms: now_ms, batch_id: write.batch_id, payload: &write.payload }.encode(&mut encoded);

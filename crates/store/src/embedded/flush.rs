@@ -5,33 +5,50 @@ use super::commit::Committer;
 use super::inner::{Inner, Persisted, lock, write};
 use super::layout;
 use super::parquet_file::{self, DataFile};
+use super::retention;
 use super::sorted;
 use super::table::{HeadSize, Table};
 use crate::StoreError;
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 pub const ENTITIES_FILE: &str = "states.zst";
 pub const BATCHES_FILE: &str = "batches";
+const RETENTION_INTERVAL: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_millis(500);
 
 /// The maintenance thread; it ends after the commit thread, with everything in files.
 pub fn run(committer: &Committer, inner: &Inner) {
+    let mut retained: Option<Instant> = None;
     loop {
         let ended = committer.wait_for_end(Duration::ZERO);
-        let worked = flush_due(inner, ended).and_then(|()| forget_log(committer, inner));
-        match worked {
-            Ok(()) => {}
-            Err(error) => inner.set_problem(Some(error.to_string())),
+        let short = retention::check_floor(inner).is_err();
+        if short || retained.is_none_or(|last| last.elapsed() >= RETENTION_INTERVAL) {
+            inner.note("retention", &retention::run(inner));
+            retained = Some(Instant::now());
         }
+        let flushed = flush_due(inner, ended).and_then(|()| forget_log(committer, inner));
+        inner.note("files", &flushed);
         inner.flushed.notify_all();
         if ended {
             return;
         }
+        if flushed.is_ok() {
+            inner.note("compaction", &compact(inner));
+        }
         let turn = lock(&inner.turn);
         drop(inner.due.wait_timeout(turn, PAUSE));
     }
+}
+
+/// One step of compaction a round, so that flushes never wait long.
+fn compact(inner: &Inner) -> Result<(), StoreError> {
+    if inner.metrics.is_unfinished() {
+        return Ok(());
+    }
+    let persisted = lock(&inner.persisted).metrics;
+    inner.metrics.compact(persisted, &inner.losses).map(drop)
 }
 
 /// Is a head so large that it must become files now?
@@ -51,6 +68,9 @@ pub fn flush_when_full(inner: &Inner) -> Result<(), StoreError> {
             flush_table(inner, table)?;
         }
     }
+    if inner.metrics.head_bytes() >= inner.options.flush_bytes {
+        flush_metrics(inner)?;
+    }
     Ok(())
 }
 
@@ -63,7 +83,23 @@ fn flush_due(inner: &Inner, everything: bool) -> Result<(), StoreError> {
             flush_table(inner, table)?;
         }
     }
+    let metrics = &inner.metrics;
+    let full = metrics.head_bytes() >= inner.options.flush_bytes;
+    let old = metrics.since().is_some_and(|since| since.elapsed() >= inner.options.metrics_flush_age);
+    if everything || full || old || metrics.is_unfinished() {
+        flush_metrics(inner)?;
+    }
     flush_entities(inner, everything)
+}
+
+fn flush_metrics(inner: &Inner) -> Result<(), StoreError> {
+    let applied = lock(&inner.applied);
+    inner.metrics.begin_flush(*applied);
+    drop(applied);
+    let cut = inner.metrics.finish_flush()?;
+    let mut persisted = lock(&inner.persisted);
+    persisted.metrics = persisted.metrics.max(cut);
+    Ok(())
 }
 
 fn flush_table(inner: &Inner, table: &Table) -> Result<(), StoreError> {
@@ -80,7 +116,7 @@ fn flush_table(inner: &Inner, table: &Table) -> Result<(), StoreError> {
             parquet_file::write_temporary(&path, &table.spec, rows)?;
             checkpoint.files.push(name);
         }
-        checkpoint::commit(&table.folder, &checkpoint)?;
+        checkpoint::promise(&table.folder, &checkpoint)?;
         let files = checkpoint.files.iter().map(|name| {
             let path = table.folder.join(name);
             DataFile::open(&path, &table.spec).map(Arc::new).map_err(|error| error.into_store_error(&path))

@@ -19,6 +19,7 @@ use crate::{Decode, Order, StoreError, StoreStatus};
 use arrow_array::RecordBatch;
 use limpid_model::batch::Batch;
 use limpid_model::schema;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant};
@@ -57,8 +58,8 @@ pub struct Inner {
     log: OnceLock<Mutex<Log>>,
     /// The number of the last applied record. Held while a group is applied, so that a head can be cut between two.
     pub applied: Mutex<u64>,
-    /// Why writes are refused or files cannot be written.
-    problem: Mutex<Option<String>>,
+    /// Why writes are refused or files cannot be written, by the part that says so.
+    problems: Mutex<BTreeMap<&'static str, String>>,
     space: Mutex<Option<(Instant, layout::Space)>>,
     /// Wakes the flush thread, and those who wait for it.
     pub due: Condvar,
@@ -88,7 +89,7 @@ impl Inner {
             persisted: Mutex::new(persisted),
             log: OnceLock::new(),
             applied: Mutex::new(persisted.any()),
-            problem: Mutex::new(None),
+            problems: Mutex::default(),
             space: Mutex::new(None),
             due: Condvar::new(),
             flushed: Condvar::new(),
@@ -113,11 +114,9 @@ impl Inner {
         })?;
         losses::add(&self.losses.torn_tail_bytes, replayed.torn_tail_bytes);
         self.log.set(Mutex::new(log)).ok();
-        match failed {
-            // A full disk at start: what is in memory stays there and in the log.
-            Some(error) => self.set_problem(Some(error.to_string())),
-            None => log::debug!("{}: {} log records read", self.folder.path.display(), replayed.records),
-        }
+        // A full disk at start: what is in memory stays there and in the log.
+        self.note("files", &failed.map_or(Ok(()), Err));
+        log::debug!("{}: {} log records read", self.folder.path.display(), replayed.records);
         Ok(batches)
     }
 
@@ -180,26 +179,28 @@ impl Inner {
 
     pub fn append(&self, encoded: &[u8], records: u64) -> Result<u64, StoreError> {
         let Some(mut log) = self.log() else { return Err(StoreError::Closed) };
-        log.append(encoded, records, self.options.sync == LogSync::Always).inspect_err(|error| {
-            self.set_problem(Some(error.to_string()));
-        })
+        let appended = log.append(encoded, records, self.options.sync == LogSync::Always);
+        self.note("log", &appended);
+        appended
     }
 
     pub fn sync_log(&self) {
-        if let Some(Err(error)) = self.log().map(|mut log| log.sync()) {
-            self.set_problem(Some(error.to_string()));
+        if let Some(mut log) = self.log() {
+            self.note("sync", &log.sync());
         }
     }
 
     /// Refuses a group when the disk's floor is reached or the heads cannot be flushed.
     pub fn wait_for_room(&self, until: Instant) -> Result<(), StoreError> {
-        retention::check_floor(self)?;
+        let floor = retention::check_floor(self);
+        self.note("space", &floor);
+        floor?;
         while self.is_overloaded() {
             let turn = lock(&self.turn);
             self.due.notify_one();
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                let reason = lock(&self.problem).clone().unwrap_or_else(|| "files are written too slowly".to_owned());
+                let reason = self.problem().unwrap_or_else(|| "files are written too slowly".to_owned());
                 return Err(StoreError::Full(format!("{}: memory is full: {reason}", self.folder.path.display())));
             }
             drop(self.flushed.wait_timeout(turn, left.min(Duration::from_millis(100))));
@@ -227,14 +228,26 @@ impl Inner {
         Ok(scanned.batches)
     }
 
-    pub fn set_problem(&self, problem: Option<String>) {
-        let mut have = lock(&self.problem);
-        match &problem {
-            Some(text) if have.as_ref() != Some(text) => log::error!("store: {text}"),
-            None if have.is_some() => log::info!("store: works again"),
-            _ => {}
+    /// Remembers whether a part works, for the status page; says it in the log when that changes.
+    pub fn note<T>(&self, part: &'static str, result: &Result<T, StoreError>) {
+        let mut problems = lock(&self.problems);
+        let had = problems.remove(part);
+        match result {
+            Ok(_) if had.is_some() => log::info!("store: {part}: works again"),
+            Ok(_) => {}
+            Err(error) => {
+                let text = error.to_string();
+                if had.as_ref() != Some(&text) {
+                    log::error!("store: {part}: {text}");
+                }
+                problems.insert(part, text);
+            }
         }
-        *have = problem;
+    }
+
+    fn problem(&self) -> Option<String> {
+        let problems = lock(&self.problems);
+        (!problems.is_empty()).then(|| problems.values().cloned().collect::<Vec<_>>().join("; "))
     }
 
     /// What the file system has left, asked at most once a second.
@@ -258,18 +271,21 @@ impl Inner {
         let files: Vec<Arc<DataFile>> = [self.spans.files(), self.events.files()].concat();
         let log_bytes = self.log().map_or(0, |log| log.bytes());
         let table_bytes: u64 = files.iter().map(|file| file.bytes).sum();
-        let oldest = files.iter().map(|file| file.min_ns).chain(self.metrics.oldest_ms().map(|ms| ms.saturating_mul(1_000_000))).min();
+        let blocks = self.metrics.blocks();
+        let block_bytes: u64 = blocks.iter().map(|block| block.bytes).sum();
+        let oldest_sample = blocks.iter().map(|block| block.bounds.first_ms.saturating_mul(1_000_000));
+        let oldest = files.iter().map(|file| file.min_ns).chain(oldest_sample).min();
         StoreStatus {
             path: self.folder.path.display().to_string(),
             format: layout::FORMAT,
-            bytes: table_bytes + self.metrics.file_bytes() + log_bytes,
+            bytes: table_bytes + block_bytes + log_bytes,
             log_bytes,
             free_bytes: self.space().map_or(0, |space| space.free_bytes),
             spans: self.spans.rows(),
             series: self.metrics.series_count(),
             oldest_ns: oldest.and_then(|oldest| u64::try_from(oldest).ok()),
             losses: self.losses.counted(),
-            problem: lock(&self.problem).clone(),
+            problem: self.problem(),
         }
     }
 }

@@ -25,6 +25,8 @@ pub struct Options {
     pub flush_rows: usize,
     pub flush_bytes: usize,
     pub flush_age: Duration,
+    /// The same for metrics: samples of a series pack the better the more of them there are.
+    pub metrics_flush_age: Duration,
     /// Everything is flushed when the log is longer, so that a start stays quick.
     pub max_log_bytes: u64,
     pub segment_bytes: u64,
@@ -47,6 +49,7 @@ impl Default for Options {
             flush_rows: 256 * 1024,
             flush_bytes: 64 << 20,
             flush_age: Duration::from_secs(600),
+            metrics_flush_age: Duration::from_secs(1800),
             max_log_bytes: 512 << 20,
             segment_bytes: 32 << 20,
             metrics_partition: Duration::from_secs(2 * 3600),

@@ -1,12 +1,140 @@
-//! What is kept: by age, by size, and so that the disk never fills up. The oldest goes first.
+//! What is kept: by age, by size, and so that the disk never fills up. The oldest goes first, each signal apart: one
+//! that grows beyond its share loses its own oldest files, so that a burst of spans cannot push out the metrics.
 
-use super::inner::Inner;
+use super::checkpoint;
+use super::inner::{Inner, write};
+use super::layout::Space;
+use super::losses;
+use super::metrics::BlockFile;
+use super::parquet_file::DataFile;
+use super::table::Table;
 use crate::StoreError;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Shares of the size when all signals want more than there is.
+const SPANS_SHARE: f64 = 0.55;
+const METRICS_SHARE: f64 = 0.30;
+const EVENTS_SHARE: f64 = 0.15;
+
+enum File {
+    Row(Arc<DataFile>),
+    Block(Arc<BlockFile>),
+}
+
+impl File {
+    fn bytes(&self) -> u64 {
+        match self {
+            File::Row(file) => file.bytes,
+            File::Block(block) => block.bytes,
+        }
+    }
+
+    fn path(&self) -> &Path {
+        match self {
+            File::Row(file) => &file.path,
+            File::Block(block) => &block.path,
+        }
+    }
+
+    /// How new its newest row is. Times come from outside and may lie in the future; the file's own time does not.
+    fn time_ns(&self) -> i64 {
+        match self {
+            File::Row(file) => file.max_ns.min(file.modified_ns),
+            File::Block(block) => block.bounds.last_ms.saturating_mul(1_000_000).min(block.modified_ns),
+        }
+    }
+}
+
+struct Signal<'a> {
+    table: Option<&'a Table>,
+    share: f64,
+    /// Newest first: the oldest is popped.
+    files: Vec<File>,
+}
+
+impl Signal<'_> {
+    fn bytes(&self) -> u64 {
+        self.files.iter().map(File::bytes).sum()
+    }
+}
+
+/// Deletes what is too old or too much.
+pub fn run(inner: &Inner) -> Result<(), StoreError> {
+    let mut signals = signals(inner);
+    expire(inner, &mut signals)?;
+    let log_bytes = inner.log().map_or(0, |log| log.bytes());
+    let total = signals.iter().map(Signal::bytes).sum::<u64>() + log_bytes;
+    let too_much = total.saturating_sub(inner.options.max_bytes);
+    let space = inner.space()?;
+    let missing = floor(inner, space).saturating_sub(space.free_bytes);
+    let mut to_free = too_much.max(missing);
+    while to_free > 0 {
+        let Some(freed) = delete_most_over_share(inner, &mut signals)? else { break };
+        to_free = to_free.saturating_sub(freed);
+        inner.forget_space();
+    }
+    Ok(())
+}
+
+fn signals(inner: &Inner) -> [Signal<'_>; 3] {
+    let rows = |table: &Table| table.files().into_iter().map(File::Row).collect::<Vec<_>>();
+    let blocks = inner.metrics.blocks().into_iter().map(File::Block).collect();
+    let mut signals = [
+        Signal { table: Some(&inner.spans), share: SPANS_SHARE, files: rows(&inner.spans) },
+        Signal { table: Some(&inner.events), share: EVENTS_SHARE, files: rows(&inner.events) },
+        Signal { table: None, share: METRICS_SHARE, files: blocks },
+    ];
+    for signal in &mut signals {
+        signal.files.sort_by_key(|file| std::cmp::Reverse(file.time_ns()));
+    }
+    signals
+}
+
+fn expire(inner: &Inner, signals: &mut [Signal<'_>]) -> Result<(), StoreError> {
+    if inner.options.retention.is_zero() {
+        return Ok(());
+    }
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let before_ns = now.saturating_sub(inner.options.retention).as_nanos() as i64;
+    for signal in signals {
+        while signal.files.last().is_some_and(|file| file.time_ns() < before_ns) {
+            delete_oldest(inner, signal)?;
+        }
+    }
+    write(&inner.entities).expire(before_ns.max(0) as u64);
+    Ok(())
+}
+
+fn delete_most_over_share(inner: &Inner, signals: &mut [Signal<'_>]) -> Result<Option<u64>, StoreError> {
+    let over = |signal: &Signal<'_>| signal.bytes() as f64 / signal.share;
+    let most = signals.iter_mut().filter(|signal| !signal.files.is_empty()).max_by(|left, right| over(left).total_cmp(&over(right)));
+    most.map_or(Ok(None), |signal| delete_oldest(inner, signal))
+}
+
+fn delete_oldest(inner: &Inner, signal: &mut Signal<'_>) -> Result<Option<u64>, StoreError> {
+    let Some(file) = signal.files.pop() else { return Ok(None) };
+    match (&file, signal.table) {
+        (File::Row(row), Some(table)) => table.exchange(std::slice::from_ref(row), None),
+        (File::Block(block), _) => inner.metrics.exchange(std::slice::from_ref(block), None),
+        _ => {}
+    }
+    checkpoint::remove(file.path())?;
+    // The hour's folder, if this was its last file; not empty is no error.
+    file.path().parent().map(std::fs::remove_dir);
+    losses::add(&inner.losses.expired_files, 1);
+    Ok(Some(file.bytes()))
+}
+
+fn floor(inner: &Inner, space: Space) -> u64 {
+    (space.total_bytes as f64 * inner.options.min_free_ratio) as u64
+}
 
 /// Refuses writes while less of the disk is free than the floor says.
 pub fn check_floor(inner: &Inner) -> Result<(), StoreError> {
     let space = inner.space()?;
-    let floor = (space.total_bytes as f64 * inner.options.min_free_ratio) as u64;
+    let floor = floor(inner, space);
     if space.free_bytes >= floor {
         return Ok(());
     }

@@ -1,45 +1,98 @@
 //! Metric series: the head in memory, blocks on disk, and one answer out of both.
+//!
+//! A flush turns all chunks of the head into blocks, one for each partition they touch; late samples thereby come into
+//! a block that overlaps others of its partition. Readers merge; compaction joins the blocks of a partition that has
+//! come to rest.
 
-pub mod chunk;
+mod block;
+mod blocks;
+mod chunk;
 mod head;
 mod merge;
+mod metadata;
+mod pages;
 mod postings;
 mod varint;
 
-use super::inner::{read, write};
+use super::checkpoint::{self, Checkpoint};
+use super::inner::{lock, read, write};
+use super::layout;
 use super::losses::{self, Losses};
 use super::options::Options;
 use crate::StoreError;
+use block::SeriesChunks;
+pub use blocks::BlockFile;
+use blocks::IndexCache;
 use chunk::Chunk;
-use head::{Appended, Head};
+use head::{Appended, Drained, Head};
 use limpid_model::batch::Batch;
 use limpid_model::series::{Metadata, SourceError};
-use limpid_model::{Labels, Matcher, Series, Text};
+use limpid_model::{Labels, Matcher, Series};
+use metadata::MetadataList;
 use postings::Compiled;
 use std::collections::BTreeMap;
+use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, Mutex, RwLock};
+use std::time::Instant;
 
-/// Names beyond it are not described.
-const MAX_METADATA: usize = 50_000;
+/// A partition with this many blocks is compacted although it still grows.
+const MANY_BLOCKS: usize = 12;
+
+/// Reading begins anew this often when blocks are joined or deleted meanwhile.
+const MAX_ATTEMPTS: usize = 5;
+
+enum FindError {
+    Moved,
+    Source(SourceError),
+}
+
+impl From<SourceError> for FindError {
+    fn from(error: SourceError) -> Self {
+        FindError::Source(error)
+    }
+}
 
 pub struct Metrics {
     folder: PathBuf,
-    max_series: usize,
-    max_samples: usize,
+    options: Options,
+    partition_ms: i64,
     state: RwLock<State>,
+    indexes: IndexCache,
+    /// What a failed flush left, to be tried again with the same log record.
+    unfinished: Mutex<Option<(Vec<Drained>, u64)>>,
 }
 
 struct State {
     head: Head,
-    metadata: BTreeMap<Text, Metadata>,
+    blocks: Vec<Arc<BlockFile>>,
+    metadata: MetadataList,
 }
 
 impl Metrics {
     pub fn open(folder: &Path, options: &Options, losses: &Losses, persisted: &mut u64) -> Result<Self, StoreError> {
         let partition_ms = (options.metrics_partition.as_millis() as i64).max(1);
-        let state = State { head: Head::new(partition_ms), metadata: BTreeMap::new() };
-        Ok(Metrics { folder: folder.to_path_buf(), max_series: options.max_series, max_samples: options.max_samples, state: RwLock::new(state) })
+        *persisted = checkpoint::recover(folder)?.log_record;
+        let mut blocks = Vec::new();
+        for path in layout::files(folder, "block").map_err(|error| layout::at(folder, error))? {
+            match BlockFile::open(&path) {
+                Ok(block) => blocks.push(Arc::new(block)),
+                Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                    layout::set_aside(&path, &error.to_string());
+                    losses::add(&losses.damaged_files, 1);
+                }
+                Err(error) => return Err(layout::at(&path, error)),
+            }
+        }
+        let metadata = MetadataList::load(folder, losses)?;
+        Ok(Metrics {
+            folder: folder.to_path_buf(),
+            options: options.clone(),
+            partition_ms,
+            state: RwLock::new(State { head: Head::new(partition_ms), blocks, metadata }),
+            indexes: IndexCache::default(),
+            unfinished: Mutex::new(None),
+        })
     }
 
     pub fn apply(&self, batch: &Batch, losses: &Losses) {
@@ -54,66 +107,218 @@ impl Metrics {
                 Appended::Refused => losses::add(&losses.refused_series, 1),
             }
         }
-        for metadata in &batch.metadata {
-            if state.metadata.len() < MAX_METADATA || state.metadata.contains_key(&metadata.name) {
-                state.metadata.insert(metadata.name.clone(), metadata.clone());
-            }
-        }
+        batch.metadata.iter().for_each(|metadata| state.metadata.add(metadata));
     }
 
-    pub fn select(&self, matchers: &[Matcher], from: i64, to: i64) -> Result<Vec<Series>, SourceError> {
-        let found = self.find(matchers, from, to)?;
+    // ---- reading ----
+
+    pub fn select(&self, matchers: &[Matcher], from: i64, to: i64, losses: &Losses) -> Result<Vec<Series>, SourceError> {
+        let found = self.find(matchers, from, to, true, losses)?;
         let samples: u64 = found.values().flatten().map(|chunk| u64::from(chunk.samples)).sum();
-        if samples > self.max_samples as u64 {
+        if samples > self.options.max_samples as u64 {
             return Err(SourceError::TooMuch(format!(
                 "the selection holds {samples} samples, at most {} are read at once; select fewer series or a shorter time",
-                self.max_samples
+                self.options.max_samples
             )));
         }
         let mut damaged = 0;
-        let series = found.into_iter().map(|(labels, chunks)| merge::merge(labels, chunks, from, to, &mut damaged));
-        Ok(series.filter(|series| !series.samples.is_empty()).collect())
+        let merged = found.into_iter().map(|(labels, chunks)| merge::merge(labels, chunks, from, to, &mut damaged));
+        let series = merged.filter(|series| !series.samples.is_empty()).collect();
+        losses::add(&losses.damaged_chunks, damaged);
+        Ok(series)
     }
 
-    pub fn series(&self, matchers: &[Matcher], from: i64, to: i64) -> Result<Vec<Labels>, SourceError> {
-        Ok(self.find(matchers, from, to)?.into_keys().collect())
+    pub fn series(&self, matchers: &[Matcher], from: i64, to: i64, losses: &Losses) -> Result<Vec<Labels>, SourceError> {
+        Ok(self.find(matchers, from, to, false, losses)?.into_keys().collect())
     }
 
-    fn find(&self, matchers: &[Matcher], from: i64, to: i64) -> Result<BTreeMap<Labels, Vec<Arc<Chunk>>>, SourceError> {
+    fn find(
+        &self,
+        matchers: &[Matcher],
+        from: i64,
+        to: i64,
+        with_chunks: bool,
+        losses: &Losses,
+    ) -> Result<BTreeMap<Labels, Vec<Arc<Chunk>>>, SourceError> {
         let matchers = Compiled::all(matchers)?;
+        for _ in 0..MAX_ATTEMPTS {
+            match self.find_once(&matchers, from, to, with_chunks, losses) {
+                Err(FindError::Moved) => {}
+                Err(FindError::Source(error)) => return Err(error),
+                Ok(found) => return Ok(found),
+            }
+        }
+        Err(SourceError::Unavailable("the blocks of metrics change faster than they can be read; try again".to_owned()))
+    }
+
+    fn find_once(
+        &self,
+        matchers: &[Compiled],
+        from: i64,
+        to: i64,
+        with_chunks: bool,
+        losses: &Losses,
+    ) -> Result<BTreeMap<Labels, Vec<Arc<Chunk>>>, FindError> {
+        let until = Instant::now() + self.options.query_time_limit;
         let state = read(&self.state);
-        let mut found: BTreeMap<Labels, Vec<Arc<Chunk>>> = BTreeMap::new();
-        for (labels, chunks) in state.head.select(&matchers, from, to) {
-            found.entry(labels).or_default().extend(chunks);
-        }
+        let in_head = state.head.select(matchers, from, to);
+        let blocks = state.blocks.clone();
         drop(state);
-        if found.len() > self.max_series {
-            return Err(SourceError::TooMuch(format!(
-                "the selection matches {} series, at most {} are read at once; add matchers",
-                found.len(),
-                self.max_series
-            )));
+        let mut found: BTreeMap<Labels, Vec<Arc<Chunk>>> = BTreeMap::new();
+        for block in blocks.iter().filter(|block| block.bounds.first_ms <= to && block.bounds.last_ms >= from) {
+            let series = self.select_block(block, matchers, (from, to), with_chunks, losses)?;
+            series.into_iter().for_each(|(labels, chunks)| found.entry(labels).or_default().extend(chunks));
+            self.check_limits(found.len(), until)?;
         }
+        in_head.into_iter().for_each(|(labels, chunks)| found.entry(labels).or_default().extend(chunks));
+        self.check_limits(found.len(), until)?;
         Ok(found)
     }
 
-    pub fn metadata(&self) -> Vec<Metadata> {
-        read(&self.state).metadata.values().cloned().collect()
+    fn check_limits(&self, series: usize, until: Instant) -> Result<(), SourceError> {
+        if series > self.options.max_series {
+            let limit = self.options.max_series;
+            return Err(SourceError::TooMuch(format!("the selection matches more than {limit} series; add matchers")));
+        }
+        if Instant::now() > until {
+            return Err(SourceError::TooMuch("the selection ran out of time; ask for a shorter time or add matchers".to_owned()));
+        }
+        Ok(())
     }
+
+    fn select_block(
+        &self,
+        block: &Arc<BlockFile>,
+        matchers: &[Compiled],
+        (from, to): (i64, i64),
+        with_chunks: bool,
+        losses: &Losses,
+    ) -> Result<Vec<SeriesChunks>, FindError> {
+        match self.indexes.select(block, matchers, from, to, with_chunks) {
+            Ok(series) => Ok(series),
+            // Retention or compaction took it away after the list was copied: what it held may stand in another one.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(FindError::Moved),
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                self.set_aside(block, &error.to_string(), losses);
+                Ok(Vec::new())
+            }
+            Err(error) => Err(FindError::Source(SourceError::Unavailable(format!("{}: {error}", block.path.display())))),
+        }
+    }
+
+    fn set_aside(&self, block: &Arc<BlockFile>, reason: &str, losses: &Losses) {
+        layout::set_aside(&block.path, reason);
+        losses::add(&losses.damaged_files, 1);
+        self.exchange(std::slice::from_ref(block), None);
+    }
+
+    pub fn metadata(&self) -> Vec<Metadata> {
+        read(&self.state).metadata.all()
+    }
+
+    // ---- figures ----
 
     pub fn head_bytes(&self) -> usize {
         read(&self.state).head.chunk_bytes
+    }
+
+    pub fn since(&self) -> Option<Instant> {
+        read(&self.state).head.since
     }
 
     pub fn series_count(&self) -> u64 {
         read(&self.state).head.len() as u64
     }
 
-    pub fn file_bytes(&self) -> u64 {
-        0
+    pub fn blocks(&self) -> Vec<Arc<BlockFile>> {
+        read(&self.state).blocks.clone()
     }
 
-    pub fn oldest_ms(&self) -> Option<i64> {
-        None
+    // ---- writing ----
+
+    /// Is there a flush that failed?
+    pub fn is_unfinished(&self) -> bool {
+        lock(&self.unfinished).is_some()
+    }
+
+    /// Takes everything out of the head, with the number of the last log record in it; what an earlier flush could not
+    /// write comes again first.
+    pub fn begin_flush(&self, applied: u64) {
+        let mut unfinished = lock(&self.unfinished);
+        if unfinished.is_none() {
+            *unfinished = Some((write(&self.state).head.drain(), applied));
+        }
+    }
+
+    /// Writes what was taken out; returns the log record up to which everything is in blocks.
+    pub fn finish_flush(&self) -> Result<u64, StoreError> {
+        let mut unfinished = lock(&self.unfinished);
+        let Some((drained, cut)) = unfinished.as_ref() else { return Ok(0) };
+        let cut = *cut;
+        if !drained.is_empty() {
+            let mut checkpoint = Checkpoint { log_record: cut, ..Checkpoint::default() };
+            for (partition, series) in blocks::by_partition(drained, self.partition_ms) {
+                let name = format!("{partition}/{cut:020}.block");
+                blocks::write_temporary(&self.folder.join(&name), &series)?;
+                checkpoint.files.push(name);
+            }
+            read(&self.state).metadata.save(&self.folder)?;
+            checkpoint::promise(&self.folder, &checkpoint)?;
+            let opened = self.open_all(&checkpoint.files)?;
+            let mut state = write(&self.state);
+            state.blocks.extend(opened);
+            state.head.forget(drained);
+        }
+        *unfinished = None;
+        Ok(cut)
+    }
+
+    fn open_all(&self, names: &[String]) -> Result<Vec<Arc<BlockFile>>, StoreError> {
+        let open = |name: &String| {
+            let path = self.folder.join(name);
+            BlockFile::open(&path).map(Arc::new).map_err(|error| layout::at(&path, error))
+        };
+        names.iter().map(open).collect()
+    }
+
+    pub fn exchange(&self, gone: &[Arc<BlockFile>], come: Option<Arc<BlockFile>>) {
+        let mut state = write(&self.state);
+        state.blocks.retain(|block| !gone.iter().any(|gone| gone.path == block.path));
+        state.blocks.extend(come);
+    }
+
+    /// Joins the blocks of one partition, if there is one worth it; true when something was done.
+    pub fn compact(&self, persisted: u64, losses: &Losses) -> Result<bool, StoreError> {
+        let Some((partition, group)) = self.worth_joining() else { return Ok(false) };
+        // Named after the newest of them: a name of its own, since a block has at least two parts only here.
+        let newest = group.iter().filter_map(|block| block.path.file_stem()?.to_str()).max().unwrap_or("0").to_owned();
+        let name = format!("{partition}/{newest}-joined.block");
+        if let Err(error) = blocks::merge_temporary(&self.folder.join(&name), &group) {
+            let damaged = group.iter().filter_map(|block| Some((block, BlockFile::check(block).err()?)));
+            for (block, error) in damaged.filter(|(_, error)| error.kind() == io::ErrorKind::InvalidData) {
+                self.set_aside(block, &error.to_string(), losses);
+            }
+            return Err(error);
+        }
+        let relative = |block: &Arc<BlockFile>| Some(block.path.strip_prefix(&self.folder).ok()?.to_str()?.to_owned());
+        let replaced = group.iter().filter_map(relative).collect();
+        let checkpoint = Checkpoint { log_record: persisted, files: vec![name.clone()], replaced };
+        checkpoint::promise(&self.folder, &checkpoint)?;
+        let joined = self.open_all(&[name])?;
+        // First the list, then the files: a reader that misses a file finds its content when it looks again.
+        self.exchange(&group, joined.into_iter().next());
+        checkpoint::sweep(&self.folder, &checkpoint)?;
+        Ok(true)
+    }
+
+    fn worth_joining(&self) -> Option<(i64, Vec<Arc<BlockFile>>)> {
+        let state = read(&self.state);
+        let newest = state.head.newest_ms.max(state.blocks.iter().map(|block| block.bounds.last_ms).max()?);
+        let mut partitions: BTreeMap<i64, Vec<Arc<BlockFile>>> = BTreeMap::new();
+        for block in &state.blocks {
+            partitions.entry(block.partition).or_default().push(block.clone());
+        }
+        let at_rest = |partition: i64| partition.saturating_add(1).saturating_mul(self.partition_ms) < newest.saturating_sub(self.partition_ms / 2);
+        partitions.into_iter().find(|(partition, blocks)| blocks.len() >= MANY_BLOCKS || (blocks.len() > 1 && at_rest(*partition)))
     }
 }
