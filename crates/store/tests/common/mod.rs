@@ -2,11 +2,11 @@
 #![allow(dead_code)]
 
 use arrow_array::builder::{
-    FixedSizeBinaryBuilder, MapBuilder, StringBuilder, StringDictionaryBuilder,
+    FixedSizeBinaryBuilder, MapBuilder, MapFieldNames, StringBuilder, StringDictionaryBuilder,
 };
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Int32Type, UInt64Type};
-use arrow_array::{Array, ArrayRef, RecordBatch, TimestampNanosecondArray, UInt8Array, UInt64Array};
+use arrow_array::{ArrayRef, RecordBatch, TimestampNanosecondArray, UInt8Array, UInt64Array};
 use limpid_model::batch::{Batch, Signal};
 use limpid_model::series::{Point, Sample, Value};
 use limpid_model::{Entity, Labels, schema};
@@ -64,7 +64,7 @@ pub fn spans(spans: &[TestSpan]) -> RecordBatch {
         }
         Arc::new(builder.finish())
     };
-    let mut attributes = MapBuilder::new(None, StringBuilder::new(), StringBuilder::new());
+    let mut attributes = map_builder();
     for span in spans {
         attributes.keys().append_value("test.number");
         attributes.values().append_value(span.number.to_string());
@@ -87,15 +87,17 @@ pub fn spans(spans: &[TestSpan]) -> RecordBatch {
             "service" => dictionary(&|span| Some(span.service())),
             "code" => dictionary(&|span| span.error().then(|| "500".to_owned())),
             "resource_attributes" => dictionary(&|span| Some(format!("{{\"host.name\":\"h{}\",\"process.pid\":{}}}", span.number % 2, span.number % 5))),
-            "attributes" => {
-                let built = std::mem::replace(&mut attributes, MapBuilder::new(None, StringBuilder::new(), StringBuilder::new())).finish();
-                let data = built.into_data().into_builder().data_type(field.data_type().clone()).build().unwrap();
-                Arc::new(arrow_array::MapArray::from(data))
-            }
+            "attributes" => Arc::new(attributes.finish()),
             _ => dictionary(&|_| None),
         }
     });
     RecordBatch::try_new(schema::SPANS.clone(), columns.collect()).unwrap()
+}
+
+/// With the field names that the schema gives the entries.
+pub fn map_builder() -> MapBuilder<StringBuilder, StringBuilder> {
+    let names = MapFieldNames { entry: "entries".into(), key: "keys".into(), value: "values".into() };
+    MapBuilder::new(Some(names), StringBuilder::new(), StringBuilder::new())
 }
 
 /// The numbers of the spans in an answer, in its order.
