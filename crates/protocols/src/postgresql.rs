@@ -16,7 +16,7 @@ use crate::{Detection, Input, Options, Parser, Protocol, Sink, Step, sql};
 use limpid_model::request::Attribute;
 use limpid_model::{Direction, Kind, Request, Status, Text, TraceContext, Unanswered};
 use messages::{Header, text};
-use statements::{Named, Statement, UNKNOWN};
+use statements::{Named, Recent, Statement, UNKNOWN};
 use std::sync::Arc;
 
 const NAME: &str = "postgresql";
@@ -79,6 +79,7 @@ struct PostgreSql {
     pending: Pending<Place>,
     statements: Named,
     portals: Named,
+    recent: Recent,
     database: Option<Text>,
     /// First message since the last Execute or Sync: there its request begins.
     group: Option<Mark>,
@@ -102,6 +103,7 @@ impl PostgreSql {
             pending: Pending::new(NAME),
             statements: Named::default(),
             portals: Named::default(),
+            recent: Recent::default(),
             database: None,
             group: None,
             trace: None,
@@ -169,18 +171,23 @@ impl PostgreSql {
 
     fn query(&mut self, body: &[u8], begins: Mark, ends: Mark, sink: &mut dyn Sink) {
         let (statement, rest) = text(body);
-        let cut = rest.is_none();
-        let trace = sql::trace_context(statement);
-        let statement = Statement::read(statement, cut, self.dialect, self.raw);
+        let statement = self.read(statement, rest.is_none());
         if statement.operation == "DISCARD" || statement.operation == "DEALLOCATE" {
             // Which of them are gone is not worth knowing: names that stay are parsed again.
             self.portals.clear();
         }
-        let mut request = self.request(statement.operation, begins, ends);
-        request.resource = Some(statement.shape).filter(|shape| !shape.is_empty());
-        request.resource_raw = statement.raw;
-        request.trace = trace;
+        let mut request = self.request(statement.operation.clone(), begins, ends);
+        request.resource = Some(statement.shape.clone()).filter(|shape| !shape.is_empty());
+        request.resource_raw = statement.raw.clone();
+        request.trace = statement.trace;
         self.pending.push(request, Place::new(Waits::Ready), sink);
+    }
+
+    fn read(&mut self, text: &[u8], cut: bool) -> Arc<Statement> {
+        let (dialect, raw) = (self.dialect, self.raw);
+        let read = || Statement::read(text, cut, dialect, raw);
+        // The same text may once be whole and once be cut.
+        if cut { Arc::new(read()) } else { self.recent.get(text, read) }
     }
 
     fn begin_group(&mut self, begins: Mark) {
@@ -191,10 +198,9 @@ impl PostgreSql {
         self.begin_group(begins);
         let (name, Some(rest)) = text(body) else { return self.forget() };
         let (statement, end) = text(rest);
-        let cut = end.is_none();
-        self.trace = sql::trace_context(statement);
+        let statement = self.read(statement, end.is_none());
+        self.trace = statement.trace;
         self.parsed = true;
-        let statement = Arc::new(Statement::read(statement, cut, self.dialect, self.raw));
         self.statements.set(name, Some(statement));
         self.last_parsed = name.into();
     }
@@ -277,6 +283,7 @@ impl PostgreSql {
     fn parameter(&mut self, body: &[u8]) {
         if let Some(value) = body.strip_prefix(b"standard_conforming_strings\0") {
             self.dialect.backslash_escapes = value.starts_with(b"off");
+            self.recent = Recent::default();
         }
     }
 
@@ -467,9 +474,10 @@ impl PostgreSql {
             return Step::Need(wanted);
         }
         let body = rest.get(if header.kind == 0 { 4 } else { 5 }..wanted.min(rest.len())).unwrap_or_default();
-        let begins = Mark { offset: input.offset + at as u64, time_ns: input.time_at(at) };
+        let begins = Mark { offset: input.offset.saturating_add(at as u64), time_ns: input.time_at(at) };
         let last = (at as u64 + header.total).min(input.data.len() as u64) as usize;
-        let ends = Mark { offset: begins.offset + header.total, time_ns: input.time_at(last.saturating_sub(1)) };
+        let ends =
+            Mark { offset: begins.offset.saturating_add(header.total), time_ns: input.time_at(last.saturating_sub(1)) };
         match direction {
             Direction::ToServer => self.client(header, body, begins, ends, sink),
             Direction::ToClient => self.server(header, body, begins, ends, sink),

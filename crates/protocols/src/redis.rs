@@ -281,9 +281,9 @@ impl Redis {
         let sync = self.pending.front().and_then(|front| front.request.as_ref()).is_some_and(|r| r.operation == "SYNC");
         if sync && self.pending.answer_begins(input.offset, input.time_at(0), sink) {
             self.succeeded();
-            self.pending.finish(Status::Ok, None, input.offset + 1, input.time_at(0), sink);
+            self.pending.finish(Status::Ok, None, input.offset.saturating_add(1), input.time_at(0), sink);
         }
-        let all = input.data.len() as u64 + input.gap_after;
+        let all = (input.data.len() as u64).saturating_add(input.gap_after);
         self.replicates.then_some(Step::Taken(all))
     }
 }
@@ -310,16 +310,16 @@ impl Parser for Redis {
             }
             if begins {
                 half.start_ns = input.time_at(at);
-                half.start_offset = input.offset + at as u64;
+                half.start_offset = input.offset.saturating_add(at as u64);
             }
             match half.reader.read(rest, input.gap_after > 0, direction == Direction::ToServer) {
                 Progress::Complete(length) => {
                     at += length;
                     let end_ns = input.time_at(at - 1);
-                    self.complete(direction, input.offset + at as u64, end_ns, sink);
+                    self.complete(direction, input.offset.saturating_add(at as u64), end_ns, sink);
                 }
                 Progress::Partial(length) => {
-                    half.skip_end = input.offset + at as u64 + length;
+                    half.skip_end = input.offset.saturating_add(at as u64 + length);
                     return Step::Taken(at as u64 + length);
                 }
                 Progress::Need(length) => return taken_or_need(at, length),

@@ -2,12 +2,16 @@
 //! parsed, perhaps hours ago.
 
 use crate::sql;
-use limpid_model::Text;
-use rustc_hash::FxHashMap;
+use limpid_model::{Text, TraceContext};
+use rustc_hash::{FxHashMap, FxHasher};
+use std::hash::Hasher;
 use std::sync::Arc;
 
 /// Named ones kept for a connection; drivers keep a few hundred at most.
 const MAX_NAMED: usize = 512;
+/// A connection keeps little: there may be thousands.
+const RECENT: usize = 4;
+const MAX_RECENT_BYTES: usize = 512;
 /// Longer names are not remembered: servers cut identifiers at 63 bytes, generated ones may be longer.
 const MAX_NAME_BYTES: usize = 256;
 
@@ -21,18 +25,47 @@ pub struct Statement {
     pub shape: Text,
     /// As it was sent, when that is wanted.
     pub raw: Option<Text>,
+    /// What its comment says of the request that brought it.
+    pub trace: Option<TraceContext>,
 }
 
 impl Statement {
     pub fn read(text: &[u8], cut: bool, dialect: sql::Dialect, raw: bool) -> Self {
         if cut && sql::is_keyword_cut(text) {
-            return Statement { operation: UNKNOWN, shape: Text::const_new(""), raw: None };
+            return Statement { operation: UNKNOWN, shape: Text::const_new(""), raw: None, trace: None };
         }
         Statement {
             operation: sql::keyword(text),
             shape: sql::shape(text, cut, dialect),
             raw: raw.then(|| Text::from_utf8_lossy(text)),
+            trace: sql::trace_context(text),
         }
+    }
+}
+
+/// The last statements of a connection: drivers send the same text again and again, with its values apart.
+#[derive(Default)]
+pub struct Recent {
+    slots: [Option<(Box<[u8]>, Arc<Statement>)>; RECENT],
+}
+
+impl Recent {
+    /// `read` it, unless just this text was read before.
+    pub fn get(&mut self, text: &[u8], read: impl FnOnce() -> Statement) -> Arc<Statement> {
+        let mut hasher = FxHasher::default();
+        hasher.write(text);
+        let at = (hasher.finish() >> 32) as usize % RECENT;
+        let Some(slot) = self.slots.get_mut(at).filter(|_| text.len() <= MAX_RECENT_BYTES) else {
+            return Arc::new(read());
+        };
+        if let Some((known, statement)) = slot
+            && known.as_ref() == text
+        {
+            return statement.clone();
+        }
+        let statement = Arc::new(read());
+        *slot = Some((text.into(), statement.clone()));
+        statement
     }
 }
 
