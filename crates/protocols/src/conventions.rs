@@ -164,7 +164,7 @@ fn table(shape: &str) -> Option<&str> {
     words.next()?;
     let noise = |word: &&str| ["ONLY", "IF", "NOT", "EXISTS"].iter().any(|key| word.eq_ignore_ascii_case(key));
     let name = words.find(|word| !noise(word))?;
-    let end = name.find(|c: char| matches!(c, '(' | ')' | ',' | ';')).unwrap_or(name.len());
+    let end = name.find(['(', ')', ',', ';']).unwrap_or(name.len());
     name.get(..end).filter(|name| !name.is_empty() && !name.contains('?'))
 }
 
