@@ -151,9 +151,16 @@ static __always_inline void on_end(struct sock *sk)
 
 static __always_inline void on_moved(struct sock *sk, struct task_struct *task, s32 result, u32 flags, bool sent)
 {
-	struct call call = {.now = bpf_ktime_get_ns(), .length = result, .sent = sent, .tgid = task->tgid};
-	struct connection *connection = connection_of(sk, call.now);
+	struct connection *connection;
+	struct call call;
 
+	call.now = bpf_ktime_get_ns();
+	call.length = result;
+	call.arrived_ns = 0;
+	call.tgid = task->tgid;
+	call.sent = sent;
+	call.readable = false;
+	connection = connection_of(sk, call.now);
 	if (!connection)
 		return;
 	take_verdict(connection);

@@ -84,6 +84,5 @@ static __always_inline bool submit(u32 ring_number, void *data, u64 size)
 		count(COUNT_RING_FULL, 1);
 		return false;
 	}
-	count(COUNT_RECORDS, 1);
 	return true;
 }

@@ -44,7 +44,6 @@ pub const COUNTERS: &[&str] = &[
     "other_descriptor",
     "own",
     "calls",
-    "records",
     "busy",
 ];
 

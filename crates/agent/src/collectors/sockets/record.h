@@ -4,7 +4,8 @@
  */
 #pragma once
 
-#define CHUNKS 4                     /* of a call at most: 64 KiB */
+#define CHUNKS 16                    /* of a call at most: 256 KiB */
+#define UNDECIDED_CALL (64 * 1024)   /* of a call, while undecided */
 #define UNDECIDED_WHOLE (128 * 1024) /* so much of an undecided connection is copied whole */
 
 static __always_inline void unix_path(struct record_open *open, struct sock *sk)
@@ -120,8 +121,8 @@ static __always_inline void send_undecided(struct connection *connection, struct
 	};
 
 	if (connection->undecided_bytes < UNDECIDED_WHOLE || call->length <= part.head + part.tail) {
-		connection->undecided_bytes += call->length > CHUNKS * CHUNK ? CHUNKS * CHUNK : call->length;
-		send_front(connection, scratch, call, CHUNKS * CHUNK);
+		connection->undecided_bytes += call->length > UNDECIDED_CALL ? UNDECIDED_CALL : call->length;
+		send_front(connection, scratch, call, UNDECIDED_CALL);
 		return;
 	}
 	send_part(connection, scratch, call, &part);
