@@ -4,10 +4,16 @@
 //! the protocol engine, aggregates, samples) → `export` (OTLP, Prometheus). `identity` says who a process is.
 
 pub mod capture;
+pub mod check;
 pub mod collectors;
 pub mod export;
 pub mod identity;
 pub mod losses;
+mod own;
 pub mod pipeline;
+pub mod privileges;
+mod run;
 pub mod self_status;
 pub mod telemetry;
+
+pub use run::{Config, run};

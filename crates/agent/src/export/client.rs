@@ -53,18 +53,22 @@ pub enum Refusal {
 #[derive(Clone)]
 pub struct Client {
     channel: Channel,
+    /// Value of the `authorization` metadata.
+    authorization: Option<MetadataValue<tonic::metadata::Ascii>>,
 }
 
 impl Client {
     /// Connects when it is first used, and again after every loss. Must be called inside a tokio runtime.
-    pub fn new(server: &str) -> Result<Client, String> {
+    pub fn new(server: &str, token: Option<&str>) -> Result<Client, String> {
         let wrong = |why: &str| format!("cannot send to {server:?}: {why}; give http://HOST:PORT or unix:///PATH");
         if !server.starts_with("http://") && !server.starts_with("unix:///") {
             return Err(wrong("unknown kind of address"));
         }
         let endpoint = Endpoint::from_shared(server.to_owned()).map_err(|error| wrong(&error.to_string()))?;
         let channel = endpoint.connect_timeout(CONNECT_TIMEOUT).timeout(TIMEOUT).connect_lazy();
-        Ok(Client { channel })
+        let bearer = |token: &str| MetadataValue::try_from(format!("Bearer {token}"));
+        let authorization = token.map(bearer).transpose().map_err(|_| wrong("the token is not plain ASCII"))?;
+        Ok(Client { channel, authorization })
     }
 
     /// How many of the batch's items the server rejected.
@@ -74,6 +78,9 @@ impl Client {
         let mut request = Request::new(payload);
         if let Ok(value) = MetadataValue::try_from(batch_id) {
             request.metadata_mut().insert(BATCH_ID, value);
+        }
+        if let Some(authorization) = &self.authorization {
+            request.metadata_mut().insert("authorization", authorization.clone());
         }
         let answer = grpc.unary(request, signal.path(), RawCodec).await;
         answer.map(|answer| rejected(answer.get_ref())).map_err(|status| refusal(&status))
@@ -184,10 +191,10 @@ mod tests {
 
     #[tokio::test]
     async fn addresses() {
-        assert!(Client::new("http://127.0.0.1:4317").is_ok());
-        assert!(Client::new("unix:///run/limpid/otlp.sock").is_ok());
+        assert!(Client::new("http://127.0.0.1:4317", None).is_ok());
+        assert!(Client::new("unix:///run/limpid/otlp.sock", Some("secret")).is_ok());
         for wrong in ["", "127.0.0.1:4317", "https://x:1", "ftp://x", "http://", "unix://relative"] {
-            let error = Client::new(wrong).err().unwrap_or_default();
+            let error = Client::new(wrong, None).err().unwrap_or_default();
             assert!(error.contains("http://HOST:PORT"), "{wrong}: {error}");
         }
     }

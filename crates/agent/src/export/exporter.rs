@@ -6,10 +6,12 @@
 
 use super::client::{Client, Refusal, Signal};
 use super::otlp::{self, Agent};
+use super::prometheus::StatusSource;
 use crate::identity::{Identity, now_ns};
 use crate::losses;
 use crate::telemetry::{Families, Span};
 use bytes::Bytes;
+use limpid_model::names::AGENT_STATUS_EVENT;
 use std::collections::VecDeque;
 use std::io::Read;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -24,6 +26,8 @@ const SPANS_EVERY: Duration = Duration::from_secs(1);
 const SPANS_LOOK: Duration = Duration::from_millis(100);
 const SPANS_PER_BATCH: usize = 2048;
 const ENTITIES_EVERY: Duration = Duration::from_secs(5);
+/// In rounds of `ENTITIES_EVERY`.
+const STATUS_EVERY: u32 = 2;
 const FIRST_AFTER: Duration = Duration::from_secs(2);
 const ENTITIES_PER_BATCH: usize = 1000;
 const QUEUE_BYTES: usize = 16 << 20;
@@ -35,11 +39,13 @@ pub struct Config {
     pub server: String,
     pub metrics_every: Duration,
     pub agent: Agent,
+    /// Bearer token that the server asks for.
+    pub token: Option<String>,
 }
 
 impl Config {
     pub fn new(server: &str, agent: Agent) -> Config {
-        Config { server: server.to_owned(), metrics_every: Duration::from_secs(5), agent }
+        Config { server: server.to_owned(), metrics_every: Duration::from_secs(5), agent, token: None }
     }
 }
 
@@ -63,6 +69,8 @@ pub struct Sources {
     pub spans: Arc<dyn Spans>,
     pub families: Vec<Arc<dyn Families>>,
     pub identity: Arc<Identity>,
+    /// What the agent says of itself.
+    pub status: Arc<dyn StatusSource>,
 }
 
 /// For the status page.
@@ -110,7 +118,7 @@ pub struct Exporter {
 impl Exporter {
     /// Must be called inside a tokio runtime.
     pub fn start(config: Config, sources: Sources) -> Result<Exporter, String> {
-        let client = Client::new(&config.server)?;
+        let client = Client::new(&config.server, config.token.as_deref())?;
         let status = Status { server: config.server.clone(), ..Status::default() };
         let inner = Arc::new(Inner {
             config,
@@ -175,11 +183,16 @@ async fn collect_metrics(inner: Arc<Inner>) {
 }
 
 async fn collect_entities(inner: Arc<Inner>) {
+    let mut count = 0u32;
     let mut due = interval_at(Instant::now() + FIRST_AFTER / 4, ENTITIES_EVERY);
     due.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         due.tick().await;
         inner.put_entities();
+        if count % STATUS_EVERY == 0 {
+            inner.put_status();
+        }
+        count = count.wrapping_add(1);
     }
 }
 
@@ -236,6 +249,12 @@ impl Inner {
             let payload = otlp::logs::encode(entities, &self.config.agent);
             self.put(Signal::Logs, payload, entities.len() as u64);
         }
+    }
+
+    fn put_status(&self) {
+        let status = self.sources.status.status().to_string();
+        let payload = otlp::logs::encode_event(AGENT_STATUS_EVENT, &status, now_ns(), &self.config.agent);
+        self.put(Signal::Logs, payload, 1);
     }
 
     fn put(&self, signal: Signal, payload: Vec<u8>, items: u64) {

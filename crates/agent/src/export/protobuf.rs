@@ -11,7 +11,6 @@ pub struct Writer {
 const VARINT: u32 = 0;
 const FIXED64: u32 = 1;
 const BYTES: u32 = 2;
-const FIXED32: u32 = 5;
 /// Two bytes hold lengths below 16 KiB: nearly every span and point.
 const GAP: usize = 2;
 
@@ -55,13 +54,6 @@ impl Writer {
     pub fn fixed64(&mut self, field: u32, value: u64) {
         if value != 0 {
             self.tag(field, FIXED64);
-            self.bytes.extend_from_slice(&value.to_le_bytes());
-        }
-    }
-
-    pub fn fixed32(&mut self, field: u32, value: u32) {
-        if value != 0 {
-            self.tag(field, FIXED32);
             self.bytes.extend_from_slice(&value.to_le_bytes());
         }
     }

@@ -8,7 +8,7 @@ use clap::ArgMatches;
 use limpid_ingest::Ingest;
 use limpid_server::{Access, Server};
 use limpid_store::Store;
-use limpid_store::embedded::{EmbeddedStore, Options};
+use limpid_store::embedded::{EmbeddedStore, LogSync, Options};
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -45,7 +45,7 @@ fn options(config: &Config) -> Options {
     Options {
         retention: Duration::from_secs(config.number("retention_days") * 86_400),
         max_bytes: config.number("retention_size"),
-        sync: config.is_on("sync"),
+        sync: if config.is_on("sync") { LogSync::Always } else { LogSync::Relaxed },
         ..Options::default()
     }
 }

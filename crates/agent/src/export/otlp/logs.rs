@@ -21,6 +21,25 @@ pub fn encode(entities: &[Entity], agent: &Agent) -> Vec<u8> {
     writer.bytes
 }
 
+/// One record that is no entity: its name and its body.
+pub fn encode_event(name: &str, body: &str, time_ns: u64, agent: &Agent) -> Vec<u8> {
+    let mut writer = Writer { bytes: Vec::with_capacity(body.len() + 1024) };
+    writer.message(1, |writer| {
+        resource(writer, &agent.cluster, &agent.attributes);
+        writer.message(2, |writer| {
+            scope(writer);
+            writer.message(2, |writer| {
+                writer.fixed64(1, time_ns);
+                writer.uint(2, SEVERITY_INFO);
+                writer.message(5, |writer| writer.text(1, body));
+                writer.fixed64(11, time_ns);
+                writer.text(12, name);
+            });
+        });
+    });
+    writer.bytes
+}
+
 fn encode_entity(writer: &mut Writer, entity: &Entity) {
     writer.fixed64(1, entity.start_ns);
     writer.uint(2, SEVERITY_INFO);

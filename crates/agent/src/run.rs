@@ -1,0 +1,160 @@
+//! The agent as a whole: starts its parts, each of which may be missing, and ends them in order.
+
+use crate::collectors::processes::{self, Processes};
+use crate::collectors::sockets::{self, Sockets};
+use crate::collectors::{CollectorStatus, ProgramState};
+use crate::export::exporter::{self, Exporter, Sources};
+use crate::export::otlp;
+use crate::export::prometheus::Endpoint;
+use crate::identity::Identity;
+use crate::own::OwnProcesses;
+use crate::pipeline::{self, Sampling, Shared};
+use crate::self_status::{CollectorReport, SelfStatus};
+use crate::telemetry::Families;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// How long the end of the agent may take to send what it still has.
+const LAST_EXPORT: Duration = Duration::from_secs(3);
+const LOOK_FOR_OWN: Duration = Duration::from_secs(1);
+/// What every resource carries unless another cluster is named.
+const CLUSTER: &str = "local";
+
+pub struct Config {
+    /// `http://HOST:4317` or `unix:///PATH`; without one the agent only serves its own endpoint.
+    pub server: Option<String>,
+    pub token: Option<String>,
+    pub listen: Option<SocketAddr>,
+    pub sampling: Sampling,
+    pub metrics_every: Duration,
+    pub ring_bytes: usize,
+    pub sockets: bool,
+    pub processes: bool,
+}
+
+/// The collectors that run, or why they do not.
+struct Collectors {
+    sockets: Result<Sockets, CollectorStatus>,
+    processes: Result<Processes, CollectorStatus>,
+}
+
+impl Collectors {
+    fn start(config: &Config, identity: &Arc<Identity>, shared: &Shared) -> Collectors {
+        let processes = match config.processes {
+            true => Processes::start(identity.clone()).map_err(|error| not_running(processes::INFO.name, error.0)),
+            false => Err(switched_off(processes::INFO.name)),
+        };
+        let for_sockets = sockets::Config { ring_bytes: config.ring_bytes, ..sockets::Config::default() };
+        let sockets = match config.sockets {
+            true => Sockets::start(for_sockets, |_| shared.consumer())
+                .map_err(|error| not_running(sockets::INFO.name, error.0)),
+            false => Err(switched_off(sockets::INFO.name)),
+        };
+        Collectors { sockets, processes }
+    }
+
+    fn reports(&self) -> Vec<CollectorReport> {
+        let sockets = match &self.sockets {
+            Ok(sockets) => CollectorReport { status: sockets.status(), programs: sockets.program_stats() },
+            Err(status) => CollectorReport { status: status.clone(), programs: Vec::new() },
+        };
+        let processes = match &self.processes {
+            Ok(processes) => processes.status(),
+            Err(status) => status.clone(),
+        };
+        vec![sockets, CollectorReport { status: processes, programs: Vec::new() }]
+    }
+
+    /// Why nothing is watched, if a collector that was wanted failed.
+    fn failure(&self) -> Option<&str> {
+        match &self.sockets {
+            Err(CollectorStatus { state: ProgramState::Failed(reason), .. }) => Some(reason),
+            _ => None,
+        }
+    }
+}
+
+fn not_running(name: &'static str, reason: String) -> CollectorStatus {
+    log::warn!("the collector `{name}` does not run: {reason}");
+    CollectorStatus { name, state: ProgramState::Failed(reason), programs: Vec::new() }
+}
+
+fn switched_off(name: &'static str) -> CollectorStatus {
+    CollectorStatus { name, state: ProgramState::Off("switched off".into()), programs: Vec::new() }
+}
+
+/// Runs until `stop` resolves. `Err` is one line for the user: nothing at all can be watched.
+pub async fn run(config: Config, stop: impl Future<Output = ()>) -> Result<(), String> {
+    let identity = Identity::start();
+    let host = identity.host().clone();
+    let own = Arc::new(OwnProcesses::new()?);
+    own.look().into_iter().for_each(|tgid| identity.set_own(tgid));
+    let for_pipeline = pipeline::Config {
+        host: host.name.clone(),
+        machine: machine_number(&host.id),
+        sampling: config.sampling,
+        ..pipeline::Config::default()
+    };
+    let shared = Shared::new(for_pipeline, identity.clone());
+    let collectors = Arc::new(Mutex::new(Some(Collectors::start(&config, &identity, &shared))));
+    if let Some(reason) = with(&collectors, |collectors| collectors.failure().map(str::to_owned)).flatten() {
+        return Err(format!("nothing can be watched: {reason}; `limpid check` tells what this machine allows"));
+    }
+    let for_status = collectors.clone();
+    let reports = move || with(&for_status, Collectors::reports).unwrap_or_default();
+    let status = SelfStatus::new(host.clone(), reports).shared();
+    let families: Vec<Arc<dyn Families>> = vec![Arc::new(shared.clone()), status.clone()];
+    let endpoint = config.listen.map(|address| Endpoint::start(address, families.clone(), status.clone()));
+    let exporter = match &config.server {
+        Some(server) => {
+            let mut to = exporter::Config::new(server, otlp::Agent::new(&host, CLUSTER));
+            to.metrics_every = config.metrics_every;
+            to.token = config.token.clone();
+            let sources = Sources { spans: Arc::new(shared.clone()), families, identity: identity.clone(), status };
+            Some(Exporter::start(to, sources)?)
+        }
+        None => None,
+    };
+    log::info!("watching {}", host.name);
+    tokio::select! {
+        () = stop => {}
+        () = ignore_own(&own, &identity, &collectors) => {}
+    }
+    // The collectors first: what they have seen last still goes out.
+    let taken = collectors.lock().unwrap_or_else(PoisonError::into_inner).take();
+    drop(taken);
+    drop(endpoint);
+    if let Some(exporter) = exporter {
+        exporter.finish(LAST_EXPORT).await;
+    }
+    Ok(())
+}
+
+/// Tells machines apart where connections have no sequence numbers. FNV-1a: the same in every release.
+fn machine_number(id: &str) -> u64 {
+    id.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3))
+}
+
+fn with<T>(collectors: &Mutex<Option<Collectors>>, read: impl FnOnce(&Collectors) -> T) -> Option<T> {
+    collectors.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(read)
+}
+
+/// Limpid's own processes come and go: a server that was started again has another number.
+async fn ignore_own(own: &OwnProcesses, identity: &Identity, collectors: &Mutex<Option<Collectors>>) {
+    let mut every = tokio::time::interval(LOOK_FOR_OWN);
+    loop {
+        every.tick().await;
+        for tgid in own.look() {
+            identity.set_own(tgid);
+            let ignored = with(collectors, |collectors| match &collectors.sockets {
+                Ok(sockets) => sockets.ignore_process(tgid),
+                Err(_) => Ok(()),
+            });
+            if let Some(Err(error)) = ignored {
+                log::warn!("{error}");
+            }
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! `limpid agent`: watches this machine.
+
+use super::{CommandError, resolve};
+use crate::config::Config;
+use crate::config::table::Role;
+use clap::ArgMatches;
+use limpid_agent::pipeline::Sampling;
+use std::process::ExitCode;
+use std::time::Duration;
+
+pub fn run(arguments: &ArgMatches) -> Result<ExitCode, CommandError> {
+    let config = resolve(Role::Agent, arguments)?;
+    crate::log::start("agent", config.text("log"));
+    let agent = limpid_agent::Config {
+        server: Some(config.text("server").to_owned()).filter(|server| !server.is_empty()),
+        token: token(&config)?,
+        listen: config.text("agent_listen").parse().ok(),
+        sampling: sampling(&config)?,
+        metrics_every: Duration::from_secs(config.number("interval_seconds").max(1)),
+        ring_bytes: usize::try_from(config.number("ring_bytes"))?,
+        sockets: config.is_on("sockets"),
+        processes: config.is_on("processes"),
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(limpid_agent::run(agent, crate::signals::terminated()))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn token(config: &Config) -> Result<Option<String>, CommandError> {
+    let Some(path) = config.path("token_file") else { return Ok(None) };
+    let token = std::fs::read_to_string(&path)
+        .map_err(|error| format!("`token_file` {} cannot be read: {error}", path.display()))?;
+    Ok(Some(token.trim().to_owned()))
+}
+
+fn sampling(config: &Config) -> Result<Sampling, CommandError> {
+    let spans = config.number("spans_per_second");
+    match config.text("sample") {
+        "all" => Ok(Sampling::All),
+        "none" => Ok(Sampling::Off),
+        "auto" => Ok(Sampling::PerSecond { spans, important: spans.div_ceil(2) }),
+        other => Err(format!("`sample` in {} is `{other}`, expected auto, all or none", config.source("sample")).into()),
+    }
+}
