@@ -42,13 +42,19 @@ function pulse(value: unknown): (Pulse | null)[] {
   );
 }
 
+/** Processes of one service share its name: their number tells them apart. */
+function nameOf(id: string, name: string): string {
+  const number = /^process:.*-(\d+)$/.exec(id)?.[1];
+  return number && !name.includes(number) ? `${name} ${number}` : name;
+}
+
 export function readNode(value: Json, where: string): MapNode {
   const id = text(value["id"]);
   return {
     ...figures(value),
     id,
     kind: text(value["kind"], id.slice(0, Math.max(0, id.indexOf(":"))) || "service"),
-    name: text(value["name"], id.slice(id.lastIndexOf("/") + 1)),
+    name: nameOf(id, text(value["name"], id.slice(id.lastIndexOf("/") + 1))),
     status: statusOf(string(value["status"])),
     reasons: reasons(value["reasons"], `${where}.reasons`),
     rate: number(value["requests_per_second"]),

@@ -4,6 +4,7 @@ import uPlot from "uplot";
 import { useEffect, useRef } from "preact/hooks";
 import { clock } from "../domain/format";
 import type { Interval } from "../domain/range";
+import { columns } from "../domain/columns";
 import { timeTicks } from "../domain/range";
 import { setRange, utc } from "../state/location";
 import { theme } from "../state/theme";
@@ -31,27 +32,13 @@ interface ChartProps {
 const HEIGHT = 112;
 const NAME_ROOM = 34;
 
-/** One column of times for all lines; where a line has no point there is a gap. */
-export function columns(lines: Line[], { start, end }: Interval, step: number): uPlot.AlignedData {
-  const times = new Set<number>();
-  for (const line of lines) for (const at of line.points.keys()) times.add(at);
-  const first = [...times].sort((a, b) => a - b)[0];
-  const grid: number[] = [];
-  if (first !== undefined) {
-    const from = first - Math.floor((first - start) / step) * step;
-    // The last step is not finished: what it would show is too low.
-    for (let at = from; at <= end - step / 2 && grid.length < 2000; at += step) grid.push(Math.round(at * 1000) / 1000);
-  }
-  return [grid, ...lines.map((line) => grid.map((at) => line.points.get(at) ?? null))];
-}
-
 const token = (name: string): string => getComputedStyle(document.documentElement).getPropertyValue(name).trim() || "gray";
 
 export function Chart(props: ChartProps) {
   const [box, width] = useWidth<HTMLDivElement>();
   const plot = useRef<uPlot | null>(null);
   const { interval, lines, step } = props;
-  const data = columns(lines, interval, step);
+  const data = columns(lines, interval, step) as uPlot.AlignedData;
   const shape = `${lines.map((line) => line.name).join()} ${theme.value} ${utc.value} ${props.named ?? false} ${width > 0}`;
   useEffect(() => {
     if (!box.current || width === 0) return;
@@ -113,7 +100,7 @@ function optionsOf({ lines, named }: ChartProps, width: number, latest: () => Ch
 
 /** Two round steps above 0: three grid lines in all. */
 function yTicks(high: number): number[] {
-  const rough = high / 2.6;
+  const rough = high / 2.02;
   const power = 10 ** Math.floor(Math.log10(rough || 1));
   const size = [1, 2, 2.5, 5, 10].map((factor) => factor * power).findLast((step) => step <= rough) ?? power;
   return [0, size, 2 * size].filter((value) => value <= high);
@@ -141,6 +128,7 @@ function nameLines(plot: uPlot, lines: Line[]): void {
   ctx.save();
   ctx.font = `${11 * scale}px ${token("--sans")}`;
   ctx.textBaseline = "middle";
+  ctx.textAlign = "left";
   ctx.fillStyle = token("--ink-2");
   for (const { line, y } of ends) {
     lowest = Math.max(y, lowest + 12 * scale);

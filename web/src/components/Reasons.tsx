@@ -19,7 +19,7 @@ export function Reasons({ reasons }: { reasons: Reason[] }) {
               .join(", ")}
           </div>
           {reason.link && isOwnPath(reason.link) && (
-            <a class="sub" href={withRange(reason.link)} onClick={(event) => follow(event, reason.link ?? "")}>
+            <a style={{ fontSize: "12px" }} href={withRange(reason.link)} onClick={(event) => follow(event, reason.link ?? "")}>
               Show the evidence
             </a>
           )}

@@ -57,7 +57,7 @@ function Totals({ timeline }: { timeline: Timeline | null }) {
   const ratio = requests > 0 ? errors / requests : null;
   return (
     <div class="l">
-      {seconds > 0 ? <b>{rate(requests / seconds).replace("/s", " req/s")}</b> : "no requests seen"}
+      {timeline === null ? "not known" : seconds > 0 ? <b>{rate(requests / seconds).replace("/s", " req/s")}</b> : "no requests"}
       {ratio !== null && ratio > 0 && (
         <>
           {" · "}

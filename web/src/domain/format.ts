@@ -44,7 +44,7 @@ export function share(value: Maybe): string {
 }
 
 const at2 = (value: number, unit: string) => {
-  const text = value >= 99.5 ? value.toFixed(0) : value >= 9.95 ? value.toFixed(0) : value.toPrecision(2);
+  const text = value >= 99.5 ? value.toFixed(0) : value >= 9.95 ? value.toFixed(0) : value.toPrecision(2).replace(/\.0$|(\.\d)0$/, "$1");
   return `${text}${THIN}${unit}`;
 };
 
@@ -58,7 +58,7 @@ export function milliseconds(value: Maybe): string {
   if (value < 59_950) {
     const seconds = value / 1000;
     const digits = seconds >= 9.995 ? 1 : 2;
-    return `${seconds.toFixed(digits).replace(/\.?0+$/, "")}${THIN}s`;
+    return `${seconds.toFixed(digits)}${THIN}s`;
   }
   return span(value / 1000);
 }

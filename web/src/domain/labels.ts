@@ -13,6 +13,7 @@ export interface LabelWish {
   priority: number;
   /** A bad edge's label is placed even where it must cover something. */
   required: boolean;
+  height?: number;
 }
 
 export interface PlacedLabel {
@@ -86,9 +87,10 @@ function choice(wish: LabelWish, at: Point, anchor: "start" | "end"): Choice {
   const gap = wish.band / 2 + 7;
   const x = anchor === "start" ? at.x + gap : at.x - gap;
   const left = anchor === "start" ? x - 2 : x - wish.width - 2;
-  const top = at.y - HEIGHT;
+  const height = wish.height ?? HEIGHT;
+  const top = at.y - height;
   return {
     label: { id: wish.id, x, y: at.y, anchor },
-    box: { left, right: left + wish.width + 4, top, bottom: top + HEIGHT + 3 },
+    box: { left, right: left + wish.width + 4, top, bottom: top + height + 3 },
   };
 }

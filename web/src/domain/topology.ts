@@ -108,6 +108,8 @@ const RUNTIMES: Record<string, string> = { nodejs: "node", cpython: "python", "o
 
 /** The small word on a plate's right: the language, else the version of what runs. */
 export function runtimeOf(node: MapNode): string {
+  const addresses = node.attributes["limpid.addresses"];
+  if (node.kind === "clients") return addresses ? `${addresses} addr.` : "";
   const language =
     node.attributes["process.runtime.name"] ?? node.attributes["telemetry.sdk.language"] ?? node.attributes["limpid.language"];
   if (language) return RUNTIMES[language.toLowerCase()] ?? language.toLowerCase();

@@ -55,6 +55,39 @@ export function EdgeLabel({ label, lines, dimmed }: { label: PlacedLabel; lines:
   );
 }
 
+export interface ViewLine {
+  text: string;
+  value: string;
+  tone: string;
+}
+
+/** The two views of an edge, and what lies between them. */
+export function viewLines(edge: MapEdge): ViewLine[] {
+  const slow = isBad(edge.status) && slowReason(edge) ? tone(edge.status) : "";
+  const lines: ViewLine[] = [{ text: "client ", value: edge.client ? milliseconds(edge.client.p95) : "not watched", tone: "" }];
+  if (edge.network) lines.push({ text: "network ", value: milliseconds(edge.network.p95), tone: "" });
+  else if (edge.networkOrQueue) lines.push({ text: "network or queue ", value: milliseconds(edge.networkOrQueue.p95), tone: "" });
+  lines.push({ text: "server ", value: edge.server ? milliseconds(edge.server.p95) : "not watched", tone: slow });
+  return lines;
+}
+
+export const VIEW_LINE = 14;
+export const viewsWidth = (lines: ViewLine[]): number => Math.max(...lines.map((line) => textWidth(line.text, 11) + textWidth(line.value, 11, 650)));
+
+/** On a short edge the views stand together where there is room. */
+export function ViewsBlock({ label, lines }: { label: PlacedLabel; lines: ViewLine[] }) {
+  return (
+    <g class="lab" font-size="11" fill="var(--ink-2)" text-anchor={label.anchor}>
+      {lines.map((line, index) => (
+        <text key={line.text} class="halo" x={label.x} y={label.y - (lines.length - 1 - index) * VIEW_LINE}>
+          {line.text}
+          <tspan font-weight="650" fill={ink(line.tone, "var(--ink)")}>{line.value}</tspan>
+        </text>
+      ))}
+    </g>
+  );
+}
+
 /** Caller's p95 at its start, network in the middle, server's p95 at its end. */
 export function BothViews({ edge, route }: { edge: MapEdge; route: Route }) {
   const slow = isBad(edge.status) && slowReason(edge) ? tone(edge.status) : "";

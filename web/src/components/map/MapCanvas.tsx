@@ -7,7 +7,7 @@ import { plural } from "../../domain/format";
 import { PITCH_X, type Layout, type Point } from "../../domain/layout";
 import { deviates, severity } from "../../domain/status";
 import { useSize } from "../useSize";
-import { BothViews, EdgeLabel } from "./EdgeLabel";
+import { BothViews, EdgeLabel, ViewsBlock, viewLines } from "./EdgeLabel";
 import { EdgeLine } from "./EdgeLine";
 import { Legend } from "./Legend";
 import { Overview } from "./Overview";
@@ -85,6 +85,7 @@ export function MapCanvas(props: MapCanvasProps) {
     else if (!target.closest("[data-edge]") && selection) props.onSelect("");
   };
 
+  const room = PITCH_X * control.view.scaleX;
   const rovingId = focused ?? topology.nodes.find((node) => deviates(node.status))?.id ?? topology.nodes[0]?.id;
   const nodes = [...drawn.nodes].sort((a, b) => tabOrder(a.node, b.node, layout));
   return (
@@ -96,11 +97,13 @@ export function MapCanvas(props: MapCanvasProps) {
         ))}
         {nodes.map(({ node, at, dimmed }) => {
           const incoming = around.incoming.get(node.id) ?? [];
+          const callersOnly = seenFromCallersOnly(node, incoming);
+          const docked = hubs.has(node.id) ? `called by ${plural(new Set(incoming.map((edge) => edge.source)).size, "service")}` : "";
           return (
-            <g key={node.id} class="node" role="button" data-node={node.id} tabIndex={node.id === rovingId || deviates(node.status) ? 0 : -1} aria-label={spoken(node)}
+            <g key={node.id} class="node" role="button" data-node={node.id} tabIndex={node.id === rovingId || deviates(node.status) ? 0 : -1} aria-label={spoken(node, drawn.plate, room, docked || (callersOnly ? "seen from callers only" : ""))}
               aria-pressed={selection === `node:${node.id}`} opacity={dimmed ? 0.3 : undefined} transform={`translate(${at.x.toFixed(1)} ${at.y.toFixed(1)})`} onFocus={() => setFocused(node.id)}>
-              <Plate node={node} glyph={glyphOf(node, incoming)} plate={drawn.plate} callersOnly={seenFromCallersOnly(node, incoming)} selected={selection === `node:${node.id}`}
-                dockedText={hubs.has(node.id) ? `called by ${plural(new Set(incoming.map((edge) => edge.source)).size, "service")}` : ""} room={PITCH_X * control.view.scaleX} />
+              <Plate node={node} glyph={glyphOf(node, incoming)} plate={drawn.plate} callersOnly={callersOnly} selected={selection === `node:${node.id}`}
+                dockedText={docked} room={room} />
             </g>
           );
         })}
@@ -108,9 +111,9 @@ export function MapCanvas(props: MapCanvasProps) {
           {drawn.labels.map(({ label, lines, dimmed }) => (
             <EdgeLabel key={label.id} label={label} lines={lines} dimmed={dimmed} />
           ))}
-          {drawn.edges.filter(({ edge }) => selection === `edge:${edge.id}`).map(({ edge, route }) => (
-            <BothViews key={edge.id} edge={edge} route={route} />
-          ))}
+          {drawn.edges.filter(({ edge }) => selection === `edge:${edge.id}`).map(({ edge, route }) =>
+            drawn.views ? <ViewsBlock key={edge.id} label={drawn.views} lines={viewLines(edge)} /> : <BothViews key={edge.id} edge={edge} route={route} />,
+          )}
         </g>
       </svg>
       <Legend detail={drawn.plate.detail} topology={topology} around={around} />

@@ -65,6 +65,7 @@ function Findings({ found, topology, level }: { found: Finding[]; topology: Topo
   const judged = unknown ? `, ${count(unknown)} had too few requests to judge` : "";
   return (
     <>
+      <p class="vh" role="status">{found.length === 0 ? "Nothing deviates" : plural(found.length, "finding")}</p>
       <ol class="fd" aria-label="What needs attention">
         {found.length > 0 && (
           <li class="fh">
@@ -74,7 +75,7 @@ function Findings({ found, topology, level }: { found: Finding[]; topology: Topo
         {found.slice(0, 100).map((one) => (
           <FindingLine key={one.selection} finding={one} />
         ))}
-        <li class="fh sub" style={{ paddingBottom: "12px" }} role="status">
+        <li class="fh sub" style={{ paddingBottom: "12px" }}>
           {found.length === 0
             ? `Nothing deviates in ${between(start, end, utc.value)}. ${plural(nodes, level)}, ${plural(topology.edges.length, "edge")}${judged}.`
             : `Nothing else deviates: ${plural(nodes + topology.edges.length - found.length, "other node and edge", "other nodes and edges")}${judged}.`}

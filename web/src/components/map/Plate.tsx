@@ -2,14 +2,13 @@
 // that panning only moves it.
 import type { JSX } from "preact";
 import { memo } from "../memo";
-import { failReason, slowReason } from "../../domain/findings";
-import { MISSING, milliseconds, rate, share, shorten } from "../../domain/format";
+import { shorten } from "../../domain/format";
 import type { Plate as PlateSize } from "../../domain/geometry";
 import { isBad, tone, type Status } from "../../domain/status";
-import { runtimeOf, type Glyph, type MapNode } from "../../domain/topology";
+import type { Glyph, MapNode } from "../../domain/topology";
 import { GLYPHS } from "../Sign";
-import { fitText, textWidth } from "../measure";
 import { pulsePaths } from "./pulse";
+import { plateTexts } from "./texts";
 
 export interface PlateProps {
   node: MapNode;
@@ -25,26 +24,6 @@ const RING: Record<Status, string> = {
   critical: "var(--crit-g)", warning: "var(--warn-g)", affected: "var(--warn-g)", no_data: "var(--none-g)", unknown: "var(--none-g)", ok: "var(--ok)",
 };
 const INK: Record<string, string> = { crit: "var(--crit)", warn: "var(--warn)", nonec: "var(--none)", "": "var(--ink-2)" };
-
-export interface Figure {
-  text: string;
-  tone: string;
-  strong: boolean;
-}
-
-/** What stands on the plate: the rate, or what is bad of a bad one; beside it p95. */
-export function figuresOf(node: MapNode): { left: Figure; right: Figure | null } {
-  if (node.status === "no_data") return { left: { text: "no data", tone: "nonec", strong: false }, right: null };
-  const bad = isBad(node.status);
-  const failing = bad && (failReason(node) !== undefined || (node.errorRatio ?? 0) >= 0.01) && (node.errorRatio ?? 0) > 0;
-  const slow = bad && slowReason(node) !== undefined;
-  const color = bad ? tone(node.status) : "";
-  const left = failing
-    ? { text: `${share(node.errorRatio)} failed`, tone: color, strong: true }
-    : { text: rate(node.rate), tone: "", strong: false };
-  const right = node.p95 === null ? { text: MISSING, tone: "", strong: false } : { text: milliseconds(node.p95), tone: slow ? color : "", strong: slow };
-  return { left, right };
-}
 
 function Ring({ node, glyph, x, y, radius, callersOnly, size }: { node: MapNode; glyph: Glyph; x: number; y: number; radius: number; callersOnly: boolean; size: number }) {
   const { status } = node;
@@ -108,20 +87,20 @@ function Mark({ node }: { node: MapNode }) {
   }
   return (
     <>
-      <Badge status={node.status} reasons={0} x={0} y={0} />
+      <Badge status={node.status} reasons={0} x={0} y={0} />{" "}
       <text x="12" y="4" font-size="11" font-weight="650" fill={INK[tone(node.status)]} class="halo">{shorten(node.name, 22)}</text>
     </>
   );
 }
 
-function RingNode({ node, glyph, callersOnly, room, selected }: PlateProps) {
-  const name = fitText(node.name, Math.max(46, room - 8), 11, isBad(node.status) ? 650 : 400, shorten);
+function RingNode({ node, glyph, plate, callersOnly, room, selected }: PlateProps) {
+  const { name } = plateTexts(node, plate, room);
   return (
     <>
       <circle class="pl" r="15" fill="var(--bg)" stroke={selected ? "var(--accent)" : "none"} stroke-width="4" />
       <Ring node={node} glyph={glyph} x={0} y={0} radius={13} callersOnly={callersOnly} size={14} />
+      <text y="27" text-anchor="middle" font-size="11" font-weight={isBad(node.status) ? 650 : 400} class="halo" fill={deviatingInk(node)}>{name}</text>{" "}
       <Badge status={node.status} reasons={node.reasons.length} x={12} y={-11} />
-      <text y="27" text-anchor="middle" font-size="11" font-weight={isBad(node.status) ? 650 : 400} class="halo" fill={deviatingInk(node)}>{name}</text>
     </>
   );
 }
@@ -139,15 +118,8 @@ function FullPlate({ node, glyph, plate, callersOnly, dockedText, selected }: Pl
   const y = -height / 2;
   const bad = isBad(node.status);
   const indent = round ? 7 : 0;
-  const textX = x + (compact ? 34 : 44) + indent;
-  const rightX = x + width - (compact ? 7 : 9) - indent;
+  const { name, runtime, left, right, from: textX, to: rightX } = plateTexts(node, plate, 0);
   const size = compact ? 11 : 12;
-  const nameSize = compact ? 12 : 13;
-  const runtime = compact ? "" : runtimeOf(node);
-  const runtimeWidth = runtime ? Math.min(textWidth(runtime, 11) + 8, 60) : 0;
-  const name = fitText(node.name, rightX - textX - runtimeWidth, nameSize, 650, shorten);
-  const { left, right } = figuresOf(node);
-  const fits = right !== null && textWidth(left.text, size, left.strong ? 650 : 400) + textWidth(right.text, size, right.strong ? 650 : 400) + 6 <= rightX - textX;
   const border = selected ? "var(--accent)" : bad ? RING[node.status] : none ? "var(--none-g)" : "var(--line-2)";
   const ringY = isPill ? 0 : y + (compact ? 21 : 24);
   return (
@@ -156,16 +128,19 @@ function FullPlate({ node, glyph, plate, callersOnly, dockedText, selected }: Pl
       <rect class="pl" x={x} y={y} width={width} height={height} rx={round ? height / 2 : 5} fill={none ? "var(--bg)" : "var(--surface)"} stroke={border}
         stroke-width={bad || selected ? 1.5 : 0.8} stroke-dasharray={none ? "3 3" : undefined} />
       <Ring node={node} glyph={glyph} x={x + (compact ? 18 : 23) + indent} y={ringY} radius={isPill ? 11 : compact ? 11 : 14} callersOnly={callersOnly} size={compact || isPill ? 13 : 16} />
-      <text x={textX} y={y + (isPill ? 14 : 17)} font-size={isPill ? 12 : nameSize} font-weight="650" fill={none ? "var(--none)" : "var(--ink)"}>{name}</text>
-      {runtime && !isPill && (
-        <text x={rightX} y={y + 17} font-size="11" text-anchor="end" fill="var(--ink-3)">{fitText(runtime, runtimeWidth, 11, 400, shorten)}</text>
-      )}
-      <text x={textX} y={y + (isPill ? 28 : 32)} font-size={size} font-weight={left.strong ? 650 : 400} fill={INK[left.tone]}>{left.text}</text>
-      {right && fits && (
+      {" "}
+      <text x={textX} y={y + (isPill ? 14 : 17)} font-size={compact || isPill ? 12 : 13} font-weight="650" fill={none ? "var(--none)" : "var(--ink)"}>{name}</text>
+      {runtime && (
+        <text x={rightX} y={y + (isPill ? 14 : 17)} font-size="11" text-anchor="end" fill="var(--ink-3)">{runtime}</text>
+      )}{" "}
+      <text x={textX} y={y + (isPill ? 28 : 32)} font-size={size} font-weight={left?.strong ? 650 : 400} fill={INK[left?.tone ?? ""]}>{left?.text}</text>{" "}
+      {right && (
         <text x={rightX} y={y + (isPill ? 28 : 32)} font-size={size} text-anchor="end" font-weight={right.strong ? 650 : 400} fill={INK[right.tone]}>{right.text}</text>
       )}
       {!compact && !isPill && <Pulse node={node} x={textX} bottom={y + height - 6} width={rightX - textX} />}
+      {" "}
       {node.status !== "no_data" && <Badge status={node.status} reasons={node.reasons.length} x={x + 5 + (round ? 4 : 0)} y={y + 3} />}
+      {" "}
       {(dockedText || callersOnly) && (
         <text y={y + height + 13} font-size="11" text-anchor="middle" fill="var(--ink-3)" class="halo">{dockedText || "seen from callers only"}</text>
       )}
@@ -185,8 +160,13 @@ function Pulse({ node, x, bottom, width }: { node: MapNode; x: number; bottom: n
   );
 }
 
-export const Plate = memo(function Plate(props: PlateProps) {
+function drawing(props: PlateProps): JSX.Element {
   if (props.plate.detail === "mark") return <Mark node={props.node} />;
   if (props.plate.detail === "ring") return <RingNode {...props} />;
   return <FullPlate {...props} />;
+}
+
+export const Plate = memo(function Plate(props: PlateProps) {
+  // The whole node is one button with a name of its own; what is drawn in it is not read out piece by piece.
+  return <g aria-hidden="true">{drawing(props)}</g>;
 });

@@ -2,11 +2,11 @@
 // but for the widths of text.
 import { bandWidth, extentOf, plateAt, ports, route, toScreen, type Plate, type Route, type Size, type View } from "../../domain/geometry";
 import { edgeMatches, nodeMatches, type Term } from "../../domain/filter";
-import { lineBoxes, placeLabels, type PlacedLabel } from "../../domain/labels";
+import { lineBoxes, placeLabels, type LabelWish, type PlacedLabel } from "../../domain/labels";
 import type { Box, Layout, Point } from "../../domain/layout";
 import { isBad, severity } from "../../domain/status";
 import { isHub, type MapEdge, type MapNode, type Neighbourhood, type Topology } from "../../domain/topology";
-import { labelLines, type LabelLines } from "./EdgeLabel";
+import { labelLines, VIEW_LINE, viewLines, viewsWidth, type LabelLines } from "./EdgeLabel";
 
 export interface DrawnEdge {
   edge: MapEdge;
@@ -19,6 +19,8 @@ export interface Scene {
   nodes: { node: MapNode; at: Point; dimmed: boolean }[];
   edges: DrawnEdge[];
   labels: { label: PlacedLabel; lines: LabelLines; dimmed: boolean }[];
+  /** Where the two views of a selected edge stand together, when it is too short to hold them along its line. */
+  views: PlacedLabel | null;
 }
 
 export interface SceneInput {
@@ -46,8 +48,8 @@ export function scene(input: SceneInput): Scene {
     return point && isInside(point, size) ? [{ node, at: point, dimmed: !bright(node) }] : [];
   });
   const edges = drawnEdges(input, plate);
-  const labels = plate.detail === "ring" || plate.detail === "mark" ? [] : drawnLabels(input, plate, nodes, edges);
-  return { plate, nodes, edges, labels };
+  const placed = drawnLabels(input, plate, nodes, edges);
+  return { plate, nodes, edges, ...placed };
 }
 
 const isInside = ({ x, y }: Point, size: Size): boolean => x > -OUTSIDE && y > -OUTSIDE && x < size.width + OUTSIDE && y < size.height + OUTSIDE;
@@ -92,14 +94,15 @@ function crosses(a: Point, b: Point, size: Size): boolean {
   return !misses && Math.max(a.y, b.y) > -OUTSIDE && Math.min(a.y, b.y) < size.height + OUTSIDE;
 }
 
-function drawnLabels(input: SceneInput, plate: Plate, nodes: Scene["nodes"], edges: DrawnEdge[]): Scene["labels"] {
+function drawnLabels(input: SceneInput, plate: Plate, nodes: Scene["nodes"], edges: DrawnEdge[]): Pick<Scene, "labels" | "views"> {
   const lines = new Map<string, LabelLines>();
   const candidates = edges.filter(({ edge }) => {
     if (input.selection === `edge:${edge.id}`) return false;
+    if (plate.detail === "ring" || plate.detail === "mark") return false;
     const touches = input.selection === `node:${edge.source}` || input.selection === `node:${edge.target}`;
     return plate.detail === "full" || isBad(edge.status) || touches;
   });
-  const wishes = candidates.map(({ edge, route }) => {
+  const wishes: LabelWish[] = candidates.map(({ edge, route }) => {
     const line = labelLines(edge);
     lines.set(edge.id, line);
     const rank = severity(edge.status) * 1e6 - Math.min(1e5, edge.rate ?? 0);
@@ -108,14 +111,27 @@ function drawnLabels(input: SceneInput, plate: Plate, nodes: Scene["nodes"], edg
   const window: Box = { left: 2, right: input.size.width - 2, top: 2, bottom: input.size.height - 30 };
   const boxes = nodes.map(({ node, at }) => boxOf(node, at, plate));
   const signs = edges.filter(({ edge }) => isBad(edge.status)).map(({ route }) => around(route.at(0.5), 11));
-  const views = edges.filter(({ edge }) => input.selection === `edge:${edge.id}`).flatMap(({ route }) => [0.2, 0.52, 0.86].map((share) => around(route.at(share), 60, 10)));
+  const selected = edges.find(({ edge }) => input.selection === `edge:${edge.id}`);
+  const isLong = selected !== undefined && selected.route.end.y - selected.route.start.y > LONG;
+  const views = selected && isLong ? [0.2, 0.52, 0.86].map((share) => around(selected.route.at(share), 60, 10)) : [];
+  if (selected && !isLong) wishes.push(viewsWish(selected));
   const dimmed = new Map(edges.map((drawn) => [drawn.edge.id, drawn.dimmed]));
   // With hundreds of lines nothing would be free; then labels keep clear of plates and of each other only.
   const clear = new Map(edges.length > MOST_LINES ? [] : edges.map(({ edge, route }) => [edge.id, lineBoxes(route)] as const));
-  return placeLabels(wishes, [...boxes, ...signs, ...views], window, clear).flatMap((label) => {
+  const placed = placeLabels(wishes, [...boxes, ...signs, ...views], window, clear);
+  const labels = placed.flatMap((label) => {
     const line = lines.get(label.id);
     return line ? [{ label, lines: line, dimmed: dimmed.get(label.id) ?? false }] : [];
   });
+  return { labels, views: placed.find((label) => label.id === selected?.edge.id) ?? null };
+}
+
+/** Shorter than this, three texts along a line would stand on each other. */
+const LONG = 120;
+
+function viewsWish({ edge, route }: DrawnEdge): LabelWish {
+  const lines = viewLines(edge);
+  return { id: edge.id, route, width: viewsWidth(lines), band: bandWidth(edge.rate) + 8, priority: -1, required: true, height: lines.length * VIEW_LINE };
 }
 
 const around = ({ x, y }: Point, wide: number, high = wide): Box => ({ left: x - wide, right: x + wide, top: y - high, bottom: y + high });

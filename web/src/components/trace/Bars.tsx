@@ -8,11 +8,14 @@ interface BarsProps {
   duration: number;
   path: Times[];
   width: number;
+  /** Said after the bars instead of the duration, and where they end: for folded calls. */
+  label?: string;
+  until?: number;
 }
 
 export const LABEL_ROOM = 64;
 
-export function Bars({ call, duration, path, width }: BarsProps) {
+export function Bars({ call, duration, path, width, label, until }: BarsProps) {
   const room = Math.max(10, width - LABEL_ROOM);
   const x = (at: number) => (at / Math.max(duration, 1e-6)) * room;
   const wide = (part: Times, least = 1.5) => Math.max(least, x(part.end) - x(part.start));
@@ -25,15 +28,15 @@ export function Bars({ call, duration, path, width }: BarsProps) {
       {server && queue !== null && queue > 0 && <rect x={x(Math.max(client?.start ?? 0, server.start - queue))} y="9" width={wide({ start: 0, end: queue })} height="9" fill="var(--t-queue)" />}
       {client && <rect x={x(client.start) - 1} y="7.500" width={wide(client, 2) + 2} height="12" fill="none" stroke="var(--s-client)" stroke-width="1.200" stroke-dasharray={clientOnly ? "3 2" : undefined} />}
       {path.map((part) => <rect key={part.start} x={x(part.start)} y="22.500" width={wide(part)} height="2" fill="var(--ink)" />)}
-      <LengthLabel call={call} x={x(endOf(call)) + 8} room={room} />
+      <LengthLabel text={label ?? milliseconds(durationOf(call))} failed={call.failed} x={x(until ?? endOf(call)) + 8} room={room} />
     </>
   );
 }
 
-function LengthLabel({ call, x, room }: { call: Call; x: number; room: number }) {
+function LengthLabel({ text, failed, x, room }: { text: string; failed: boolean; x: number; room: number }) {
   return (
-    <text x={Math.min(x, room + 8)} y="18" font-size="12" fill={call.failed ? "var(--crit)" : "var(--ink-2)"} font-weight={call.failed ? 650 : 400}>
-      {milliseconds(durationOf(call))}
+    <text x={Math.min(x, room + 8)} y="18" font-size="12" fill={failed ? "var(--crit)" : "var(--ink-2)"} font-weight={failed ? 650 : 400}>
+      {text}
     </text>
   );
 }

@@ -1,7 +1,7 @@
 // The rows of a trace, only those in the window drawn. A treegrid: up and down move, left and right close and open.
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { milliseconds, plural } from "../../domain/format";
-import { calleeOf, durationOf, startOf, type Row, type Times, type Tree } from "../../domain/tracetree";
+import { calleeOf, durationOf, endOf, startOf, type Row, type Times, type Tree } from "../../domain/tracetree";
 import type { Glyph } from "../../domain/topology";
 import { KindGlyph, Sign } from "../Sign";
 import { useWidth } from "../useSize";
@@ -109,12 +109,12 @@ function RowLine({ row, index, tree, path, width, selected, dimmed, onSelect, on
         {call.failed && <Sign status="critical" size={12} />}
         <span class="el" title={`${calleeOf(call)} ${call.span.name}`}>
           <b>{calleeOf(call)}</b> <span class="mid">{call.span.name}</span>
-          {folded.length > 0 && <span class="dim"> × {all.length}, {milliseconds(total)} in all, slowest {milliseconds(durationOf(call))}</span>}
+          {folded.length > 0 && <b> × {all.length}</b>}{folded.length > 0 && <span class="dim"> slowest {milliseconds(durationOf(call))}</span>}
         </span>
       </div>
-      <div role="gridcell" aria-label={`${milliseconds(durationOf(call))} from ${milliseconds(startOf(call))}${folded.length ? `, ${plural(folded.length, "more call")} of this shape` : ""}`}>
+      <div role="gridcell" aria-label={`${milliseconds(folded.length ? total : durationOf(call))} from ${milliseconds(startOf(call))}${folded.length ? `, ${plural(folded.length, "more call")} of this shape` : ""}`}>
         <svg class="bars" aria-hidden="true">
-          <Bars call={call} duration={tree.duration} path={path} width={width} />
+          <Bars call={call} duration={tree.duration} path={path} width={width} label={folded.length ? milliseconds(total) : undefined} until={folded.length ? Math.max(...all.map(endOf)) : undefined} />
           {folded.map((one) => (
             <rect key={one.id} x={(startOf(one) / Math.max(tree.duration, 1e-6)) * (width - LABEL_ROOM)} y="9" width="1.200" height="9" fill="var(--s-server)" opacity=".5" />
           ))}

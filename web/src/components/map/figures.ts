@@ -1,0 +1,24 @@
+// The two figures of a node: the rate, or what is bad of a bad one; beside it p95.
+import { failReason, slowReason } from "../../domain/findings";
+import { MISSING, milliseconds, rate, share } from "../../domain/format";
+import { isBad, tone } from "../../domain/status";
+import type { MapNode } from "../../domain/topology";
+
+export interface Figure {
+  text: string;
+  tone: string;
+  strong: boolean;
+}
+
+export function figuresOf(node: MapNode): { left: Figure; right: Figure | null } {
+  if (node.status === "no_data") return { left: { text: "no data", tone: "nonec", strong: false }, right: null };
+  const bad = isBad(node.status);
+  const failing = bad && (failReason(node) !== undefined || (node.errorRatio ?? 0) >= 0.01) && (node.errorRatio ?? 0) > 0;
+  const slow = bad && slowReason(node) !== undefined;
+  const color = bad ? tone(node.status) : "";
+  const left = failing
+    ? { text: `${share(node.errorRatio)} failed`, tone: color, strong: true }
+    : { text: rate(node.rate), tone: "", strong: false };
+  const right = node.p95 === null ? { text: MISSING, tone: "", strong: false } : { text: milliseconds(node.p95), tone: slow ? color : "", strong: slow };
+  return { left, right };
+}
