@@ -99,12 +99,13 @@ impl Emitter {
 
     /// Brings bytes and the state of both ends into the metrics; called now and then, and with `gone` at the end.
     pub fn account(&self, conn: &mut Conn, now_ns: u64, gone: bool) {
+        let own = conn.known_ends().any(|end| end.process.own);
+        if own && conn.known_ends().all(|end| end.counted.is_none()) {
+            return;
+        }
         let protocol = conn.protocol_name();
         let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
         for at in 0..2 {
-            if conn.end(at).is_none_or(|end| end.process.own) {
-                continue;
-            }
             let Some(edge) = self.edge(conn, at, protocol, &mut table, now_ns) else { continue };
             self.count_connection(conn, at, edge, &mut table);
             let Some(end) = conn.end_mut(at) else { continue };
