@@ -6,13 +6,16 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 /// Name of the object and its source.
-const OBJECTS: &[(&str, &str)] =
-    &[("sockets", "src/collectors/sockets/sockets.bpf.c"), ("processes", "src/collectors/processes/processes.bpf.c")];
+const OBJECTS: &[(&str, &str)] = &[
+    ("sockets", "src/collectors/sockets/sockets.bpf.c"),
+    ("processes", "src/collectors/processes/processes.bpf.c"),
+    ("attach", "src/check/attach.bpf.c"),
+];
 
 fn main() {
     let out = PathBuf::from(env::var("OUT_DIR").expect("cargo sets OUT_DIR"));
     let clang = compiler();
-    for directory in ["src/bpf", "src/collectors"] {
+    for directory in ["src/bpf", "src/collectors", "src/check"] {
         println!("cargo:rerun-if-changed={directory}");
     }
     println!("cargo:rerun-if-env-changed=CLANG");

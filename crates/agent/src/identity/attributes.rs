@@ -75,7 +75,9 @@ impl Attributes {
 
     fn push_told(&mut self, list: &str) {
         for (name, value) in naming::resource_attributes(list) {
-            let ours = NOT_TO_BE_SET.iter().any(|prefix| name.starts_with(prefix));
+            let ours = NOT_TO_BE_SET
+                .iter()
+                .any(|fixed| if fixed.ends_with('.') { name.starts_with(fixed) } else { name == *fixed });
             let present = self.0.iter().any(|(have, _)| *have == name);
             if !ours
                 && !present

@@ -1,0 +1,135 @@
+//! `limpid check`: what this machine allows, which collectors will run, and why not the others.
+//!
+//! Nothing is concluded from a version or a feature probe: each way of attaching is tried with a tiny program
+//! (`attach.bpf.c`), which is gone again a moment later.
+
+mod attempts;
+mod machine;
+mod print;
+
+pub use attempts::Hook;
+pub use machine::Machine;
+
+use crate::collectors::{COLLECTORS, CollectorInfo, Cost};
+use crate::privileges;
+use serde::Serialize;
+
+#[derive(Debug, Serialize)]
+pub struct Report {
+    pub version: &'static str,
+    pub machine: Machine,
+    pub hooks: Vec<Hook>,
+    pub collectors: Vec<Collector>,
+    /// Why the agent could not run at all, and what to do; `None` when it can.
+    pub problem: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+pub struct Collector {
+    pub name: &'static str,
+    pub summary: &'static str,
+    pub will_run: bool,
+    /// Which of its ways to hang onto the kernel it will take.
+    pub front_end: Option<&'static str>,
+    pub reason: Option<String>,
+    pub cost: &'static str,
+}
+
+/// The ways of each collector, best first: (collector, front end, hooks that it needs).
+const FRONT_ENDS: &[(&str, &str, &[&str])] = &[
+    ("sockets", "socket tracepoints", &["sock_send_length", "sock_recv_length", "inet_sock_set_state", "ring buffer"]),
+    ("processes", "scheduler tracepoints", &["tp_btf", "ring buffer"]),
+];
+
+impl Report {
+    /// The process's exit code: 0 when the agent can run.
+    pub fn exit_code(&self) -> i32 {
+        i32::from(self.problem.is_some())
+    }
+
+    pub fn to_json(&self) -> String {
+        serde_json::to_string_pretty(self)
+            .unwrap_or_else(|error| format!("{{\"problem\":\"cannot write the report: {error}\"}}"))
+    }
+}
+
+pub fn run() -> Report {
+    let machine = Machine::read();
+    let hooks = attempts::run();
+    let collectors: Vec<Collector> = COLLECTORS.iter().map(|info| collector(info, &hooks)).collect();
+    let problem = problem(&machine, &collectors);
+    Report { version: env!("CARGO_PKG_VERSION"), machine, hooks, collectors, problem }
+}
+
+fn collector(info: &CollectorInfo, hooks: &[Hook]) -> Collector {
+    let mut reason = None;
+    let ways = FRONT_ENDS.iter().filter(|(name, ..)| *name == info.name);
+    let front_end = ways.into_iter().find_map(|(_, front_end, needed)| {
+        let failed = needed.iter().find_map(|name| hooks.iter().find(|hook| hook.name == *name && !hook.works));
+        match failed {
+            None => Some(*front_end),
+            Some(hook) => {
+                let why = hook.reason.as_deref().unwrap_or("does not work");
+                reason.get_or_insert(format!("{}: {why}", hook.name));
+                None
+            }
+        }
+    });
+    let cost = match info.cost {
+        Cost::Negligible => "negligible: runs on rare events",
+        Cost::PerCall => "some hundred ns for each call on a socket",
+    };
+    let reason = if front_end.is_some() { None } else { reason };
+    Collector { name: info.name, summary: info.summary, will_run: front_end.is_some(), front_end, reason, cost }
+}
+
+/// One clear line: the first thing that a person can do something about.
+fn problem(machine: &Machine, collectors: &[Collector]) -> Option<String> {
+    if collectors.iter().any(|collector| collector.will_run && collector.name == "sockets") {
+        return None;
+    }
+    let missing = privileges::missing(privileges::effective());
+    if !missing.is_empty() {
+        let names: Vec<&str> = missing.iter().map(|capability| capability.name).collect();
+        return Some(format!("missing capabilities {}: run as root, or grant them to the agent", names.join(", ")));
+    }
+    if !machine.btf {
+        return Some(
+            "this kernel has no BTF (/sys/kernel/btf/vmlinux): a kernel with CONFIG_DEBUG_INFO_BTF is needed".into(),
+        );
+    }
+    let reason = collectors.iter().find_map(|collector| collector.reason.clone()).unwrap_or_default();
+    Some(format!("no way to watch sockets works on kernel {}: {reason}", machine.kernel))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hook(name: &'static str, works: bool) -> Hook {
+        let reason = (!works).then(|| "not there".to_owned());
+        Hook { name, kind: "", used_for: "", works, reason }
+    }
+
+    #[test]
+    fn a_missing_hook_is_named() {
+        let names = ["sock_send_length", "sock_recv_length", "inet_sock_set_state", "ring buffer", "tp_btf"];
+        let all: Vec<Hook> = names.iter().map(|name| hook(name, true)).collect();
+        assert!(COLLECTORS.iter().all(|info| collector(info, &all).will_run));
+        let without: Vec<Hook> = names.iter().map(|name| hook(name, *name != "sock_recv_length")).collect();
+        let sockets = collector(&COLLECTORS[0], &without);
+        assert!(!sockets.will_run);
+        assert_eq!(sockets.reason.as_deref(), Some("sock_recv_length: not there"));
+    }
+
+    #[test]
+    fn every_front_end_names_hooks_that_are_tried() {
+        for (collector, _, needed) in FRONT_ENDS {
+            assert!(COLLECTORS.iter().any(|info| info.name == *collector), "{collector}");
+            assert!(needed.iter().all(|name| attempts::names().any(|known| known == *name)), "{needed:?}");
+        }
+        for info in COLLECTORS {
+            assert!(FRONT_ENDS.iter().any(|(name, ..)| *name == info.name), "{} has no front end here", info.name);
+        }
+    }
+}
