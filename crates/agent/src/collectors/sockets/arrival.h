@@ -5,8 +5,7 @@
  */
 #pragma once
 
-SEC("tp_btf/sk_data_ready")
-int BPF_PROG(arrival, struct sock *sk)
+static __always_inline int on_arrival(struct sock *sk)
 {
 	struct connection *connection;
 
@@ -18,4 +17,17 @@ int BPF_PROG(arrival, struct sock *sk)
 	if (connection->mode != MODE_IGNORE)
 		connection->arrived_ns = bpf_ktime_get_ns();
 	return 0;
+}
+
+SEC("tp_btf/sk_data_ready")
+int BPF_PROG(tp_arrival, struct sock *sk)
+{
+	return on_arrival(sk);
+}
+
+/* The same before 6.2, where there is no such tracepoint. */
+SEC("fentry/sock_def_readable")
+int BPF_PROG(fentry_arrival, struct sock *sk)
+{
+	return on_arrival(sk);
 }

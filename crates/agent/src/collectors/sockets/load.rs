@@ -65,29 +65,31 @@ pub fn load(config: &Config) -> Result<Loaded, CollectorError> {
 fn load_and_attach(config: &Config) -> Result<Loaded, CollectorError> {
     let mut reasons = Vec::new();
     for front_end in FrontEnd::IN_ORDER {
-        for sweep in SWEEPS {
-            match load_variant(front_end, sweep, config) {
+        for (sweep, arrivals) in [(0, true), (1, true), (0, false), (1, false)] {
+            let variant = Variant { front_end, sweep: SWEEPS[sweep], arrivals: arrivals && config.arrivals };
+            match load_variant(variant, config) {
                 Ok(loaded) => return Ok(loaded),
                 Err(error) => reasons.push(error.0),
             }
         }
     }
+    reasons.dedup();
     Err(CollectorError(format!("the socket collector cannot run: {}", reasons.join("; "))))
 }
 
-fn load_variant(front_end: FrontEnd, sweep: &'static str, config: &Config) -> Result<Loaded, CollectorError> {
+fn load_variant(variant: Variant, config: &Config) -> Result<Loaded, CollectorError> {
     let mut open = ObjectBuilder::default()
         .open_memory(OBJECT)
         .map_err(|error| CollectorError::new("cannot open the socket programs", error))?;
     configure(&mut open, config)?;
-    choose(&mut open, front_end, sweep, config);
+    choose(&mut open, variant);
     let object = open.load().map_err(|error| {
         let reason = libbpf_reason();
-        CollectorError(format!("cannot load the socket programs ({front_end:?}, {sweep}): {error}{reason}"))
+        CollectorError(format!("cannot load the socket programs ({variant:?}): {error}{reason}"))
     })?;
     let rings = create_rings(&object, config)?;
-    let (links, programs) = attach(&object, front_end)?;
-    Ok(Loaded { object, links, programs, rings, sweep })
+    let (links, programs) = attach(&object, variant.front_end)?;
+    Ok(Loaded { object, links, programs, rings, sweep: variant.sweep })
 }
 
 fn configure(open: &mut OpenObject, config: &Config) -> Result<(), CollectorError> {
@@ -126,8 +128,15 @@ impl FrontEnd {
 
     fn owns(self, program: &str) -> bool {
         match self {
-            FrontEnd::Tracepoints => program.starts_with("tp_"),
+            FrontEnd::Tracepoints => ["tp_send", "tp_receive"].contains(&program),
             FrontEnd::Functions => program.starts_with("fexit_"),
+        }
+    }
+
+    fn arrival(self) -> &'static str {
+        match self {
+            FrontEnd::Tracepoints => "tp_arrival",
+            FrontEnd::Functions => "fentry_arrival",
         }
     }
 }
@@ -135,13 +144,31 @@ impl FrontEnd {
 /// How the sweep finds the sockets: some kernels refuse to iterate over the storage.
 const SWEEPS: [&str; 2] = ["sweep_storage", "sweep_files"];
 
-/// Switches off what does not belong to this front end, or was not asked for.
-fn choose(open: &mut OpenObject, front_end: FrontEnd, sweep: &str, config: &Config) {
+/// One choice of programs. The best one that this kernel takes is used.
+#[derive(Clone, Copy, Debug)]
+struct Variant {
+    front_end: FrontEnd,
+    sweep: &'static str,
+    arrivals: bool,
+}
+
+impl Variant {
+    fn has(&self, program: &str) -> bool {
+        if SWEEPS.contains(&program) {
+            return program == self.sweep;
+        }
+        if FrontEnd::IN_ORDER.iter().any(|end| end.arrival() == program) {
+            return self.arrivals && program == self.front_end.arrival();
+        }
+        !FrontEnd::IN_ORDER.iter().any(|end| *end != self.front_end && end.owns(program))
+    }
+}
+
+/// Switches off what this variant does without.
+fn choose(open: &mut OpenObject, variant: Variant) {
     for mut program in open.progs_mut() {
         let name = program.name().to_string_lossy().into_owned();
-        let other = FrontEnd::IN_ORDER.iter().any(|end| *end != front_end && end.owns(&name));
-        let other = other || (SWEEPS.contains(&name.as_str()) && name != sweep);
-        program.set_autoload(!other && (config.arrivals || name != "arrival"));
+        program.set_autoload(variant.has(&name));
     }
 }
 
