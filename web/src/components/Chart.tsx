@@ -66,7 +66,7 @@ function optionsOf({ lines, named }: ChartProps, width: number, latest: () => Ch
   return {
     width,
     height: HEIGHT,
-    padding: [8, named ? NAME_ROOM : 8, 0, 0],
+    padding: [8, named ? NAME_ROOM : 18, 0, 0],
     legend: { show: false },
     cursor: { sync: { key: "page" }, points: { size: 5 }, drag: { x: true, y: false, setScale: false } },
     scales: {
@@ -82,7 +82,7 @@ function optionsOf({ lines, named }: ChartProps, width: number, latest: () => Ch
       {
         ...axis, size: 52, gap: 5, grid: { stroke: () => token("--line"), width: 1 },
         splits: (_plot, _axis, _low, high) => yTicks(high),
-        values: (_plot, splits) => splits.map((value) => (value === 0 ? "0" : latest().format(value))),
+        values: (_plot, splits) => splits.map((value) => (value === 0 ? "0" : latest().format(value).replace(/\.0+(?=\D)/, ""))),
       },
     ],
     series: [

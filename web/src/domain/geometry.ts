@@ -40,14 +40,15 @@ const MARGIN = { side: 96, top: 36, bottom: 94 };
 export function fit(box: Box, size: Size): View {
   const side = size.width < 500 ? 34 : MARGIN.side;
   const width = Math.max(60, size.width - 2 * side);
-  const height = Math.max(60, size.height - MARGIN.top - MARGIN.bottom);
+  const top = size.width < 500 ? 20 : MARGIN.top;
+  const height = Math.max(60, size.height - top - MARGIN.bottom);
   const scaleX = Math.min(1.1, width / Math.max(1, box.right - box.left));
   const scaleY = Math.min(1.12, height / Math.max(1, box.bottom - box.top));
   return {
     scaleX,
     scaleY,
     offsetX: size.width / 2 - ((box.left + box.right) / 2) * scaleX,
-    offsetY: MARGIN.top + Math.max(0, (height - (box.bottom - box.top) * scaleY) / 3) - box.top * scaleY,
+    offsetY: top + Math.max(0, (height - (box.bottom - box.top) * scaleY) / 3) - box.top * scaleY,
   };
 }
 
@@ -151,7 +152,9 @@ export function route(from: End, to: End, bends: Point[], port: { out: number; i
   if (from.at.x === to.at.x && from.at.y === to.at.y) return trace(loop(from));
   const start = { x: from.at.x + port.out, y: from.at.y + from.extent.bottom };
   const end = { x: to.at.x + port.in, y: to.at.y - to.extent.top - ARROW - 1 };
-  if (end.y - start.y < 10) return trace(sideways(from, to));
+  // Where ranks stand close, a line begins under the ring itself and passes behind its name.
+  if (end.y - start.y < 10) start.y = from.at.y + from.extent.top;
+  if (end.y - start.y < 8) return trace(sideways(from, to));
   const inner = bends.filter((bend) => bend.y > start.y + 8 && bend.y < end.y - 8);
   return trace(chain([start, ...inner, end]));
 }

@@ -30,18 +30,24 @@ export function overlaps(a: Box, b: Box): boolean {
 }
 
 /** Lines are kept free as well, as a row of small boxes; a label may touch its own line. */
-export function lineBoxes(route: Route): Box[] {
+export function lineBoxes(route: Route): Line {
   const boxes: Box[] = [];
   for (let step = 1; step < LINE_STEPS; step += 1) {
     const { x, y } = route.at(step / LINE_STEPS);
     boxes.push({ left: x - 4, right: x + 4, top: y - 4, bottom: y + 4 });
   }
-  return boxes;
+  const whole = boxes.reduce((all, box) => ({ left: Math.min(all.left, box.left), right: Math.max(all.right, box.right), top: Math.min(all.top, box.top), bottom: Math.max(all.bottom, box.bottom) }));
+  return { whole, boxes };
+}
+
+export interface Line {
+  whole: Box;
+  boxes: Box[];
 }
 
 const LINE_STEPS = 24;
 
-export function placeLabels(wishes: LabelWish[], obstacles: Box[], window: Box, lines: ReadonlyMap<string, Box[]> = new Map()): PlacedLabel[] {
+export function placeLabels(wishes: LabelWish[], obstacles: Box[], window: Box, lines: ReadonlyMap<string, Line> = new Map()): PlacedLabel[] {
   const taken = [...obstacles];
   const placed: PlacedLabel[] = [];
   for (const wish of [...wishes].sort((a, b) => a.priority - b.priority || a.id.localeCompare(b.id))) {
@@ -61,8 +67,8 @@ function isFree(box: Box, taken: Box[], window: Box): boolean {
   return taken.every((other) => !overlaps(box, other));
 }
 
-function isClear(box: Box, own: string, lines: ReadonlyMap<string, Box[]>): boolean {
-  for (const [id, boxes] of lines) if (id !== own && boxes.some((line) => overlaps(box, line))) return false;
+function isClear(box: Box, own: string, lines: ReadonlyMap<string, Line>): boolean {
+  for (const [id, { whole, boxes }] of lines) if (id !== own && overlaps(box, whole) && boxes.some((line) => overlaps(box, line))) return false;
   return true;
 }
 

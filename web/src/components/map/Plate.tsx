@@ -130,6 +130,7 @@ function FullPlate({ node, glyph, plate, callersOnly, dockedText, selected }: Pl
       <Ring node={node} glyph={glyph} x={x + (compact ? 18 : 23) + indent} y={ringY} radius={isPill ? 11 : compact ? 11 : 14} callersOnly={callersOnly} size={compact || isPill ? 13 : 16} />
       {" "}
       <text x={textX} y={y + (isPill ? 14 : 17)} font-size={compact || isPill ? 12 : 13} font-weight="650" fill={none ? "var(--none)" : "var(--ink)"}>{name}</text>
+      {" "}
       {runtime && (
         <text x={rightX} y={y + (isPill ? 14 : 17)} font-size="11" text-anchor="end" fill="var(--ink-3)">{runtime}</text>
       )}{" "}

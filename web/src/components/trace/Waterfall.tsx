@@ -61,7 +61,7 @@ export function Waterfall({ tree, rows, path, selected, matches, onSelect, onTog
         <span class="t" role="columnheader">Call</span>
         <div class="scale" role="columnheader" aria-label="Time" ref={scale}>
           {ticks.map((tick) => (
-            <span key={tick} style={{ left: `${((barWidth - LABEL_ROOM) * tick) / Math.max(tree.duration, 1e-6)}px` }}>{tick === 0 ? "0" : milliseconds(tick)}</span>
+            <span key={tick} style={{ left: `${((barWidth - LABEL_ROOM) * tick) / Math.max(tree.duration, 1e-6)}px` }}>{tick === 0 ? "0" : milliseconds(tick).replace(/\.0+(?=\D)/, "")}</span>
           ))}
         </div>
       </div>
