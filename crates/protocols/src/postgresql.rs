@@ -53,15 +53,15 @@ struct Place {
     waits: Waits,
     code: Option<Text>,
     rows: Option<i64>,
-    /// A completion was seen: an answer that has none was lost in part.
-    completed: bool,
+    /// Where a completion was seen: an answer that has none was lost in part.
+    completed: Option<Mark>,
     /// What a Sync without Execute had parsed.
     prepares: Option<Box<Request>>,
 }
 
 impl Place {
     fn new(waits: Waits) -> Self {
-        Place { waits, code: None, rows: None, completed: false, prepares: None }
+        Place { waits, code: None, rows: None, completed: None, prepares: None }
     }
 }
 
@@ -272,7 +272,7 @@ impl PostgreSql {
             b'C' => self.completed(messages::rows(body).filter(|_| self.details), ends, sink),
             b'I' | b's' => self.completed(None, ends, sink),
             b'E' => self.failed(messages::error(body), ends, sink),
-            b'V' => self.front_completed(),
+            b'V' => self.front_completed(ends),
             b'G' => self.copy_in(),
             b'W' => self.stream_begins(ends, sink),
             b'Z' => self.ready(ends, sink),
@@ -300,9 +300,9 @@ impl PostgreSql {
         self.pending.front().map(|place| place.state.waits)
     }
 
-    fn front_completed(&mut self) {
+    fn front_completed(&mut self, ends: Mark) {
         if let Some(front) = self.pending.front_mut() {
-            front.state.completed = true;
+            front.state.completed = Some(ends);
         }
     }
 
@@ -313,7 +313,7 @@ impl PostgreSql {
                 self.finish(Status::Ok, None, ends, sink);
             }
             Some(Waits::Ready) => {
-                self.front_completed();
+                self.front_completed(ends);
                 if let Some(front) = self.pending.front_mut() {
                     front.state.rows = rows;
                 }
@@ -346,7 +346,7 @@ impl PostgreSql {
             }
             Some(Waits::Ready) if error.fatal => self.finish(Status::Error, error.sqlstate, ends, sink),
             Some(Waits::Ready) => {
-                self.front_completed();
+                self.front_completed(ends);
                 if let Some(front) = self.pending.front_mut() {
                     front.state.code = error.sqlstate.or(Some(Text::const_new("_OTHER")));
                 }
@@ -422,7 +422,7 @@ impl PostgreSql {
     fn ready_for_next(&mut self, ends: Mark, sink: &mut dyn Sink) {
         let Some(front) = self.pending.front_mut() else { return };
         let login = front.request.as_ref().is_some_and(|request| request.kind == Kind::Session);
-        if !front.state.completed && !login {
+        if front.state.completed.is_none() && !login {
             return self.pending.give_up(Unanswered::Gap, ends.time_ns, sink);
         }
         let (code, rows) = (front.state.code.take(), front.state.rows.take());
@@ -544,6 +544,10 @@ impl Parser for PostgreSql {
     fn end(&mut self, _direction: Direction, _time_ns: u64, _sink: &mut dyn Sink) {}
 
     fn close(&mut self, reason: Unanswered, time_ns: u64, sink: &mut dyn Sink) {
+        // All of its answer was there but for the ReadyForQuery behind it.
+        if let Some(ends) = self.pending.front().and_then(|front| front.state.completed) {
+            self.ready_for_next(ends, sink);
+        }
         self.pending.close(reason, time_ns, sink);
     }
 

@@ -370,6 +370,14 @@ fn a_trace_context_is_adopted() {
 }
 
 #[test]
+fn an_answer_whose_end_alone_is_missing_counts() {
+    let failed = [(ToServer, query("SELECT 1/0")), (ToClient, error("ERROR", "22012"))];
+    assert_eq!(lines(&failed), ["SELECT SELECT ?/? 22012 error"]);
+    let begun = [(ToServer, query("SELECT 1")), (ToClient, join(&[message(b'T', b"\0\0"), row()]))];
+    assert_eq!(lines(&begun), ["SELECT SELECT ? - unanswered"]);
+}
+
+#[test]
 fn a_time_out_is_corrected() {
     let mut player = Player::new(&Options::default());
     player.say(ToServer, &query("SELECT pg_sleep(60)"));
