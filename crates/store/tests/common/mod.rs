@@ -17,6 +17,9 @@ pub const HOUR_NS: u64 = 3_600_000_000_000;
 /// 2023-11-14, the beginning of an hour.
 pub const T0_NS: u64 = 1_699_999_200_000_000_000;
 
+/// Rows of one batch of the crash test.
+pub const BATCH_ROWS: u64 = 20;
+
 #[derive(Clone, Debug)]
 pub struct TestSpan {
     pub number: u64,

@@ -1,0 +1,274 @@
+//! How fast spans go into the store, and how many bytes each takes there. The spans are like the agent's: 20 services
+//! with 30 operations each, both views of every call, real addresses, ports, times and random ids.
+//!
+//! `cargo run --release -p limpid-store --example ingest_spans [SPANS] [FOLDER]`
+
+use arrow_array::builder::{
+    FixedSizeBinaryBuilder, MapBuilder, MapFieldNames, StringBuilder, StringDictionaryBuilder, TimestampNanosecondBuilder,
+    UInt8Builder, UInt64Builder,
+};
+use arrow_array::types::Int32Type;
+use arrow_array::{ArrayRef, RecordBatch};
+use limpid_model::batch::{Batch, Signal};
+use limpid_model::schema;
+use limpid_store::embedded::{EmbeddedStore, LogSync, Options};
+use limpid_store::{Order, SpanQuery, Store, Write};
+use parquet::file::reader::{FileReader, SerializedFileReader};
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+const SERVICES: u64 = 20;
+const OPERATIONS: u64 = 30;
+const BATCH_SPANS: usize = 512;
+/// An OTLP span of the agent with its attributes, measured on the demo.
+const PAYLOAD_BYTES_PER_SPAN: usize = 480;
+const T0_NS: i64 = 1_790_000_000_000_000_000;
+
+/// Good enough noise without a crate.
+struct Noise(u64);
+
+impl Noise {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
+    }
+
+    fn below(&mut self, limit: u64) -> u64 {
+        (self.next() >> 11) % limit
+    }
+
+    /// About log-normal: most near `median`, some far above.
+    fn duration(&mut self, median_ns: u64) -> u64 {
+        let sum: f64 = (0..6).map(|_| self.below(1_000_000) as f64 / 1e6).sum::<f64>() - 3.0;
+        (median_ns as f64 * (sum * 0.9).exp()) as u64
+    }
+}
+
+struct Columns {
+    start: TimestampNanosecondBuilder,
+    duration: UInt64Builder,
+    ids: [FixedSizeBinaryBuilder; 3],
+    kind: UInt8Builder,
+    status: UInt8Builder,
+    texts: BTreeMap<&'static str, StringDictionaryBuilder<Int32Type>>,
+    attributes: MapBuilder<StringBuilder, StringBuilder>,
+}
+
+const TEXTS: &[&str] = &[
+    "status_message", "name", "service", "instance", "host", "peer", "protocol", "operation", "resource", "code", "resource_attributes",
+];
+
+impl Columns {
+    fn new() -> Self {
+        let names = MapFieldNames { entry: "entries".into(), key: "keys".into(), value: "values".into() };
+        Columns {
+            start: TimestampNanosecondBuilder::new().with_timezone("UTC"),
+            duration: UInt64Builder::new(),
+            ids: [16, 8, 8].map(FixedSizeBinaryBuilder::new),
+            kind: UInt8Builder::new(),
+            status: UInt8Builder::new(),
+            texts: TEXTS.iter().map(|name| (*name, StringDictionaryBuilder::new())).collect(),
+            attributes: MapBuilder::new(Some(names), StringBuilder::new(), StringBuilder::new()),
+        }
+    }
+
+    fn text(&mut self, column: &'static str, value: Option<&str>) {
+        if let Some(builder) = self.texts.get_mut(column) {
+            builder.append_option(value);
+        }
+    }
+
+    fn attribute(&mut self, name: &str, value: &str) {
+        self.attributes.keys().append_value(name);
+        self.attributes.values().append_value(value);
+    }
+
+    fn finish(mut self) -> Result<RecordBatch, Box<dyn Error>> {
+        let [mut trace, mut span, mut parent] = self.ids;
+        let columns = schema::SPANS.fields().iter().map(|field| -> ArrayRef {
+            match field.name().as_str() {
+                "start" => Arc::new(self.start.finish()),
+                "duration_ns" => Arc::new(self.duration.finish()),
+                "trace_id" => Arc::new(trace.finish()),
+                "span_id" => Arc::new(span.finish()),
+                "parent_span_id" => Arc::new(parent.finish()),
+                "kind" => Arc::new(self.kind.finish()),
+                "status" => Arc::new(self.status.finish()),
+                "attributes" => Arc::new(self.attributes.finish()),
+                name => match self.texts.get_mut(name) {
+                    Some(builder) => Arc::new(builder.finish()),
+                    None => arrow_array::new_null_array(field.data_type(), self.kind.values_slice().len()),
+                },
+            }
+        });
+        let columns = columns.collect();
+        Ok(RecordBatch::try_new(schema::SPANS.clone(), columns)?)
+    }
+}
+
+/// One call, seen by its client and its server.
+fn call(columns: &mut Columns, noise: &mut Noise, now_ns: i64) -> Result<(), Box<dyn Error>> {
+    let (client, server, operation) = (noise.below(SERVICES), noise.below(SERVICES), noise.below(OPERATIONS));
+    let median_ns = 200_000 + (server * 31 + operation * 17) % 40 * 500_000;
+    let (duration_ns, network_ns, error) = (noise.duration(median_ns), 20_000 + noise.below(60_000), noise.below(100) == 0);
+    let trace: [u8; 16] = ((u128::from(noise.next()) << 64) | u128::from(noise.next())).to_be_bytes();
+    let (client_span, server_span) = (noise.next().to_be_bytes(), noise.next().to_be_bytes());
+    let (client_port, item) = (32768 + noise.below(40) * 7 + client * 500, noise.below(100_000));
+    let (request_bytes, response_bytes) = (noise.below(40) * 16, noise.below(4000));
+    for side in [3u8, 2] {
+        let is_client = side == 3;
+        let (service, peer) = if is_client { (client, server) } else { (server, client) };
+        columns.start.append_value(if is_client { now_ns } else { now_ns + (network_ns / 2) as i64 });
+        columns.duration.append_value(if is_client { duration_ns + network_ns } else { duration_ns });
+        columns.ids[0].append_value(trace)?;
+        columns.ids[1].append_value(if is_client { client_span } else { server_span })?;
+        if is_client { columns.ids[2].append_null() } else { columns.ids[2].append_value(client_span)? }
+        columns.kind.append_value(side);
+        columns.status.append_value(if error { 2 } else { 0 });
+        let database = operation >= 20;
+        let (method, route) = if database { ("SELECT", format!("shop.table{operation}")) } else { ("GET", format!("/api/v1/resource{operation}/{{id}}")) };
+        let code = if error { Some("500") } else if database { None } else { Some("200") };
+        columns.text("status_message", None);
+        columns.text("name", Some(&format!("{method} {route}")));
+        columns.text("service", Some(&format!("service-{service}")));
+        columns.text("instance", Some(&format!("process:4c4c4544-0042/{}-{}", 881200 + service * 37, 1000 + service)));
+        columns.text("host", Some("node-1"));
+        columns.text("peer", Some(&format!("service-{peer}")));
+        columns.text("protocol", Some(if database { "postgresql" } else { "http" }));
+        columns.text("operation", Some(method));
+        columns.text("resource", Some(&route));
+        columns.text("code", code);
+        columns.text("resource_attributes", Some(&format!("{{\"service.name\":\"service-{service}\",\"process.pid\":{},\"host.name\":\"node-1\"}}", 1000 + service)));
+        columns.attribute("limpid.peer.instance", &format!("\"process:4c4c4544-0042/{}-{}\"", 881200 + peer * 37, 1000 + peer));
+        if database {
+            columns.attribute("db.system.name", "\"postgresql\"");
+            columns.attribute("db.operation.name", "\"SELECT\"");
+            columns.attribute("db.query.text", &format!("\"SELECT * FROM shop.table{operation} WHERE id = ?\""));
+            columns.attribute("db.namespace", "\"shop\"");
+            columns.attribute("db.response.returned_rows", &(item % 20).to_string());
+        } else {
+            columns.attribute("http.request.method", "\"GET\"");
+            columns.attribute("url.scheme", "\"http\"");
+            columns.attribute("url.path", &format!("\"/api/v1/resource{operation}/{item}\""));
+            columns.attribute("http.route", &format!("\"{route}\""));
+            columns.attribute("http.response.status_code", code.unwrap_or("200"));
+            columns.attribute("network.protocol.name", "\"http\"");
+            columns.attribute("network.protocol.version", "\"1.1\"");
+            columns.attribute("http.request.body.size", &request_bytes.to_string());
+            columns.attribute("http.response.body.size", &response_bytes.to_string());
+        }
+        columns.attribute("limpid.time_to_first_byte_ns", &(duration_ns - duration_ns / 50).to_string());
+        columns.attribute("server.address", &format!("\"10.1.0.{server}\""));
+        columns.attribute("server.port", &(8000 + server).to_string());
+        columns.attribute("client.address", &format!("\"10.1.0.{client}\""));
+        columns.attribute("client.port", &client_port.to_string());
+        columns.attribute("network.transport", "\"tcp\"");
+        columns.attributes.append(true)?;
+    }
+    Ok(())
+}
+
+fn batch(noise: &mut Noise, now_ns: &mut i64) -> Result<RecordBatch, Box<dyn Error>> {
+    let mut columns = Columns::new();
+    for _ in 0..BATCH_SPANS / 2 {
+        // 20,000 calls a second.
+        *now_ns += noise.below(100_000) as i64;
+        call(&mut columns, noise, *now_ns)?;
+    }
+    columns.finish()
+}
+
+fn no_log(_: Signal, _: &[u8]) -> Batch {
+    Batch::default()
+}
+
+fn cpu() -> Duration {
+    // SAFETY: getrusage fills the structure it is given.
+    let usage = unsafe {
+        let mut usage = std::mem::zeroed::<libc::rusage>();
+        libc::getrusage(libc::RUSAGE_SELF, &mut usage);
+        usage
+    };
+    let time = |value: libc::timeval| Duration::from_secs(value.tv_sec as u64) + Duration::from_micros(value.tv_usec as u64);
+    time(usage.ru_utime) + time(usage.ru_stime)
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let mut arguments = std::env::args().skip(1);
+    let spans: usize = arguments.next().map_or(Ok(1_000_000), |text| text.parse())?;
+    let temporary = tempfile::tempdir()?;
+    let folder = arguments.next().map_or(temporary.path().to_path_buf(), Into::into);
+    let options = Options { sync: LogSync::Always, retention: Duration::ZERO, min_free_ratio: 0.0, ..Options::default() };
+    let store = EmbeddedStore::open(&folder, options, no_log)?;
+    let (mut noise, mut now_ns) = (Noise(88172645463325252), T0_NS);
+    let payload: bytes::Bytes = (0..BATCH_SPANS * PAYLOAD_BYTES_PER_SPAN).map(|_| noise.next() as u8).collect::<Vec<u8>>().into();
+    let (mut written, mut wall, mut used) = (0usize, Duration::ZERO, Duration::ZERO);
+    // Making the spans is not what is measured, and all of them at once would not fit: made and written by turns.
+    while written < spans {
+        let batches = (0..64).map(|_| batch(&mut noise, &mut now_ns)).collect::<Result<Vec<_>, _>>()?;
+        let (began, cpu_before) = (Instant::now(), cpu());
+        for rows in batches {
+            written += rows.num_rows();
+            let batch = Batch { spans: Some(rows), ..Batch::default() };
+            store.write(Write { signal: Signal::Traces, batch_id: None, payload: payload.clone(), batch })?;
+        }
+        wall += began.elapsed();
+        used += cpu() - cpu_before;
+    }
+    let (began, cpu_before) = (Instant::now(), cpu());
+    store.close();
+    wall += began.elapsed();
+    used += cpu() - cpu_before;
+    println!("{written} spans in {:.2} s, {:.2} s of CPU (user and system, until all are in files)", wall.as_secs_f64(), used.as_secs_f64());
+    println!("{:.0} spans/s, {:.0} spans/s of one core, {:.2} µs/span", written as f64 / wall.as_secs_f64(), written as f64 / used.as_secs_f64(), used.as_secs_f64() * 1e6 / written as f64);
+    bytes_by_column(&folder.join("spans"), written)?;
+    queries(&folder, now_ns)
+}
+
+fn bytes_by_column(folder: &Path, spans: usize) -> Result<(), Box<dyn Error>> {
+    let (mut columns, mut total) = (BTreeMap::<String, i64>::new(), 0);
+    for hour in std::fs::read_dir(folder)?.filter_map(Result::ok).filter(|entry| entry.path().is_dir()) {
+        for file in std::fs::read_dir(hour.path())? {
+            let file = std::fs::File::open(file?.path())?;
+            total += file.metadata()?.len();
+            for group in SerializedFileReader::new(file)?.metadata().row_groups() {
+                for column in group.columns() {
+                    *columns.entry(column.column_path().string()).or_default() += column.compressed_size();
+                }
+            }
+        }
+    }
+    let ids: i64 = ["trace_id", "span_id", "parent_span_id"].iter().filter_map(|name| columns.get(*name)).sum();
+    let all: i64 = columns.values().sum();
+    let per_span = |bytes: i64| bytes as f64 / spans as f64;
+    println!("{:.1} B/span in all: ids {:.1}, other columns {:.1}, Bloom filters and indexes {:.1}", total as f64 / spans as f64, per_span(ids), per_span(all - ids), per_span(total as i64 - all));
+    columns.iter().filter(|(_, bytes)| per_span(**bytes) >= 0.05).for_each(|(name, bytes)| println!("  {name:40} {:6.2}", per_span(*bytes)));
+    Ok(())
+}
+
+fn queries(folder: &Path, end_ns: i64) -> Result<(), Box<dyn Error>> {
+    let store = EmbeddedStore::open(folder, Options { retention: Duration::ZERO, min_free_ratio: 0.0, ..Options::default() }, no_log)?;
+    let all = SpanQuery { start_ns: T0_NS as u64, end_ns: end_ns as u64 + 1_000_000_000, limit: 100, ..SpanQuery::default() };
+    let one = |text: &str| vec![("service".to_owned(), text.to_owned())];
+    let cases = [
+        ("newest 100", all.clone()),
+        ("newest 100 of one service", SpanQuery { columns: one("service-7"), ..all.clone() }),
+        ("newest 100 errors of one service", SpanQuery { columns: one("service-7"), errors: true, ..all.clone() }),
+        ("slowest 100", SpanQuery { order: Order::Slowest, ..all.clone() }),
+        ("one value of an attribute", SpanQuery { attributes: vec![("client.port".into(), "33000".into())], ..all.clone() }),
+    ];
+    for (name, query) in cases {
+        let began = Instant::now();
+        let found: usize = store.spans(&query)?.iter().map(RecordBatch::num_rows).sum();
+        println!("{name:40} {:7.1} ms, {found} spans", began.elapsed().as_secs_f64() * 1e3);
+    }
+    let began = Instant::now();
+    store.trace([7; 16])?;
+    println!("{:40} {:7.1} ms", "a trace that is not there", began.elapsed().as_secs_f64() * 1e3);
+    Ok(())
+}
