@@ -38,6 +38,7 @@ pub struct Collector {
 /// The ways of each collector, best first: (collector, front end, hooks that it needs).
 const FRONT_ENDS: &[(&str, &str, &[&str])] = &[
     ("sockets", "socket tracepoints", &["sock_send_length", "sock_recv_length", "inet_sock_set_state", "ring buffer"]),
+    ("sockets", "fentry and fexit on the socket functions", &["fentry", "inet_sock_set_state", "ring buffer"]),
     ("processes", "scheduler tracepoints", &["tp_btf", "ring buffer"]),
 ];
 
@@ -113,10 +114,13 @@ mod tests {
 
     #[test]
     fn a_missing_hook_is_named() {
-        let names = ["sock_send_length", "sock_recv_length", "inet_sock_set_state", "ring buffer", "tp_btf"];
+        let names = ["sock_send_length", "sock_recv_length", "inet_sock_set_state", "ring buffer", "tp_btf", "fentry"];
         let all: Vec<Hook> = names.iter().map(|name| hook(name, true)).collect();
         assert!(COLLECTORS.iter().all(|info| collector(info, &all).will_run));
         let without: Vec<Hook> = names.iter().map(|name| hook(name, *name != "sock_recv_length")).collect();
+        assert_eq!(collector(&COLLECTORS[0], &without).front_end, Some("fentry and fexit on the socket functions"));
+        let without: Vec<Hook> =
+            names.iter().map(|name| hook(name, !["sock_recv_length", "fentry"].contains(name))).collect();
         let sockets = collector(&COLLECTORS[0], &without);
         assert!(!sockets.will_run);
         assert_eq!(sockets.reason.as_deref(), Some("sock_recv_length: not there"));
