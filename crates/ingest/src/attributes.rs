@@ -2,10 +2,16 @@
 //! Source: opentelemetry/proto/common/v1/common.proto.
 
 use crate::wire::{Value, fields};
+use arrow_array::builder::MapFieldNames;
 use std::fmt::Write;
 
 /// Arrays and maps inside values: deeper ones are cut off.
 const MAX_DEPTH: usize = 8;
+
+/// The names that `schema::attributes_type` has; Arrow's own default differs between its releases.
+pub fn map_names() -> MapFieldNames {
+    MapFieldNames { entry: "entries".into(), key: "keys".into(), value: "values".into() }
+}
 
 /// A `KeyValue`: its key and the encoded `AnyValue`.
 pub fn key_value(message: &[u8]) -> (&str, &[u8]) {

@@ -45,7 +45,7 @@ impl Columns {
             span_id: FixedSizeBinaryBuilder::new(8),
             body: StringBuilder::new(),
             resource_attributes: Dictionary::new(),
-            attributes: MapBuilder::new(None, StringBuilder::new(), StringBuilder::new()),
+            attributes: MapBuilder::new(Some(crate::attributes::map_names()), StringBuilder::new(), StringBuilder::new()),
             rows: 0,
         }
     }

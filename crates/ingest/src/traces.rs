@@ -51,7 +51,7 @@ impl Columns {
             name: Dictionary::new(),
             promoted: PROMOTED.iter().map(|_| Dictionary::new()).collect(),
             resource_attributes: Dictionary::new(),
-            attributes: MapBuilder::new(None, StringBuilder::new(), StringBuilder::new()),
+            attributes: MapBuilder::new(Some(crate::attributes::map_names()), StringBuilder::new(), StringBuilder::new()),
             scratch: String::new(),
             rejected: 0,
             rows: 0,
