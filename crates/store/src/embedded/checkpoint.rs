@@ -22,7 +22,8 @@ pub struct Checkpoint {
     pub replaced: Vec<String>,
 }
 
-/// Makes the written temporary files of `checkpoint` visible; what they replace stays until `sweep`.
+/// Makes the written temporary files of `checkpoint` visible; what they replace stays for those who
+/// read it, and is deleted by them or at the next start.
 pub fn promise(folder: &Path, checkpoint: &Checkpoint) -> Result<(), StoreError> {
     let path = folder.join(NAME);
     let json = serde_json::to_vec(checkpoint).map_err(io::Error::from)?;
@@ -41,7 +42,7 @@ fn publish(folder: &Path, checkpoint: &Checkpoint) -> Result<(), StoreError> {
 }
 
 /// Deletes what the files of `checkpoint` replace.
-pub fn sweep(folder: &Path, checkpoint: &Checkpoint) -> Result<(), StoreError> {
+fn sweep(folder: &Path, checkpoint: &Checkpoint) -> Result<(), StoreError> {
     for name in &checkpoint.replaced {
         remove(&folder.join(name))?;
     }

@@ -221,7 +221,7 @@ impl Inner {
         let until = Instant::now() + self.options.query_time_limit;
         let scanned = table.query(filter, order, limit, until)?;
         for (file, reason) in &scanned.damaged {
-            layout::set_aside(&file.path, reason);
+            layout::set_aside(file.path(), reason);
             losses::add(&self.losses.damaged_files, 1);
             table.exchange(std::slice::from_ref(file), None);
         }

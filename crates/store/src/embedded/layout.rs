@@ -16,6 +16,7 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 pub const FORMAT: u32 = 1;
 pub const TEMPORARY: &str = "tmp";
@@ -142,6 +143,41 @@ pub fn set_aside(path: &Path, reason: &str) {
     match fs::rename(path, &name) {
         Ok(()) => log::error!("{} is damaged ({reason}); set aside as {}", path.display(), Path::new(&name).display()),
         Err(error) => log::error!("{} is damaged ({reason}) and cannot be set aside: {error}", path.display()),
+    }
+}
+
+/// A file that readers share. When it is doomed it leaves the disk with its last reader, so that a query that began
+/// before still finds it.
+#[derive(Debug)]
+pub struct SharedFile {
+    path: PathBuf,
+    doomed: AtomicBool,
+}
+
+impl SharedFile {
+    pub fn new(path: &Path) -> Self {
+        SharedFile { path: path.to_path_buf(), doomed: AtomicBool::new(false) }
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub fn doom(&self) {
+        self.doomed.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Drop for SharedFile {
+    fn drop(&mut self) {
+        if !*self.doomed.get_mut() {
+            return;
+        }
+        match fs::remove_file(&self.path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => log::error!("{}: cannot be deleted: {error}", self.path.display()),
+            // The partition's folder, if this was its last file; not empty is no error.
+            _ => drop(self.path.parent().map(fs::remove_dir)),
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! One Parquet file of a table: how it is written, and what is known of it without reading its rows.
 
 use super::filter::Filter;
-use super::layout;
+use super::layout::{self, SharedFile};
 use super::table::Spec;
 use crate::StoreError;
 use arrow_array::RecordBatch;
@@ -15,7 +15,7 @@ use parquet::file::statistics::Statistics;
 use parquet::schema::types::ColumnPath;
 use std::fs::File;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::UNIX_EPOCH;
 
 const ROW_GROUP_ROWS: usize = 128 * 1024;
@@ -28,7 +28,7 @@ const PLAIN: &[&str] = &["trace_id", "span_id", "parent_span_id", "duration_ns"]
 
 #[derive(Debug)]
 pub struct DataFile {
-    pub path: PathBuf,
+    pub shared: SharedFile,
     pub bytes: u64,
     pub rows: u64,
     pub min_ns: i64,
@@ -52,7 +52,7 @@ impl DataFile {
             max_duration_ns = max_duration_ns.max(bounds_u64(group, "duration_ns").map_or(u64::MAX, |(_, high)| high));
         }
         Ok(DataFile {
-            path: path.to_path_buf(),
+            shared: SharedFile::new(path),
             bytes: about.len(),
             rows: groups.iter().map(|group| group.num_rows().max(0) as u64).sum(),
             min_ns,
@@ -62,9 +62,13 @@ impl DataFile {
         })
     }
 
+    pub fn path(&self) -> &Path {
+        self.shared.path()
+    }
+
     pub fn reader(&self) -> Result<ParquetRecordBatchReaderBuilder<File>, FileError> {
         let options = ArrowReaderOptions::new().with_offset_index_policy(PageIndexPolicy::Optional);
-        Ok(ParquetRecordBatchReaderBuilder::try_new_with_options(File::open(&self.path)?, options)?)
+        Ok(ParquetRecordBatchReaderBuilder::try_new_with_options(File::open(self.path())?, options)?)
     }
 }
 

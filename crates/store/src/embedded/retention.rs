@@ -1,15 +1,13 @@
 //! What is kept: by age, by size, and so that the disk never fills up. The oldest goes first, each signal apart: one
 //! that grows beyond its share loses its own oldest files, so that a burst of spans cannot push out the metrics.
 
-use super::checkpoint;
 use super::inner::{Inner, write};
-use super::layout::Space;
+use super::layout::{SharedFile, Space};
 use super::losses;
 use super::metrics::BlockFile;
 use super::parquet_file::DataFile;
 use super::table::Table;
 use crate::StoreError;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -31,10 +29,10 @@ impl File {
         }
     }
 
-    fn path(&self) -> &Path {
+    fn shared(&self) -> &SharedFile {
         match self {
-            File::Row(file) => &file.path,
-            File::Block(block) => &block.path,
+            File::Row(file) => &file.shared,
+            File::Block(block) => &block.shared,
         }
     }
 
@@ -63,7 +61,7 @@ impl Signal<'_> {
 /// Deletes what is too old or too much.
 pub fn run(inner: &Inner) -> Result<(), StoreError> {
     let mut signals = signals(inner);
-    expire(inner, &mut signals)?;
+    expire(inner, &mut signals);
     let log_bytes = inner.log().map_or(0, |log| log.bytes());
     let total = signals.iter().map(Signal::bytes).sum::<u64>() + log_bytes;
     let too_much = total.saturating_sub(inner.options.max_bytes);
@@ -71,7 +69,7 @@ pub fn run(inner: &Inner) -> Result<(), StoreError> {
     let missing = floor(inner, space).saturating_sub(space.free_bytes);
     let mut to_free = too_much.max(missing);
     while to_free > 0 {
-        let Some(freed) = delete_most_over_share(inner, &mut signals)? else { break };
+        let Some(freed) = delete_most_over_share(inner, &mut signals) else { break };
         to_free = to_free.saturating_sub(freed);
         inner.forget_space();
     }
@@ -92,39 +90,36 @@ fn signals(inner: &Inner) -> [Signal<'_>; 3] {
     signals
 }
 
-fn expire(inner: &Inner, signals: &mut [Signal<'_>]) -> Result<(), StoreError> {
+fn expire(inner: &Inner, signals: &mut [Signal<'_>]) {
     if inner.options.retention.is_zero() {
-        return Ok(());
+        return;
     }
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let before_ns = now.saturating_sub(inner.options.retention).as_nanos() as i64;
     for signal in signals {
         while signal.files.last().is_some_and(|file| file.time_ns() < before_ns) {
-            delete_oldest(inner, signal)?;
+            delete_oldest(inner, signal);
         }
     }
     write(&inner.entities).expire(before_ns.max(0) as u64);
-    Ok(())
 }
 
-fn delete_most_over_share(inner: &Inner, signals: &mut [Signal<'_>]) -> Result<Option<u64>, StoreError> {
+fn delete_most_over_share(inner: &Inner, signals: &mut [Signal<'_>]) -> Option<u64> {
     let over = |signal: &Signal<'_>| signal.bytes() as f64 / signal.share;
     let most = signals.iter_mut().filter(|signal| !signal.files.is_empty()).max_by(|left, right| over(left).total_cmp(&over(right)));
-    most.map_or(Ok(None), |signal| delete_oldest(inner, signal))
+    most.and_then(|signal| delete_oldest(inner, signal))
 }
 
-fn delete_oldest(inner: &Inner, signal: &mut Signal<'_>) -> Result<Option<u64>, StoreError> {
-    let Some(file) = signal.files.pop() else { return Ok(None) };
+fn delete_oldest(inner: &Inner, signal: &mut Signal<'_>) -> Option<u64> {
+    let file = signal.files.pop()?;
     match (&file, signal.table) {
         (File::Row(row), Some(table)) => table.exchange(std::slice::from_ref(row), None),
         (File::Block(block), _) => inner.metrics.exchange(std::slice::from_ref(block), None),
         _ => {}
     }
-    checkpoint::remove(file.path())?;
-    // The hour's folder, if this was its last file; not empty is no error.
-    file.path().parent().map(std::fs::remove_dir);
+    file.shared().doom();
     losses::add(&inner.losses.expired_files, 1);
-    Ok(Some(file.bytes()))
+    Some(file.bytes())
 }
 
 fn floor(inner: &Inner, space: Space) -> u64 {

@@ -101,9 +101,7 @@ impl Scan<'_> {
         match self.read(file, source) {
             Ok(()) => Ok(()),
             Err(ReadError::Store(error)) => Err(error),
-            // Retention deleted it after the view was taken.
-            Err(ReadError::File(FileError::Io(error))) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            Err(ReadError::File(FileError::Io(error))) => Err(super::layout::at(&file.path, error)),
+            Err(ReadError::File(FileError::Io(error))) => Err(super::layout::at(file.path(), error)),
             Err(ReadError::File(FileError::Damaged(reason))) => {
                 self.damaged.push((file.clone(), reason));
                 Ok(())
@@ -195,9 +193,8 @@ fn collect(
                 found.insert(source, (batches.len(), (source as usize >= memory.len()).then_some(rows)));
                 batches.push(batch);
             }
-            Err(FileError::Io(error)) if error.kind() == io::ErrorKind::NotFound => {}
             Err(FileError::Damaged(reason)) => damaged.push((files[source as usize - memory.len()].clone(), reason)),
-            Err(error) => return Err(error.into_store_error(&files[source as usize - memory.len()].path)),
+            Err(error) => return Err(error.into_store_error(files[source as usize - memory.len()].path())),
         }
     }
     let order: Vec<(usize, usize)> = top

@@ -119,7 +119,7 @@ impl Table {
     /// Replaces files by others, in one step for every reader.
     pub fn exchange(&self, gone: &[Arc<DataFile>], come: Option<Arc<DataFile>>) {
         let mut state = write(&self.state);
-        state.files.retain(|file| !gone.iter().any(|gone| gone.path == file.path));
+        state.files.retain(|file| !gone.iter().any(|gone| gone.path() == file.path()));
         state.files.extend(come);
     }
 

@@ -6,7 +6,7 @@ use super::postings::Compiled;
 use crate::StoreError;
 use crate::embedded::flush::make_folder;
 use crate::embedded::inner::lock;
-use crate::embedded::layout;
+use crate::embedded::layout::{self, SharedFile};
 use limpid_model::Labels;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs::File;
@@ -22,7 +22,7 @@ const MAX_PARTITIONS: usize = 200;
 
 #[derive(Debug)]
 pub struct BlockFile {
-    pub path: PathBuf,
+    pub shared: SharedFile,
     pub partition: i64,
     pub bytes: u64,
     pub bounds: Bounds,
@@ -35,7 +35,7 @@ impl BlockFile {
         let about = file.metadata()?;
         let partition = path.parent().and_then(|folder| folder.file_name()?.to_str()?.parse().ok()).unwrap_or(0);
         Ok(BlockFile {
-            path: path.to_path_buf(),
+            shared: SharedFile::new(path),
             partition,
             bytes: about.len(),
             bounds: Index::read(&file)?.bounds,
@@ -45,9 +45,13 @@ impl BlockFile {
 }
 
 impl BlockFile {
+    pub fn path(&self) -> &Path {
+        self.shared.path()
+    }
+
     /// Reads every series and chunk.
     pub fn check(&self) -> io::Result<()> {
-        let file = File::open(&self.path)?;
+        let file = File::open(self.path())?;
         let index = Index::read(&file)?;
         OpenBlock { file: &file, index: &index }.all_series().try_for_each(|series| series.map(drop))
     }
@@ -80,8 +84,8 @@ impl IndexCache {
     }
 
     pub fn select(&self, block: &BlockFile, matchers: &[Compiled], from: i64, to: i64, with_chunks: bool) -> io::Result<Vec<SeriesChunks>> {
-        let file = File::open(&block.path)?;
-        let index = self.get(&block.path, &file)?;
+        let file = File::open(block.path())?;
+        let index = self.get(block.path(), &file)?;
         OpenBlock { file: &file, index: &index }.select(matchers, from, to, with_chunks)
     }
 }
@@ -140,8 +144,8 @@ fn write_guarded(path: &Path, body: impl FnOnce(File) -> io::Result<()>) -> Resu
 pub fn merge_temporary(path: &Path, blocks: &[Arc<BlockFile>]) -> Result<(), StoreError> {
     let mut open = Vec::new();
     for block in blocks {
-        let read = File::open(&block.path).and_then(|file| Index::read(&file).map(|index| (file, index)));
-        open.push(read.map_err(|error| layout::at(&block.path, error))?);
+        let read = File::open(block.path()).and_then(|file| Index::read(&file).map(|index| (file, index)));
+        open.push(read.map_err(|error| layout::at(block.path(), error))?);
     }
     let symbols: BTreeSet<String> = open.iter().flat_map(|(_, index)| index.symbols()).map(str::to_owned).collect();
     let readers: Vec<OpenBlock<'_>> = open.iter().map(|(file, index)| OpenBlock { file, index }).collect();

@@ -39,20 +39,6 @@ use std::time::Instant;
 /// A partition with this many blocks is compacted although it still grows.
 const MANY_BLOCKS: usize = 12;
 
-/// Reading begins anew this often when blocks are joined or deleted meanwhile.
-const MAX_ATTEMPTS: usize = 5;
-
-enum FindError {
-    Moved,
-    Source(SourceError),
-}
-
-impl From<SourceError> for FindError {
-    fn from(error: SourceError) -> Self {
-        FindError::Source(error)
-    }
-}
-
 pub struct Metrics {
     folder: PathBuf,
     options: Options,
@@ -141,32 +127,14 @@ impl Metrics {
         losses: &Losses,
     ) -> Result<BTreeMap<Labels, Vec<Arc<Chunk>>>, SourceError> {
         let matchers = Compiled::all(matchers)?;
-        for _ in 0..MAX_ATTEMPTS {
-            match self.find_once(&matchers, from, to, with_chunks, losses) {
-                Err(FindError::Moved) => {}
-                Err(FindError::Source(error)) => return Err(error),
-                Ok(found) => return Ok(found),
-            }
-        }
-        Err(SourceError::Unavailable("the blocks of metrics change faster than they can be read; try again".to_owned()))
-    }
-
-    fn find_once(
-        &self,
-        matchers: &[Compiled],
-        from: i64,
-        to: i64,
-        with_chunks: bool,
-        losses: &Losses,
-    ) -> Result<BTreeMap<Labels, Vec<Arc<Chunk>>>, FindError> {
         let until = Instant::now() + self.options.query_time_limit;
         let state = read(&self.state);
-        let in_head = state.head.select(matchers, from, to);
+        let in_head = state.head.select(&matchers, from, to);
         let blocks = state.blocks.clone();
         drop(state);
         let mut found: BTreeMap<Labels, Vec<Arc<Chunk>>> = BTreeMap::new();
         for block in blocks.iter().filter(|block| block.bounds.first_ms <= to && block.bounds.last_ms >= from) {
-            let series = self.select_block(block, matchers, (from, to), with_chunks, losses)?;
+            let series = self.select_block(block, &matchers, (from, to), with_chunks, losses)?;
             series.into_iter().for_each(|(labels, chunks)| found.entry(labels).or_default().extend(chunks));
             self.check_limits(found.len(), until)?;
         }
@@ -193,21 +161,19 @@ impl Metrics {
         (from, to): (i64, i64),
         with_chunks: bool,
         losses: &Losses,
-    ) -> Result<Vec<SeriesChunks>, FindError> {
+    ) -> Result<Vec<SeriesChunks>, SourceError> {
         match self.indexes.select(block, matchers, from, to, with_chunks) {
             Ok(series) => Ok(series),
-            // Retention or compaction took it away after the list was copied: what it held may stand in another one.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(FindError::Moved),
             Err(error) if error.kind() == io::ErrorKind::InvalidData => {
                 self.set_aside(block, &error.to_string(), losses);
                 Ok(Vec::new())
             }
-            Err(error) => Err(FindError::Source(SourceError::Unavailable(format!("{}: {error}", block.path.display())))),
+            Err(error) => Err(SourceError::Unavailable(format!("{}: {error}", block.path().display()))),
         }
     }
 
     fn set_aside(&self, block: &Arc<BlockFile>, reason: &str, losses: &Losses) {
-        layout::set_aside(&block.path, reason);
+        layout::set_aside(block.path(), reason);
         losses::add(&losses.damaged_files, 1);
         self.exchange(std::slice::from_ref(block), None);
     }
@@ -283,7 +249,7 @@ impl Metrics {
 
     pub fn exchange(&self, gone: &[Arc<BlockFile>], come: Option<Arc<BlockFile>>) {
         let mut state = write(&self.state);
-        state.blocks.retain(|block| !gone.iter().any(|gone| gone.path == block.path));
+        state.blocks.retain(|block| !gone.iter().any(|gone| gone.path() == block.path()));
         state.blocks.extend(come);
     }
 
@@ -291,7 +257,7 @@ impl Metrics {
     pub fn compact(&self, persisted: u64, losses: &Losses) -> Result<bool, StoreError> {
         let Some((partition, group)) = self.worth_joining() else { return Ok(false) };
         // Named after the newest of them: a name of its own, since a block has at least two parts only here.
-        let newest = group.iter().filter_map(|block| block.path.file_stem()?.to_str()).max().unwrap_or("0").to_owned();
+        let newest = group.iter().filter_map(|block| block.path().file_stem()?.to_str()).max().unwrap_or("0").to_owned();
         let name = format!("{partition}/{newest}-joined.block");
         if let Err(error) = blocks::merge_temporary(&self.folder.join(&name), &group) {
             let damaged = group.iter().filter_map(|block| Some((block, BlockFile::check(block).err()?)));
@@ -300,14 +266,13 @@ impl Metrics {
             }
             return Err(error);
         }
-        let relative = |block: &Arc<BlockFile>| Some(block.path.strip_prefix(&self.folder).ok()?.to_str()?.to_owned());
+        let relative = |block: &Arc<BlockFile>| Some(block.path().strip_prefix(&self.folder).ok()?.to_str()?.to_owned());
         let replaced = group.iter().filter_map(relative).collect();
         let checkpoint = Checkpoint { log_record: persisted, files: vec![name.clone()], replaced };
         checkpoint::promise(&self.folder, &checkpoint)?;
         let joined = self.open_all(&[name])?;
-        // First the list, then the files: a reader that misses a file finds its content when it looks again.
         self.exchange(&group, joined.into_iter().next());
-        checkpoint::sweep(&self.folder, &checkpoint)?;
+        group.iter().for_each(|block| block.shared.doom());
         Ok(true)
     }
 
