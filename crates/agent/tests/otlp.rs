@@ -191,6 +191,19 @@ fn many_series_go_into_several_messages() {
 }
 
 #[test]
+fn attributes_of_every_length() {
+    let agent = Agent::new(&Host::read(), "local");
+    for length in (1..300).chain([16_000, 17_000]) {
+        let long = "x".repeat(length);
+        let attributes = vec![("limpid.a".into(), long.as_str().into())];
+        let entity = Entity { id: "e".into(), kind: "k".into(), name: "n".into(), start_ns: 1, end_ns: 2, attributes };
+        let decoded = ExportLogsServiceRequest::decode(&*otlp::logs::encode(&[entity], &agent)).expect("decodes");
+        let record = &decoded.resource_logs[0].scope_logs[0].log_records[0];
+        assert_eq!(text(&record.attributes, "limpid.a"), long);
+    }
+}
+
+#[test]
 fn entities_are_log_records() {
     let attributes = vec![("limpid.host".into(), "host:m".into())];
     let entity = Entity {

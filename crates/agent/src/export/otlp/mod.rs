@@ -18,6 +18,15 @@ const SCOPE: &str = "limpid";
 /// A `KeyValue` with a text.
 #[inline]
 pub(super) fn text_attribute(writer: &mut Writer, field: u32, key: &str, value: &str) {
+    if field < 16 && key.len() + value.len() < SHORT {
+        // Nearly all of them: every length is one byte, so the heads are written as a whole.
+        let (key_length, value_length) = (key.len() as u8, value.len() as u8);
+        writer.bytes.extend_from_slice(&[(field << 3) as u8 | 2, key_length + value_length + 6, 0x0a, key_length]);
+        writer.bytes.extend_from_slice(key.as_bytes());
+        writer.bytes.extend_from_slice(&[0x12, value_length + 2, 0x0a, value_length]);
+        writer.bytes.extend_from_slice(value.as_bytes());
+        return;
+    }
     let any = field_length(value.len());
     writer.length_delimited(field, field_length(key.len()) + field_length(any));
     writer.length_delimited(1, key.len());
@@ -26,6 +35,9 @@ pub(super) fn text_attribute(writer: &mut Writer, field: u32, key: &str, value: 
     writer.length_delimited(1, value.len());
     writer.bytes.extend_from_slice(value.as_bytes());
 }
+
+/// Key and value together, so that with their heads they stay below the 128 that one byte of length holds.
+const SHORT: usize = 122;
 
 #[inline]
 pub(super) fn int_attribute(writer: &mut Writer, field: u32, key: &str, value: i64) {
