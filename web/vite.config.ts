@@ -1,5 +1,7 @@
 // One page, hashed assets, nothing from elsewhere: the server embeds dist/ and serves it under a strict
 // content security policy, so nothing may be inlined as a script and no asset may become a data: URL.
+// rollup is pinned in package.json (`overrides`): a release whose packages are not there for every platform makes
+// `npm ci` refuse the whole lock file.
 import { defineConfig } from "vite";
 
 export default defineConfig({
