@@ -17,6 +17,9 @@ use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+/// After this time an end that was not seen will not come: a process that is left alone has it.
+const EXPECTED_NS: u64 = 2_000_000_000;
+
 /// What the kernel was told of a socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Told {
@@ -116,6 +119,8 @@ pub(super) struct Conn {
     /// The identities' epoch when the processes were looked up, and when to look again at the earliest.
     pub epoch: u64,
     pub next_identity_ns: u64,
+    /// When its first bytes were seen.
+    began_ns: u64,
 }
 
 impl Conn {
@@ -135,6 +140,7 @@ impl Conn {
             telling: false,
             epoch,
             next_identity_ns: 0,
+            began_ns: 0,
         }
     }
 
@@ -164,7 +170,8 @@ impl Conn {
     }
 
     /// Chooses the end to parse (the server's where both are known) and starts the engine. `at` moves the first bytes.
-    pub fn begin(&mut self, at: usize, sent: bool, options: &Options) {
+    pub fn begin(&mut self, at: usize, sent: bool, now_ns: u64, options: &Options) {
+        self.began_ns = now_ns;
         self.server = self.guess_server(at, sent);
         let both = self.ends.iter().all(Option::is_some);
         let parsed = if both { self.server } else { at };
@@ -205,8 +212,11 @@ impl Conn {
         }
     }
 
-    /// Whether the other end should be on this machine, though it has not been seen.
-    pub fn expects_other(&self) -> bool {
+    /// Whether the other end should be on this machine, though it has not been seen (yet: not for long).
+    pub fn expects_other(&self, now_ns: u64) -> bool {
+        if now_ns.saturating_sub(self.began_ns) > EXPECTED_NS {
+            return false;
+        }
         let mut ends = self.known_ends();
         let (Some(end), None) = (ends.next(), ends.next()) else { return false };
         end.info.transport == Transport::UnixStream || end.info.remote.is_some_and(|(address, _)| address.is_loopback())

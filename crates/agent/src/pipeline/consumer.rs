@@ -20,9 +20,9 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 
 /// Requests of one connection that wait for the other end's times.
-const PENDING: usize = 1024;
+const PENDING: usize = 8_192;
 /// The same for the thread.
-const PENDING_IN_ALL: usize = 16_384;
+const PENDING_IN_ALL: usize = 32_768;
 /// Times that have not come by then will not come.
 const GIVE_UP_NS: u64 = 60_000_000_000;
 const SWEEP_NS: u64 = 50_000_000;
@@ -225,7 +225,7 @@ impl Pipeline {
             return;
         }
         if conn.parsed.is_none() {
-            conn.begin(at, bytes.sent, &self.options);
+            conn.begin(at, bytes.sent, now_ns, &self.options);
         }
         if conn.parsed == Some(at) {
             let server = conn.side(at) == Side::Server;
@@ -322,7 +322,7 @@ impl Pipeline {
     fn finish(&mut self, conn: &mut Conn, request: Request, now_ns: u64) {
         let Some(parsed) = conn.parsed else { return };
         let other = 1 - parsed;
-        if conn.end(other).is_none() && !conn.expects_other() {
+        if conn.end(other).is_none() && !conn.expects_other(now_ns) {
             let seen = [Seen { at: parsed, view: parsed_view(conn, parsed, &request) }];
             self.emitter.emit(conn, &request, &seen, now_ns);
             forget_times(conn, &request);
@@ -429,7 +429,7 @@ impl Pipeline {
             self.emitter.account(&mut conn, now_ns, false);
         }
         let gone = conn.is_closed() && conn.pending.is_empty() && {
-            let alone = conn.expects_other() && conn.parsed.is_some();
+            let alone = conn.expects_other(now_ns) && conn.parsed.is_some();
             !alone || now_ns.saturating_sub(conn.closed_ns()) >= JOIN_WAIT_NS
         };
         let busy = !account
