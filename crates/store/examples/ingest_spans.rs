@@ -4,8 +4,8 @@
 //! `cargo run --release -p limpid-store --example ingest_spans [SPANS] [FOLDER]`
 
 use arrow_array::builder::{
-    FixedSizeBinaryBuilder, MapBuilder, MapFieldNames, StringBuilder, StringDictionaryBuilder, TimestampNanosecondBuilder,
-    UInt8Builder, UInt64Builder,
+    FixedSizeBinaryBuilder, MapBuilder, MapFieldNames, StringBuilder, StringDictionaryBuilder,
+    TimestampNanosecondBuilder, UInt8Builder, UInt64Builder,
 };
 use arrow_array::types::Int32Type;
 use arrow_array::{ArrayRef, RecordBatch};
@@ -60,7 +60,17 @@ struct Columns {
 }
 
 const TEXTS: &[&str] = &[
-    "status_message", "name", "service", "instance", "host", "peer", "protocol", "operation", "resource", "code", "resource_attributes",
+    "status_message",
+    "name",
+    "service",
+    "instance",
+    "host",
+    "peer",
+    "protocol",
+    "operation",
+    "resource",
+    "code",
+    "resource_attributes",
 ];
 
 impl Columns {
@@ -115,7 +125,8 @@ impl Columns {
 fn call(columns: &mut Columns, noise: &mut Noise, now_ns: i64) -> Result<(), Box<dyn Error>> {
     let (client, server, operation) = (noise.below(SERVICES), noise.below(SERVICES), noise.below(OPERATIONS));
     let median_ns = 200_000 + (server * 31 + operation * 17) % 40 * 500_000;
-    let (duration_ns, network_ns, error) = (noise.duration(median_ns), 20_000 + noise.below(60_000), noise.below(100) == 0);
+    let (duration_ns, network_ns, error) =
+        (noise.duration(median_ns), 20_000 + noise.below(60_000), noise.below(100) == 0);
     let trace: [u8; 16] = ((u128::from(noise.next()) << 64) | u128::from(noise.next())).to_be_bytes();
     let (client_span, server_span) = (noise.next().to_be_bytes(), noise.next().to_be_bytes());
     let (client_port, item) = (32768 + noise.below(40) * 7 + client * 500, noise.below(100_000));
@@ -127,12 +138,26 @@ fn call(columns: &mut Columns, noise: &mut Noise, now_ns: i64) -> Result<(), Box
         columns.duration.append_value(if is_client { duration_ns + network_ns } else { duration_ns });
         columns.ids[0].append_value(trace)?;
         columns.ids[1].append_value(if is_client { client_span } else { server_span })?;
-        if is_client { columns.ids[2].append_null() } else { columns.ids[2].append_value(client_span)? }
+        if is_client {
+            columns.ids[2].append_null()
+        } else {
+            columns.ids[2].append_value(client_span)?
+        }
         columns.kind.append_value(side);
         columns.status.append_value(if error { 2 } else { 0 });
         let database = operation >= 20;
-        let (method, route) = if database { ("SELECT", format!("shop.table{operation}")) } else { ("GET", format!("/api/v1/resource{operation}/{{id}}")) };
-        let code = if error { Some("500") } else if database { None } else { Some("200") };
+        let (method, route) = if database {
+            ("SELECT", format!("shop.table{operation}"))
+        } else {
+            ("GET", format!("/api/v1/resource{operation}/{{id}}"))
+        };
+        let code = if error {
+            Some("500")
+        } else if database {
+            None
+        } else {
+            Some("200")
+        };
         columns.text("status_message", None);
         columns.text("name", Some(&format!("{method} {route}")));
         columns.text("service", Some(&format!("service-{service}")));
@@ -143,8 +168,17 @@ fn call(columns: &mut Columns, noise: &mut Noise, now_ns: i64) -> Result<(), Box
         columns.text("operation", Some(method));
         columns.text("resource", Some(&route));
         columns.text("code", code);
-        columns.text("resource_attributes", Some(&format!("{{\"service.name\":\"service-{service}\",\"process.pid\":{},\"host.name\":\"node-1\"}}", 1000 + service)));
-        columns.attribute("limpid.peer.instance", &format!("\"process:4c4c4544-0042/{}-{}\"", 881200 + peer * 37, 1000 + peer));
+        columns.text(
+            "resource_attributes",
+            Some(&format!(
+                "{{\"service.name\":\"service-{service}\",\"process.pid\":{},\"host.name\":\"node-1\"}}",
+                1000 + service
+            )),
+        );
+        columns.attribute(
+            "limpid.peer.instance",
+            &format!("\"process:4c4c4544-0042/{}-{}\"", 881200 + peer * 37, 1000 + peer),
+        );
         if database {
             columns.attribute("db.system.name", "\"postgresql\"");
             columns.attribute("db.operation.name", "\"SELECT\"");
@@ -194,7 +228,8 @@ fn cpu() -> Duration {
         libc::getrusage(libc::RUSAGE_SELF, &mut usage);
         usage
     };
-    let time = |value: libc::timeval| Duration::from_secs(value.tv_sec as u64) + Duration::from_micros(value.tv_usec as u64);
+    let time =
+        |value: libc::timeval| Duration::from_secs(value.tv_sec as u64) + Duration::from_micros(value.tv_usec as u64);
     time(usage.ru_utime) + time(usage.ru_stime)
 }
 
@@ -203,10 +238,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     let spans: usize = arguments.next().map_or(Ok(1_000_000), |text| text.parse())?;
     let temporary = tempfile::tempdir()?;
     let folder = arguments.next().map_or(temporary.path().to_path_buf(), Into::into);
-    let options = Options { sync: LogSync::Always, retention: Duration::ZERO, min_free_ratio: 0.0, ..Options::default() };
+    let options =
+        Options { sync: LogSync::Always, retention: Duration::ZERO, min_free_ratio: 0.0, ..Options::default() };
     let store = EmbeddedStore::open(&folder, options, no_log)?;
     let (mut noise, mut now_ns) = (Noise(88172645463325252), T0_NS);
-    let payload: bytes::Bytes = (0..BATCH_SPANS * PAYLOAD_BYTES_PER_SPAN).map(|_| noise.next() as u8).collect::<Vec<u8>>().into();
+    let payload: bytes::Bytes =
+        (0..BATCH_SPANS * PAYLOAD_BYTES_PER_SPAN).map(|_| noise.next() as u8).collect::<Vec<u8>>().into();
     let (mut written, mut wall, mut used) = (0usize, Duration::ZERO, Duration::ZERO);
     // Making the spans is not what is measured, and all of them at once would not fit: made and written by turns.
     while written < spans {
@@ -224,8 +261,17 @@ fn main() -> Result<(), Box<dyn Error>> {
     store.close();
     wall += began.elapsed();
     used += cpu() - cpu_before;
-    println!("{written} spans in {:.2} s, {:.2} s of CPU (user and system, until all are in files)", wall.as_secs_f64(), used.as_secs_f64());
-    println!("{:.0} spans/s, {:.0} spans/s of one core, {:.2} µs/span", written as f64 / wall.as_secs_f64(), written as f64 / used.as_secs_f64(), used.as_secs_f64() * 1e6 / written as f64);
+    println!(
+        "{written} spans in {:.2} s, {:.2} s of CPU (user and system, until all are in files)",
+        wall.as_secs_f64(),
+        used.as_secs_f64()
+    );
+    println!(
+        "{:.0} spans/s, {:.0} spans/s of one core, {:.2} µs/span",
+        written as f64 / wall.as_secs_f64(),
+        written as f64 / used.as_secs_f64(),
+        used.as_secs_f64() * 1e6 / written as f64
+    );
     bytes_by_column(&folder.join("spans"), written)?;
     queries(&folder, now_ns)
 }
@@ -246,21 +292,38 @@ fn bytes_by_column(folder: &Path, spans: usize) -> Result<(), Box<dyn Error>> {
     let ids: i64 = ["trace_id", "span_id", "parent_span_id"].iter().filter_map(|name| columns.get(*name)).sum();
     let all: i64 = columns.values().sum();
     let per_span = |bytes: i64| bytes as f64 / spans as f64;
-    println!("{:.1} B/span in all: ids {:.1}, other columns {:.1}, Bloom filters and indexes {:.1}", total as f64 / spans as f64, per_span(ids), per_span(all - ids), per_span(total as i64 - all));
-    columns.iter().filter(|(_, bytes)| per_span(**bytes) >= 0.05).for_each(|(name, bytes)| println!("  {name:40} {:6.2}", per_span(*bytes)));
+    println!(
+        "{:.1} B/span in all: ids {:.1}, other columns {:.1}, Bloom filters and indexes {:.1}",
+        total as f64 / spans as f64,
+        per_span(ids),
+        per_span(all - ids),
+        per_span(total as i64 - all)
+    );
+    columns
+        .iter()
+        .filter(|(_, bytes)| per_span(**bytes) >= 0.05)
+        .for_each(|(name, bytes)| println!("  {name:40} {:6.2}", per_span(*bytes)));
     Ok(())
 }
 
 fn queries(folder: &Path, end_ns: i64) -> Result<(), Box<dyn Error>> {
-    let store = EmbeddedStore::open(folder, Options { retention: Duration::ZERO, min_free_ratio: 0.0, ..Options::default() }, no_log)?;
-    let all = SpanQuery { start_ns: T0_NS as u64, end_ns: end_ns as u64 + 1_000_000_000, limit: 100, ..SpanQuery::default() };
+    let store = EmbeddedStore::open(
+        folder,
+        Options { retention: Duration::ZERO, min_free_ratio: 0.0, ..Options::default() },
+        no_log,
+    )?;
+    let all =
+        SpanQuery { start_ns: T0_NS as u64, end_ns: end_ns as u64 + 1_000_000_000, limit: 100, ..SpanQuery::default() };
     let one = |text: &str| vec![("service".to_owned(), text.to_owned())];
     let cases = [
         ("newest 100", all.clone()),
         ("newest 100 of one service", SpanQuery { columns: one("service-7"), ..all.clone() }),
         ("newest 100 errors of one service", SpanQuery { columns: one("service-7"), errors: true, ..all.clone() }),
         ("slowest 100", SpanQuery { order: Order::Slowest, ..all.clone() }),
-        ("one value of an attribute", SpanQuery { attributes: vec![("client.port".into(), "33000".into())], ..all.clone() }),
+        (
+            "one value of an attribute",
+            SpanQuery { attributes: vec![("client.port".into(), "33000".into())], ..all.clone() },
+        ),
     ];
     for (name, query) in cases {
         let began = Instant::now();

@@ -104,7 +104,8 @@ impl Store for EmbeddedStore {
 
     fn events(&self, query: &EventQuery) -> Result<Vec<RecordBatch>, StoreError> {
         let wanted = [("name", &query.name), ("entity", &query.entity)];
-        let equals = wanted.into_iter().filter_map(|(column, value)| Some((column.to_owned(), value.clone()?))).collect();
+        let equals =
+            wanted.into_iter().filter_map(|(column, value)| Some((column.to_owned(), value.clone()?))).collect();
         let filter = Filter {
             time: self.inner.events.spec.time,
             start_ns: clamp(query.start_ns),

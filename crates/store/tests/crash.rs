@@ -23,7 +23,12 @@ fn all_spans(store: &EmbeddedStore) -> Vec<u64> {
     // In slices, since one answer has a limit.
     let total = store.status().spans;
     for first in (0..=total + 20_000).step_by(20_000) {
-        let query = SpanQuery { start_ns: span(first).start_ns, end_ns: span(first + 20_000).start_ns - 1, limit: 50_000, ..SpanQuery::default() };
+        let query = SpanQuery {
+            start_ns: span(first).start_ns,
+            end_ns: span(first + 20_000).start_ns - 1,
+            limit: 50_000,
+            ..SpanQuery::default()
+        };
         found.extend(numbers(&store.spans(&query).unwrap()));
     }
     found.sort_unstable();
@@ -52,7 +57,11 @@ fn check(found: &[u64], expected: &BTreeSet<u64>, what: &str) {
     let distinct: BTreeSet<u64> = found.iter().copied().collect();
     assert_eq!(distinct.len(), found.len(), "{what}: some are there twice");
     let missing: Vec<&u64> = expected.difference(&distinct).take(5).collect();
-    assert!(missing.is_empty(), "{what}: {} acknowledged are missing, such as {missing:?}", expected.difference(&distinct).count());
+    assert!(
+        missing.is_empty(),
+        "{what}: {} acknowledged are missing, such as {missing:?}",
+        expected.difference(&distinct).count()
+    );
 }
 
 const FOLDER: &str = "LIMPID_CRASH_FOLDER";
@@ -150,7 +159,8 @@ fn a_log_cut_at_any_byte_gives_all_before_the_cut() {
         let store = open(dir.path());
         let whole = (0..6).take_while(|batch| encoded_end(&bytes, *batch) <= cut).count() as u64;
         assert_eq!(all_spans(&store).len() as u64, whole * 5, "cut at {cut}, records of about {record}");
-        let torn = store.status().losses.iter().find(|(cause, _)| cause == "torn_tail_bytes").map_or(0, |(_, count)| *count);
+        let torn =
+            store.status().losses.iter().find(|(cause, _)| cause == "torn_tail_bytes").map_or(0, |(_, count)| *count);
         assert_eq!(torn, cut as u64 - if whole == 0 { 0 } else { encoded_end(&bytes, whole - 1) as u64 });
     }
 }
@@ -166,7 +176,10 @@ struct Tmpfs(tempfile::TempDir);
 impl Tmpfs {
     fn new(megabytes: u32) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", &format!("size={megabytes}m"), "tmpfs"]).arg(dir.path()).status();
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &format!("size={megabytes}m"), "tmpfs"])
+            .arg(dir.path())
+            .status();
         assert!(mounted.is_ok_and(|status| status.success()), "this test mounts a small tmpfs: run it as root");
         Tmpfs(dir)
     }

@@ -81,7 +81,8 @@ fn write_batch(store: &EmbeddedStore, points: Vec<Point>) {
 
 fn check(store: &EmbeddedStore, truth: &Truth, from: i64, to: i64) {
     let found = store.select(&[], from, to).unwrap();
-    let mut expected: Vec<_> = truth.iter().map(|(labels, samples)| (labels, samples.range(from..=to).collect::<Vec<_>>())).collect();
+    let mut expected: Vec<_> =
+        truth.iter().map(|(labels, samples)| (labels, samples.range(from..=to).collect::<Vec<_>>())).collect();
     expected.retain(|(_, samples)| !samples.is_empty());
     assert_eq!(found.len(), expected.len());
     for (series, (labels, samples)) in found.iter().zip(expected) {
@@ -124,17 +125,29 @@ fn block_count(dir: &Path) -> usize {
 fn matchers_mean_what_they_say_in_memory_and_in_blocks() {
     let dir = tempfile::tempdir().unwrap();
     let matchers: Vec<Matcher> = [
-        ("service", MatchOp::Equal, "s1"), ("service", MatchOp::NotEqual, "s1"), ("service", MatchOp::Regex, "s[12]"),
-        ("service", MatchOp::Regex, "s"), ("service", MatchOp::NotRegex, "s[12]"), ("side", MatchOp::Equal, ""),
-        ("side", MatchOp::NotEqual, ""), ("side", MatchOp::Regex, "|client"), ("side", MatchOp::NotRegex, ".+"),
-        ("nothing", MatchOp::Equal, ""), ("nothing", MatchOp::Equal, "x"), ("nothing", MatchOp::Regex, ".*"),
-        ("nothing", MatchOp::NotEqual, "x"), ("__name__", MatchOp::Equal, "a_total"), ("__name__", MatchOp::Regex, "a.*|b.*"),
+        ("service", MatchOp::Equal, "s1"),
+        ("service", MatchOp::NotEqual, "s1"),
+        ("service", MatchOp::Regex, "s[12]"),
+        ("service", MatchOp::Regex, "s"),
+        ("service", MatchOp::NotRegex, "s[12]"),
+        ("side", MatchOp::Equal, ""),
+        ("side", MatchOp::NotEqual, ""),
+        ("side", MatchOp::Regex, "|client"),
+        ("side", MatchOp::NotRegex, ".+"),
+        ("nothing", MatchOp::Equal, ""),
+        ("nothing", MatchOp::Equal, "x"),
+        ("nothing", MatchOp::Regex, ".*"),
+        ("nothing", MatchOp::NotEqual, "x"),
+        ("__name__", MatchOp::Equal, "a_total"),
+        ("__name__", MatchOp::Regex, "a.*|b.*"),
     ]
     .into_iter()
     .map(|(name, op, value)| Matcher { name: name.into(), op, value: value.into() })
     .collect();
-    let regexes: BTreeMap<String, regex::Regex> =
-        matchers.iter().map(|matcher| (matcher.value.to_string(), regex::Regex::new(&format!("^(?:{})$", matcher.value)).unwrap())).collect();
+    let regexes: BTreeMap<String, regex::Regex> = matchers
+        .iter()
+        .map(|matcher| (matcher.value.to_string(), regex::Regex::new(&format!("^(?:{})$", matcher.value)).unwrap()))
+        .collect();
     let test = |matcher: &Matcher, labels: &Labels| {
         let value = labels.get(&matcher.name).unwrap_or_default();
         let regex = |pattern: &str| regexes[pattern].is_match(value);
@@ -149,13 +162,17 @@ fn matchers_mean_what_they_say_in_memory_and_in_blocks() {
         let store = EmbeddedStore::open(dir.path(), options(), |_, _| Batch::default()).unwrap();
         if restart == 0 {
             let sample = Sample { time_ms: 5, value: Value::Float(1.0) };
-            write_batch(&store, (0..60).map(|series| Point { labels: labels(series), start_ms: 0, sample: sample.clone() }).collect());
+            write_batch(
+                &store,
+                (0..60).map(|series| Point { labels: labels(series), start_ms: 0, sample: sample.clone() }).collect(),
+            );
         }
         for left in &matchers {
             for right in &matchers {
                 let pair = [left.clone(), right.clone()];
                 let found: BTreeSet<Labels> = store.series(&pair, 0, 10).unwrap().into_iter().collect();
-                let expected: BTreeSet<Labels> = (0..60).map(labels).filter(|labels| pair.iter().all(|matcher| test(matcher, labels))).collect();
+                let expected: BTreeSet<Labels> =
+                    (0..60).map(labels).filter(|labels| pair.iter().all(|matcher| test(matcher, labels))).collect();
                 assert_eq!(found, expected, "{pair:?}");
             }
         }
@@ -185,8 +202,12 @@ fn readers_and_writers_at_once_see_every_acknowledged_span_exactly_once() {
                     found.sort_unstable();
                     assert!(found.len() as u64 >= at_least);
                     assert!(found.iter().copied().eq(0..found.len() as u64), "a gap or a repetition");
-                    let samples: usize =
-                        store.select(&[Matcher::equal("__name__", "test_total")], i64::MIN, i64::MAX).unwrap().iter().map(|series| series.samples.len()).sum();
+                    let samples: usize = store
+                        .select(&[Matcher::equal("__name__", "test_total")], i64::MIN, i64::MAX)
+                        .unwrap()
+                        .iter()
+                        .map(|series| series.samples.len())
+                        .sum();
                     assert!(samples as u64 >= at_least);
                 }
             });
@@ -198,14 +219,21 @@ fn readers_and_writers_at_once_see_every_acknowledged_span_exactly_once() {
 fn a_damaged_file_is_set_aside_and_the_rest_is_served() {
     let dir = tempfile::tempdir().unwrap();
     let far = |number: u64| TestSpan { start_ns: T0_NS + number * HOUR_NS, ..span(number) };
-    let rows = |first: u64, count: u64| Batch { spans: Some(spans(&(first..first + count).map(far).collect::<Vec<_>>())), ..Batch::default() };
+    let rows = |first: u64, count: u64| Batch {
+        spans: Some(spans(&(first..first + count).map(far).collect::<Vec<_>>())),
+        ..Batch::default()
+    };
     let store = EmbeddedStore::open(dir.path(), options(), decode).unwrap();
     store.write(Write { signal: Signal::Traces, batch_id: None, payload: "none".into(), batch: rows(0, 10) }).unwrap();
     store.write(write_points(0, 100_000)).unwrap();
     drop(store);
     let files = |folder: &str, extension: &str| -> Vec<std::path::PathBuf> {
-        let hours = std::fs::read_dir(dir.path().join(folder)).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_dir());
-        let mut files: Vec<_> = hours.flat_map(|hour| std::fs::read_dir(hour).unwrap().map(|entry| entry.unwrap().path())).collect();
+        let hours = std::fs::read_dir(dir.path().join(folder))
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .filter(|path| path.is_dir());
+        let mut files: Vec<_> =
+            hours.flat_map(|hour| std::fs::read_dir(hour).unwrap().map(|entry| entry.unwrap().path())).collect();
         files.retain(|file| file.extension().is_some_and(|have| have == extension));
         files.sort();
         files
@@ -220,11 +248,14 @@ fn a_damaged_file_is_set_aside_and_the_rest_is_served() {
     let query = SpanQuery { end_ns: u64::MAX, limit: 100, ..SpanQuery::default() };
     let before = numbers(&store.spans(&query).unwrap());
     assert!(before.len() >= 8 && !before.contains(&4), "{before:?}");
-    let samples = |store: &EmbeddedStore| -> usize { store.select(&[], i64::MIN, i64::MAX).unwrap().iter().map(|series| series.samples.len()).sum() };
+    let samples = |store: &EmbeddedStore| -> usize {
+        store.select(&[], i64::MIN, i64::MAX).unwrap().iter().map(|series| series.samples.len()).sum()
+    };
     let (some, again) = (samples(&store), samples(&store));
     assert!(some > 0 && some < 100_000 && some == again, "{some} {again}");
     assert_eq!(numbers(&store.spans(&query).unwrap()), [9, 8, 7, 6, 5, 2, 1, 0]);
-    let damaged = store.status().losses.iter().find(|(cause, _)| cause == "damaged_files").map_or(0, |(_, count)| *count);
+    let damaged =
+        store.status().losses.iter().find(|(cause, _)| cause == "damaged_files").map_or(0, |(_, count)| *count);
     assert_eq!(damaged, 3);
     assert_eq!(files("spans", "damaged").len() + files("metrics", "damaged").len(), 3);
 }
@@ -241,7 +272,9 @@ fn what_is_too_old_or_too_much_goes_oldest_first() {
     let now_ns = Duration::from_millis(common_now_ms()).as_nanos() as u64;
     let write_hours = |store: &EmbeddedStore, hours: std::ops::Range<u64>| {
         for hour in hours {
-            let rows: Vec<TestSpan> = (0..500).map(|number| TestSpan { start_ns: now_ns - hour * HOUR_NS, ..span(hour * 1000 + number) }).collect();
+            let rows: Vec<TestSpan> = (0..500)
+                .map(|number| TestSpan { start_ns: now_ns - hour * HOUR_NS, ..span(hour * 1000 + number) })
+                .collect();
             let batch = Batch { spans: Some(spans(&rows)), ..Batch::default() };
             store.write(Write { signal: Signal::Traces, batch_id: None, payload: "none".into(), batch }).unwrap();
         }

@@ -44,7 +44,8 @@ fn spans_are_found_by_every_condition() {
         all.sort_unstable_by(|left, right| right.cmp(left));
         assert_eq!(slowest, all[..50]);
 
-        let query = SpanQuery { columns: vec![("service".into(), "service-3".into())], errors: true, ..everything(1000) };
+        let query =
+            SpanQuery { columns: vec![("service".into(), "service-3".into())], errors: true, ..everything(1000) };
         let expected: Vec<u64> = (0..4000).rev().filter(|number| number % 5 == 3 && number % 10 == 3).collect();
         assert_eq!(numbers(&store.spans(&query).unwrap()), expected);
 
@@ -54,7 +55,8 @@ fn spans_are_found_by_every_condition() {
         let query = SpanQuery { attributes: vec![("test.number".into(), "1234".into())], ..everything(10) };
         assert_eq!(numbers(&store.spans(&query).unwrap()), [1234]);
         let both = vec![("host.name".into(), "h1".into()), ("http.request.method".into(), "GET".into())];
-        let query = SpanQuery { attributes: both, start_ns: span(10).start_ns, end_ns: span(15).start_ns, ..everything(10) };
+        let query =
+            SpanQuery { attributes: both, start_ns: span(10).start_ns, end_ns: span(15).start_ns, ..everything(10) };
         assert_eq!(numbers(&store.spans(&query).unwrap()), [15, 13, 11]);
         let query = SpanQuery { attributes: vec![("process.pid".into(), "4".into())], ..everything(3) };
         assert_eq!(numbers(&store.spans(&query).unwrap()), [3999, 3994, 3989]);

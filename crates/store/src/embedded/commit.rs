@@ -58,7 +58,10 @@ impl Committer {
 
     pub fn write(&self, write: Write) -> Result<Written, StoreError> {
         if write.payload.len() > MAX_BODY_BYTES / 2 {
-            return Err(StoreError::TooMuch(format!("a message of {} bytes is too long to be stored", write.payload.len())));
+            return Err(StoreError::TooMuch(format!(
+                "a message of {} bytes is too long to be stored",
+                write.payload.len()
+            )));
         }
         let (done, answer) = sync_channel(1);
         let mut queue = lock(&self.queue);
@@ -148,10 +151,12 @@ fn commit(committer: &Committer, inner: &Inner, group: Vec<Queued>) {
         return refuse(group, &error);
     }
     let (fresh, repeated) = part(committer, group, now_ms);
-    let mut encoded = Vec::with_capacity(fresh.iter().map(|queued| queued.write.payload.len() + record::OVERHEAD_BYTES).sum());
+    let mut encoded =
+        Vec::with_capacity(fresh.iter().map(|queued| queued.write.payload.len() + record::OVERHEAD_BYTES).sum());
     for queued in &fresh {
         let write = &queued.write;
-        Record { signal: write.signal, time_ms: now_ms, batch_id: write.batch_id, payload: &write.payload }.encode(&mut encoded);
+        Record { signal: write.signal, time_ms: now_ms, batch_id: write.batch_id, payload: &write.payload }
+            .encode(&mut encoded);
     }
     match inner.append(&encoded, fresh.len() as u64) {
         Ok(first) => {

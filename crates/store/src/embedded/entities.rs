@@ -175,13 +175,26 @@ mod tests {
 
     fn state(id: &str, name: &str, start: u64, end: u64) -> Entity {
         let attributes = vec![("limpid.service".into(), "service:default/a".into())];
-        Entity { id: id.into(), kind: "process".into(), name: name.into(), start_ns: start * MINUTE, end_ns: end * MINUTE, attributes }
+        Entity {
+            id: id.into(),
+            kind: "process".into(),
+            name: name.into(),
+            start_ns: start * MINUTE,
+            end_ns: end * MINUTE,
+            attributes,
+        }
     }
 
     #[test]
     fn equal_states_become_one_interval_and_others_do_not() {
         let mut entities = Entities::default();
-        for entity in [state("a", "x", 0, 1), state("a", "x", 2, 3), state("a", "y", 4, 5), state("a", "x", 6, 7), state("b", "x", 0, 1)] {
+        for entity in [
+            state("a", "x", 0, 1),
+            state("a", "x", 2, 3),
+            state("a", "y", 4, 5),
+            state("a", "x", 6, 7),
+            state("b", "x", 0, 1),
+        ] {
             entities.apply(&entity);
         }
         assert_eq!(entities.between(0, 100 * MINUTE).len(), 4, "a was x, y and x again; b was x");
@@ -195,7 +208,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("states.zst");
         let mut entities = Entities::default();
-        (0..50).for_each(|number| assert_eq!(entities.apply(&state(&format!("process:m/{number}"), "x", number, number + 1)), 0));
+        (0..50).for_each(|number| {
+            assert_eq!(entities.apply(&state(&format!("process:m/{number}"), "x", number, number + 1)), 0)
+        });
         let mut bytes = entities.encode(77).unwrap();
         layout::write_file(&path, &bytes).unwrap();
         let (read, record) = Entities::load(&path).unwrap().unwrap();
@@ -210,8 +225,9 @@ mod tests {
     #[test]
     fn the_longest_gone_are_dropped_first() {
         let mut entities = Entities::default();
-        let dropped: u64 =
-            (0..MAX_STATES as u64 + 5).map(|number| entities.apply(&state(&format!("process:m/{number}"), "x", number, number))).sum();
+        let dropped: u64 = (0..MAX_STATES as u64 + 5)
+            .map(|number| entities.apply(&state(&format!("process:m/{number}"), "x", number, number)))
+            .sum();
         assert_eq!(entities.count as u64 + dropped, MAX_STATES as u64 + 5);
         assert!(entities.between(0, 100 * MINUTE).is_empty());
         assert_eq!(entities.between((MAX_STATES as u64 + 4) * MINUTE, u64::MAX).len(), 1);

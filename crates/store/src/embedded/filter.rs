@@ -4,7 +4,7 @@
 //! left is tested for times, durations and attributes.
 
 use arrow_array::cast::AsArray;
-use arrow_array::types::{Int32Type, TimestampNanosecondType, UInt64Type, UInt8Type};
+use arrow_array::types::{Int32Type, TimestampNanosecondType, UInt8Type, UInt64Type};
 use arrow_array::{Array, ArrayRef, MapArray, RecordBatch};
 use std::collections::HashMap;
 
@@ -45,7 +45,9 @@ impl AttributeFilter {
             return true;
         }
         // Another writer may escape more than needed.
-        stored.starts_with('"') && stored.contains('\\') && serde_json::from_str::<String>(stored).is_ok_and(|text| text == self.value)
+        stored.starts_with('"')
+            && stored.contains('\\')
+            && serde_json::from_str::<String>(stored).is_ok_and(|text| text == self.value)
     }
 
     fn accepts_value(&self, stored: &serde_json::Value) -> bool {
@@ -100,7 +102,8 @@ impl Filter {
     }
 
     fn keep_times(&self, rows: &mut Vec<u32>, batch: &RecordBatch) {
-        let times = batch.column_by_name(self.time).and_then(|column| column.as_primitive_opt::<TimestampNanosecondType>());
+        let times =
+            batch.column_by_name(self.time).and_then(|column| column.as_primitive_opt::<TimestampNanosecondType>());
         match times {
             Some(times) => rows.retain(|row| (self.start_ns..=self.end_ns).contains(&times.value(*row as usize))),
             None => rows.clear(),

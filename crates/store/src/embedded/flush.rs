@@ -53,7 +53,9 @@ fn compact(inner: &Inner) -> Result<(), StoreError> {
 
 /// Is a head so large that it must become files now?
 pub fn is_full(inner: &Inner) -> bool {
-    is_table_full(inner, &inner.spans) || is_table_full(inner, &inner.events) || inner.metrics.head_bytes() >= inner.options.flush_bytes
+    is_table_full(inner, &inner.spans)
+        || is_table_full(inner, &inner.events)
+        || inner.metrics.head_bytes() >= inner.options.flush_bytes
 }
 
 fn is_table_full(inner: &Inner, table: &Table) -> bool {
@@ -107,7 +109,8 @@ fn flush_table(inner: &Inner, table: &Table) -> Result<(), StoreError> {
     let (batches, cut) = table.begin_flush(*applied);
     drop(applied);
     if !batches.is_empty() {
-        let hours = sorted::by_hour(&table.spec, &batches).map_err(|error| StoreError::Io(io::Error::other(error.to_string())))?;
+        let hours = sorted::by_hour(&table.spec, &batches)
+            .map_err(|error| StoreError::Io(io::Error::other(error.to_string())))?;
         let mut checkpoint = Checkpoint { log_record: cut, ..Checkpoint::default() };
         for (hour, rows) in &hours {
             let name = format!("{hour}/{cut:020}.parquet");

@@ -76,7 +76,8 @@ impl Inner {
         let events = open_table(events_spec(), dir, &losses, &mut persisted.events)?;
         let metrics = Metrics::open(&dir.join("metrics"), &options, &losses, &mut persisted.metrics)?;
         let states = dir.join("entities").join(flush::ENTITIES_FILE);
-        let (entities, record) = Entities::load(&states).map_err(|error| layout::at(&states, error))?.unwrap_or_default();
+        let (entities, record) =
+            Entities::load(&states).map_err(|error| layout::at(&states, error))?.unwrap_or_default();
         persisted.entities = record;
         let inner = Inner {
             folder,
@@ -217,7 +218,13 @@ impl Inner {
         too_large(&self.spans) || too_large(&self.events) || self.metrics.head_bytes() > bytes
     }
 
-    pub fn query(&self, table: &Table, filter: &Filter, order: Order, limit: usize) -> Result<Vec<RecordBatch>, StoreError> {
+    pub fn query(
+        &self,
+        table: &Table,
+        filter: &Filter,
+        order: Order,
+        limit: usize,
+    ) -> Result<Vec<RecordBatch>, StoreError> {
         let until = Instant::now() + self.options.query_time_limit;
         let scanned = table.query(filter, order, limit, until)?;
         for (file, reason) in &scanned.damaged {
@@ -297,7 +304,13 @@ fn batches_remember(batches: &mut Batches, record: &Record<'_>, now_ms: u64) {
 }
 
 fn spans_spec() -> Spec {
-    Spec { name: "spans", schema: schema::SPANS.clone(), time: "start", sort: &["service", "name"], lookup: &["trace_id"] }
+    Spec {
+        name: "spans",
+        schema: schema::SPANS.clone(),
+        time: "start",
+        sort: &["service", "name"],
+        lookup: &["trace_id"],
+    }
 }
 
 fn events_spec() -> Spec {

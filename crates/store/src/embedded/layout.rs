@@ -71,9 +71,8 @@ fn check_format(path: &Path) -> Result<(), StoreError> {
     let name = path.join("FORMAT");
     match fs::read_to_string(&name) {
         Ok(text) => accept_format(path, text.trim()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            write_file(&name, format!("{FORMAT}\n").as_bytes()).map_err(|error| unusable(path, "cannot write to it", &error))
-        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => write_file(&name, format!("{FORMAT}\n").as_bytes())
+            .map_err(|error| unusable(path, "cannot write to it", &error)),
         Err(error) => Err(unusable(path, "cannot read its FORMAT file", &error)),
     }
 }
@@ -174,7 +173,9 @@ impl Drop for SharedFile {
             return;
         }
         match fs::remove_file(&self.path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => log::error!("{}: cannot be deleted: {error}", self.path.display()),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                log::error!("{}: cannot be deleted: {error}", self.path.display())
+            }
             // The partition's folder, if this was its last file; not empty is no error.
             _ => drop(self.path.parent().map(fs::remove_dir)),
         }

@@ -110,7 +110,9 @@ impl FileError {
     pub fn into_store_error(self, path: &Path) -> StoreError {
         match self {
             FileError::Io(error) => layout::at(path, error),
-            FileError::Damaged(text) => StoreError::Io(io::Error::new(io::ErrorKind::InvalidData, format!("{}: {text}", path.display()))),
+            FileError::Damaged(text) => {
+                StoreError::Io(io::Error::new(io::ErrorKind::InvalidData, format!("{}: {text}", path.display())))
+            }
         }
     }
 }
@@ -159,7 +161,10 @@ fn properties(spec: &Spec) -> WriterProperties {
 }
 
 /// The row groups that can hold a matching row, by their statistics and Bloom filters.
-pub fn candidate_groups(reader: &ParquetRecordBatchReaderBuilder<File>, filter: &Filter) -> Result<Vec<usize>, FileError> {
+pub fn candidate_groups(
+    reader: &ParquetRecordBatchReaderBuilder<File>,
+    filter: &Filter,
+) -> Result<Vec<usize>, FileError> {
     let metadata: &ParquetMetaData = reader.metadata();
     let mut candidates = Vec::new();
     for (number, group) in metadata.row_groups().iter().enumerate() {
@@ -171,7 +176,8 @@ pub fn candidate_groups(reader: &ParquetRecordBatchReaderBuilder<File>, filter: 
 }
 
 fn statistics_allow(group: &RowGroupMetaData, filter: &Filter) -> bool {
-    let in_time = bounds_i64(group, filter.time).is_none_or(|(low, high)| low <= filter.end_ns && high >= filter.start_ns);
+    let in_time =
+        bounds_i64(group, filter.time).is_none_or(|(low, high)| low <= filter.end_ns && high >= filter.start_ns);
     let (min, max) = (filter.min_duration_ns.unwrap_or(0), filter.max_duration_ns.unwrap_or(u64::MAX));
     let in_duration = bounds_u64(group, "duration_ns").is_none_or(|(low, high)| low <= max && high >= min);
     in_time && in_duration && filter.equals.iter().all(|(column, value)| text_can_be(group, column, value.as_bytes()))

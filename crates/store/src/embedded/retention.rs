@@ -106,7 +106,10 @@ fn expire(inner: &Inner, signals: &mut [Signal<'_>]) {
 
 fn delete_most_over_share(inner: &Inner, signals: &mut [Signal<'_>]) -> Option<u64> {
     let over = |signal: &Signal<'_>| signal.bytes() as f64 / signal.share;
-    let most = signals.iter_mut().filter(|signal| !signal.files.is_empty()).max_by(|left, right| over(left).total_cmp(&over(right)));
+    let most = signals
+        .iter_mut()
+        .filter(|signal| !signal.files.is_empty())
+        .max_by(|left, right| over(left).total_cmp(&over(right)));
     most.and_then(|signal| delete_oldest(inner, signal))
 }
 

@@ -5,9 +5,9 @@ use super::parquet_file::{self, DataFile, FileError};
 use super::table::{Spec, View, conform};
 use super::top::{Place, Top};
 use crate::{Order, StoreError};
+use arrow_array::RecordBatch;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{TimestampNanosecondType, UInt64Type};
-use arrow_array::RecordBatch;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReaderBuilder, RowSelection};
 use std::collections::BTreeMap;
@@ -45,7 +45,9 @@ pub fn scan(
     until: Instant,
 ) -> Result<Scanned, StoreError> {
     if limit > MAX_ROWS {
-        return Err(StoreError::TooMuch(format!("the query asks for {limit} rows; at most {MAX_ROWS} are given at once")));
+        return Err(StoreError::TooMuch(format!(
+            "the query asks for {limit} rows; at most {MAX_ROWS} are given at once"
+        )));
     }
     let mut files: Vec<Arc<DataFile>> =
         view.files.into_iter().filter(|file| file.min_ns <= filter.end_ns && file.max_ns >= filter.start_ns).collect();
@@ -79,12 +81,21 @@ fn time_key(time_ns: i64) -> u64 {
 }
 
 impl Scan<'_> {
-    fn batch(&mut self, batch: &RecordBatch, source: u32, row_in_source: impl Fn(u32) -> u32) -> Result<(), StoreError> {
+    fn batch(
+        &mut self,
+        batch: &RecordBatch,
+        source: u32,
+        row_in_source: impl Fn(u32) -> u32,
+    ) -> Result<(), StoreError> {
         if Instant::now() > self.until {
-            return Err(StoreError::TooMuch("the query ran out of time; ask for a shorter time range or filter more".to_owned()));
+            return Err(StoreError::TooMuch(
+                "the query ran out of time; ask for a shorter time range or filter more".to_owned(),
+            ));
         }
         let rows = self.filter.rows(batch);
-        let times = batch.column_by_name(self.spec.time).and_then(|column| column.as_primitive_opt::<TimestampNanosecondType>());
+        let times = batch
+            .column_by_name(self.spec.time)
+            .and_then(|column| column.as_primitive_opt::<TimestampNanosecondType>());
         let durations = batch.column_by_name("duration_ns").and_then(|column| column.as_primitive_opt::<UInt64Type>());
         for row in rows {
             let key = match (self.order, times, durations) {
@@ -119,7 +130,12 @@ impl Scan<'_> {
         }
         let mask = projection(&builder, &columns);
         for group in candidates {
-            let reader = file.reader()?.with_row_groups(vec![group]).with_projection(mask.clone()).with_batch_size(BATCH_ROWS).build()?;
+            let reader = file
+                .reader()?
+                .with_row_groups(vec![group])
+                .with_projection(mask.clone())
+                .with_batch_size(BATCH_ROWS)
+                .build()?;
             let mut first = firsts[group];
             for batch in reader {
                 let batch = batch?;

@@ -25,13 +25,19 @@ pub fn by_hour(spec: &Spec, batches: &[RecordBatch]) -> Result<Vec<(i64, Vec<Rec
     let ranks = ranks(spec, batches);
     let mut hours: BTreeMap<i64, Vec<Row>> = BTreeMap::new();
     for (number, batch) in batches.iter().enumerate() {
-        let times = batch.column_by_name(spec.time).and_then(|column| column.as_primitive_opt::<TimestampNanosecondType>());
+        let times =
+            batch.column_by_name(spec.time).and_then(|column| column.as_primitive_opt::<TimestampNanosecondType>());
         let Some(times) = times else {
             return Err(ArrowError::SchemaError(format!("{}: no timestamp column {}", spec.name, spec.time)));
         };
         for (row, time) in times.values().iter().enumerate() {
             let sort = ranks.get(number).and_then(|ranks| ranks.get(row)).copied().unwrap_or(0);
-            hours.entry(time.div_euclid(HOUR_NS)).or_default().push(Row { sort, time: *time, batch: number as u32, row: row as u32 });
+            hours.entry(time.div_euclid(HOUR_NS)).or_default().push(Row {
+                sort,
+                time: *time,
+                batch: number as u32,
+                row: row as u32,
+            });
         }
     }
     let hours = bounded(hours);
@@ -73,7 +79,11 @@ fn ranks(spec: &Spec, batches: &[RecordBatch]) -> Vec<Vec<u64>> {
 
 /// All distinct values of a dictionary column, in order.
 fn value_order<'a>(batches: &'a [RecordBatch], column: &str) -> HashMap<&'a str, u64> {
-    let mut values: Vec<&str> = batches.iter().filter_map(|batch| dictionary(batch, column)).flat_map(|(_, values)| values.iter().flatten()).collect();
+    let mut values: Vec<&str> = batches
+        .iter()
+        .filter_map(|batch| dictionary(batch, column))
+        .flat_map(|(_, values)| values.iter().flatten())
+        .collect();
     values.sort_unstable();
     values.dedup();
     values.into_iter().zip(1..).collect()
@@ -81,14 +91,18 @@ fn value_order<'a>(batches: &'a [RecordBatch], column: &str) -> HashMap<&'a str,
 
 fn add_ranks(batch: &RecordBatch, column: &str, order: &HashMap<&str, u64>, ranks: &mut [u64]) {
     let Some((keys, values)) = dictionary(batch, column) else { return };
-    let by_key: Vec<u64> = values.iter().map(|value| value.and_then(|value| order.get(value)).copied().unwrap_or(0)).collect();
+    let by_key: Vec<u64> =
+        values.iter().map(|value| value.and_then(|value| order.get(value)).copied().unwrap_or(0)).collect();
     for (row, rank) in ranks.iter_mut().enumerate() {
         let value = if keys.is_valid(row) { by_key.get(keys.value(row) as usize).copied().unwrap_or(0) } else { 0 };
         *rank = *rank << 32 | value;
     }
 }
 
-fn dictionary<'a>(batch: &'a RecordBatch, column: &str) -> Option<(&'a arrow_array::Int32Array, &'a arrow_array::StringArray)> {
+fn dictionary<'a>(
+    batch: &'a RecordBatch,
+    column: &str,
+) -> Option<(&'a arrow_array::Int32Array, &'a arrow_array::StringArray)> {
     let dictionary = batch.column_by_name(column)?.as_dictionary_opt::<Int32Type>()?;
     Some((dictionary.keys(), dictionary.values().as_string_opt::<i32>()?))
 }

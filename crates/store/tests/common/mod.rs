@@ -1,9 +1,7 @@
 //! Batches for tests. The payload is a small text of its own, so that `decode` can make the same batch again.
 #![allow(dead_code)]
 
-use arrow_array::builder::{
-    FixedSizeBinaryBuilder, MapBuilder, MapFieldNames, StringBuilder, StringDictionaryBuilder,
-};
+use arrow_array::builder::{FixedSizeBinaryBuilder, MapBuilder, MapFieldNames, StringBuilder, StringDictionaryBuilder};
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Int32Type, UInt64Type};
 use arrow_array::{ArrayRef, RecordBatch, TimestampNanosecondArray, UInt8Array, UInt64Array};
@@ -78,18 +76,25 @@ pub fn spans(spans: &[TestSpan]) -> RecordBatch {
     let columns = schema::SPANS.fields().iter().map(|field| -> ArrayRef {
         match field.name().as_str() {
             "start" => Arc::new(
-                TimestampNanosecondArray::from_iter_values(spans.iter().map(|span| span.start_ns as i64)).with_timezone("UTC"),
+                TimestampNanosecondArray::from_iter_values(spans.iter().map(|span| span.start_ns as i64))
+                    .with_timezone("UTC"),
             ),
             "duration_ns" => Arc::new(UInt64Array::from_iter_values(spans.iter().map(|span| span.duration_ns))),
             "trace_id" => ids(16, &|span| Some(span.trace_id().to_vec())),
             "span_id" => ids(8, &|span| Some(span.number.to_be_bytes().to_vec())),
-            "parent_span_id" => ids(8, &|span| (span.number % 4 > 0).then(|| (span.number / 4 * 4).to_be_bytes().to_vec())),
+            "parent_span_id" => {
+                ids(8, &|span| (span.number % 4 > 0).then(|| (span.number / 4 * 4).to_be_bytes().to_vec()))
+            }
             "kind" => Arc::new(UInt8Array::from_iter_values(spans.iter().map(|_| 2))),
-            "status" => Arc::new(UInt8Array::from_iter_values(spans.iter().map(|span| if span.error() { 2 } else { 0 }))),
+            "status" => {
+                Arc::new(UInt8Array::from_iter_values(spans.iter().map(|span| if span.error() { 2 } else { 0 })))
+            }
             "name" => dictionary(&|span| Some(format!("GET /item/{}", span.number % 7))),
             "service" => dictionary(&|span| Some(span.service())),
             "code" => dictionary(&|span| span.error().then(|| "500".to_owned())),
-            "resource_attributes" => dictionary(&|span| Some(format!("{{\"host.name\":\"h{}\",\"process.pid\":{}}}", span.number % 2, span.number % 5))),
+            "resource_attributes" => dictionary(&|span| {
+                Some(format!("{{\"host.name\":\"h{}\",\"process.pid\":{}}}", span.number % 2, span.number % 5))
+            }),
             "attributes" => Arc::new(attributes.finish()),
             _ => dictionary(&|_| None),
         }
@@ -114,7 +119,10 @@ pub fn numbers(batches: &[RecordBatch]) -> Vec<u64> {
 }
 
 pub fn durations(batches: &[RecordBatch]) -> Vec<u64> {
-    batches.iter().flat_map(|batch| batch.column_by_name("duration_ns").unwrap().as_primitive::<UInt64Type>().values().to_vec()).collect()
+    batches
+        .iter()
+        .flat_map(|batch| batch.column_by_name("duration_ns").unwrap().as_primitive::<UInt64Type>().values().to_vec())
+        .collect()
 }
 
 /// `spans first count`: those spans; `points first count`: a point for each number; `entity name`.
@@ -123,7 +131,10 @@ pub fn decode(_: Signal, payload: &[u8]) -> Batch {
     let words: Vec<&str> = text.split(' ').collect();
     let number = |at: usize| words[at].parse::<u64>().unwrap();
     match words[0] {
-        "spans" => Batch { spans: Some(spans(&(number(1)..number(1) + number(2)).map(span).collect::<Vec<_>>())), ..Batch::default() },
+        "spans" => Batch {
+            spans: Some(spans(&(number(1)..number(1) + number(2)).map(span).collect::<Vec<_>>())),
+            ..Batch::default()
+        },
         "points" => Batch { points: (number(1)..number(1) + number(2)).map(point).collect(), ..Batch::default() },
         "entity" => Batch {
             entities: vec![Entity {
@@ -145,7 +156,10 @@ pub fn point(number: u64) -> Point {
     Point {
         labels: Labels::from_pairs([("__name__", "test_total".to_owned()), ("series", (number % 10).to_string())]),
         start_ms: 1,
-        sample: Sample { time_ms: (T0_NS / 1_000_000) as i64 + (number / 10) as i64 * 1000, value: Value::Float(number as f64) },
+        sample: Sample {
+            time_ms: (T0_NS / 1_000_000) as i64 + (number / 10) as i64 * 1000,
+            value: Value::Float(number as f64),
+        },
     }
 }
 

@@ -49,7 +49,11 @@ pub struct Index {
 // ---- writing ----
 
 /// Writes and syncs a block; the series come sorted by their labels.
-pub fn write(file: File, symbols: &BTreeSet<String>, series: impl Iterator<Item = io::Result<SeriesChunks>>) -> io::Result<()> {
+pub fn write(
+    file: File,
+    symbols: &BTreeSet<String>,
+    series: impl Iterator<Item = io::Result<SeriesChunks>>,
+) -> io::Result<()> {
     let numbers: BTreeMap<&str, u32> = symbols.iter().map(String::as_str).zip(0..).collect();
     let mut writer = BlockWriter {
         pages: PageWriter::new(file)?,
@@ -79,7 +83,8 @@ impl BlockWriter<'_> {
         let mut entry = Vec::new();
         put(&mut entry, labels.len() as u64);
         for (name, value) in labels.iter() {
-            let symbol = |text: &str| self.numbers.get(text).copied().ok_or_else(|| damaged("a label that is no symbol"));
+            let symbol =
+                |text: &str| self.numbers.get(text).copied().ok_or_else(|| damaged("a label that is no symbol"));
             let (name, value) = (symbol(name)?, symbol(value)?);
             put(&mut entry, u64::from(name));
             put(&mut entry, u64::from(value));
@@ -177,7 +182,8 @@ impl Index {
         let footer_at = length.checked_sub(FOOTER_BYTES).ok_or_else(|| damaged("the file is cut short"))?;
         let mut footer = [0; FOOTER_BYTES as usize];
         file.read_exact_at(&mut footer, footer_at)?;
-        let word = |at: usize| footer.get(at..).and_then(|rest| rest.first_chunk().copied()).map_or(0, u32::from_le_bytes);
+        let word =
+            |at: usize| footer.get(at..).and_then(|rest| rest.first_chunk().copied()).map_or(0, u32::from_le_bytes);
         if &footer[24..] != MAGIC || crc32c(&footer[..20]) != word(20) {
             return Err(damaged("its end is not that of a block"));
         }
@@ -191,7 +197,8 @@ impl Index {
         if crc32c(&compressed) != word(16) {
             return Err(damaged("its index does not match its checksum"));
         }
-        let raw = zstd::bulk::decompress(&compressed, raw_length).map_err(|_| damaged("its index does not decompress"))?;
+        let raw =
+            zstd::bulk::decompress(&compressed, raw_length).map_err(|_| damaged("its index does not decompress"))?;
         decode_index(&raw).ok_or_else(|| damaged("its index cannot be read"))
     }
 
@@ -239,7 +246,13 @@ pub struct OpenBlock<'a> {
 
 impl OpenBlock<'_> {
     /// Matching series with the chunks that touch the interval; only labels when `with_chunks` is off.
-    pub fn select(&self, matchers: &[Compiled], from: i64, to: i64, with_chunks: bool) -> io::Result<Vec<SeriesChunks>> {
+    pub fn select(
+        &self,
+        matchers: &[Compiled],
+        from: i64,
+        to: i64,
+        with_chunks: bool,
+    ) -> io::Result<Vec<SeriesChunks>> {
         let numbers = resolve(self, matchers)?;
         let (mut pages, mut pieces) = (self.pieces(), self.pieces());
         let (mut found, mut page) = (Vec::new(), None);
@@ -251,7 +264,8 @@ impl OpenBlock<'_> {
             let entry = page.as_ref().and_then(|(_, entries)| entries.get(number as usize % SERIES_PER_PAGE));
             let entry = entry.ok_or_else(|| damaged("a series beyond its page"))?;
             let (labels, refs) = self.entry(entry).ok_or_else(|| damaged("a series that cannot be read"))?;
-            let touching: Vec<&ChunkRef> = refs.iter().filter(|chunk| chunk.first_ms <= to && chunk.last_ms >= from).collect();
+            let touching: Vec<&ChunkRef> =
+                refs.iter().filter(|chunk| chunk.first_ms <= to && chunk.last_ms >= from).collect();
             if touching.is_empty() {
                 continue;
             }
@@ -278,7 +292,9 @@ impl OpenBlock<'_> {
                 next_page += 1;
             }
             let entry = ready.pop_front()?;
-            let Some((labels, refs)) = self.entry(&entry) else { return Some(Err(damaged("a series that cannot be read"))) };
+            let Some((labels, refs)) = self.entry(&entry) else {
+                return Some(Err(damaged("a series that cannot be read")));
+            };
             let chunks = refs.iter().map(|chunk| chunk.read(&mut pieces)).collect::<io::Result<Vec<_>>>();
             Some(chunks.map(|chunks| (labels, chunks)))
         })
@@ -314,7 +330,8 @@ impl OpenBlock<'_> {
         let (mut numbers, mut last) = (Vec::new(), 0u32);
         while !reader.is_empty() {
             let step = reader.number().and_then(|step| u32::try_from(step).ok());
-            last = step.and_then(|step| last.checked_add(step)).ok_or_else(|| damaged("postings that cannot be read"))?;
+            last =
+                step.and_then(|step| last.checked_add(step)).ok_or_else(|| damaged("postings that cannot be read"))?;
             numbers.push(last);
         }
         Ok(numbers)

@@ -83,7 +83,14 @@ impl IndexCache {
         Ok(index)
     }
 
-    pub fn select(&self, block: &BlockFile, matchers: &[Compiled], from: i64, to: i64, with_chunks: bool) -> io::Result<Vec<SeriesChunks>> {
+    pub fn select(
+        &self,
+        block: &BlockFile,
+        matchers: &[Compiled],
+        from: i64,
+        to: i64,
+        with_chunks: bool,
+    ) -> io::Result<Vec<SeriesChunks>> {
         let file = File::open(block.path())?;
         let index = self.get(block.path(), &file)?;
         OpenBlock { file: &file, index: &index }.select(matchers, from, to, with_chunks)
@@ -166,14 +173,18 @@ impl<I: Iterator<Item = io::Result<SeriesChunks>>> Iterator for Merged<I> {
         for source in &mut self.sources {
             match source.peek() {
                 Some(Err(_)) => return source.next(),
-                Some(Ok((labels, _))) if smallest.as_ref().is_none_or(|have| labels < have) => smallest = Some(labels.clone()),
+                Some(Ok((labels, _))) if smallest.as_ref().is_none_or(|have| labels < have) => {
+                    smallest = Some(labels.clone())
+                }
                 _ => {}
             }
         }
         let smallest = smallest?;
         let mut chunks = Vec::new();
         for source in &mut self.sources {
-            while let Some(Ok((_, more))) = source.next_if(|next| next.as_ref().is_ok_and(|(labels, _)| *labels == smallest)) {
+            while let Some(Ok((_, more))) =
+                source.next_if(|next| next.as_ref().is_ok_and(|(labels, _)| *labels == smallest))
+            {
                 chunks.extend(more);
             }
         }

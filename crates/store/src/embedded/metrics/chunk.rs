@@ -134,7 +134,8 @@ impl Builder {
         if before.is_none() {
             self.bytes.push(next.scale as u8);
         }
-        let mut last = before.unwrap_or_else(|| Box::new(ExpHistogram { scale: next.scale, ..ExpHistogram::default() }));
+        let mut last =
+            before.unwrap_or_else(|| Box::new(ExpHistogram { scale: next.scale, ..ExpHistogram::default() }));
         put_signed(&mut self.bytes, next.count.wrapping_sub(last.count) as i64);
         put_signed(&mut self.bytes, next.zero_count.wrapping_sub(last.zero_count) as i64);
         self.append_bits(next.sum.to_bits());
@@ -167,7 +168,8 @@ impl Builder {
 
     /// Bytes on the heap.
     pub fn heap_bytes(&self) -> usize {
-        let histogram = self.last_histogram.as_ref().map_or(0, |last| size_of::<ExpHistogram>() + last.counts.capacity() * 8);
+        let histogram =
+            self.last_histogram.as_ref().map_or(0, |last| size_of::<ExpHistogram>() + last.counts.capacity() * 8);
         self.bytes.capacity() + histogram
     }
 }
@@ -199,7 +201,11 @@ fn read_float(reader: &mut Reader<'_>) -> Option<u64> {
 
 /// How often the bucket with this index was hit.
 fn count_at(histogram: &ExpHistogram, index: i64) -> u64 {
-    usize::try_from(index - i64::from(histogram.offset)).ok().and_then(|at| histogram.counts.get(at)).copied().unwrap_or(0)
+    usize::try_from(index - i64::from(histogram.offset))
+        .ok()
+        .and_then(|at| histogram.counts.get(at))
+        .copied()
+        .unwrap_or(0)
 }
 
 fn put_growth(out: &mut Vec<u8>, last: &ExpHistogram, next: &ExpHistogram) {
@@ -311,13 +317,32 @@ mod tests {
     #[test]
     fn floats_come_back_to_the_bit() {
         let values = [
-            0.0, -0.0, 1.0, 2.0, 1e15, -7.0, 0.1, 0.2, f64::INFINITY, f64::NEG_INFINITY, f64::NAN, f64::MIN_POSITIVE,
-            f64::MAX, MAX_WHOLE, MAX_WHOLE * 2.0, f64::from_bits(STALE_NAN_BITS), 3.0, 3.0,
+            0.0,
+            -0.0,
+            1.0,
+            2.0,
+            1e15,
+            -7.0,
+            0.1,
+            0.2,
+            f64::INFINITY,
+            f64::NEG_INFINITY,
+            f64::NAN,
+            f64::MIN_POSITIVE,
+            f64::MAX,
+            MAX_WHOLE,
+            MAX_WHOLE * 2.0,
+            f64::from_bits(STALE_NAN_BITS),
+            3.0,
+            3.0,
         ];
         let mut samples = Vec::new();
         for round in 0..40 {
             for (at, value) in values.iter().enumerate() {
-                samples.push(float(1_700_000_000_000 + (round * values.len() + at) as i64 * 10_000 + (at as i64 % 3), *value));
+                samples.push(float(
+                    1_700_000_000_000 + (round * values.len() + at) as i64 * 10_000 + (at as i64 % 3),
+                    *value,
+                ));
             }
         }
         let read: Vec<Sample> =
@@ -354,7 +379,8 @@ mod tests {
         let read: Vec<Sample> =
             chunks(&samples).iter().flat_map(|chunk| decode(chunk, i64::MIN, i64::MAX).unwrap()).collect();
         assert_eq!(read, samples);
-        let part: Vec<Sample> = chunks(&samples).iter().flat_map(|chunk| decode(chunk, 50_000, 90_000).unwrap()).collect();
+        let part: Vec<Sample> =
+            chunks(&samples).iter().flat_map(|chunk| decode(chunk, 50_000, 90_000).unwrap()).collect();
         assert_eq!(part, samples[5..=9]);
     }
 

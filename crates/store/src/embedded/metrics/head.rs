@@ -119,7 +119,9 @@ impl Head {
         let mut builder = if late { self.late.remove(&number) } else { series.open.take() };
         let grown_from = builder.as_ref().map_or(0, Builder::heap_bytes);
         let builder = match &mut builder {
-            Some(open) if open.accepts(start_ms, sample) && same_partition(open.first_ms(), sample.time_ms, partition_ms) => {
+            Some(open)
+                if open.accepts(start_ms, sample) && same_partition(open.first_ms(), sample.time_ms, partition_ms) =>
+            {
                 open.append(sample);
                 builder
             }
@@ -140,7 +142,8 @@ impl Head {
     fn number(&mut self, labels: &Labels) -> Option<u32> {
         let hash = hash_texts(&self.hasher, labels.iter());
         let (series, symbols) = (&self.series, &self.symbols);
-        if let Some(number) = self.numbers.find(hash, |number| same_labels(&series[*number as usize], symbols, labels)) {
+        if let Some(number) = self.numbers.find(hash, |number| same_labels(&series[*number as usize], symbols, labels))
+        {
             return Some(*number);
         }
         if self.series.len() >= MAX_SERIES {
@@ -158,7 +161,8 @@ impl Head {
         }
         self.series.push(HeadSeries { labels: pairs, open: None, closed: Vec::new() });
         let (series, symbols, hasher) = (&self.series, &self.symbols, &self.hasher);
-        self.numbers.insert_unique(hash, number, |number| hash_texts(hasher, symbols.pairs(&series[*number as usize].labels)));
+        self.numbers
+            .insert_unique(hash, number, |number| hash_texts(hasher, symbols.pairs(&series[*number as usize].labels)));
         number
     }
 
@@ -186,7 +190,9 @@ impl Head {
         let mut chunks: Vec<Arc<Chunk>> =
             series.closed.iter().filter(|chunk| touches(chunk.first_ms, chunk.last_ms)).cloned().collect();
         let growing = series.open.iter().chain(self.late.get(&number));
-        chunks.extend(growing.filter(|open| touches(open.first_ms(), open.last_ms())).map(|open| Arc::new(open.snapshot())));
+        chunks.extend(
+            growing.filter(|open| touches(open.first_ms(), open.last_ms())).map(|open| Arc::new(open.snapshot())),
+        );
         chunks
     }
 
@@ -199,9 +205,14 @@ impl Head {
             series.closed.extend(series.open.take().map(|open| Arc::new(open.close())));
         }
         (self.since, self.drained_bytes) = (None, self.chunk_bytes);
-        let with_chunks = (0..self.series.len() as u32).filter(|number| !self.series[*number as usize].closed.is_empty());
+        let with_chunks =
+            (0..self.series.len() as u32).filter(|number| !self.series[*number as usize].closed.is_empty());
         with_chunks
-            .map(|number| Drained { number, labels: self.labels(number), chunks: self.series[number as usize].closed.clone() })
+            .map(|number| Drained {
+                number,
+                labels: self.labels(number),
+                chunks: self.series[number as usize].closed.clone(),
+            })
             .collect()
     }
 
@@ -274,8 +285,7 @@ fn same_partition(left: i64, right: i64, partition_ms: i64) -> bool {
 }
 
 fn same_labels(series: &HeadSeries, symbols: &Symbols, labels: &Labels) -> bool {
-    series.labels.len() == labels.len()
-        && symbols.pairs(&series.labels).eq(labels.iter())
+    series.labels.len() == labels.len() && symbols.pairs(&series.labels).eq(labels.iter())
 }
 
 fn hash_texts<'a>(builder: &DefaultHashBuilder, pairs: impl Iterator<Item = (&'a str, &'a str)>) -> u64 {

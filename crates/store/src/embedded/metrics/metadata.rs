@@ -30,8 +30,11 @@ impl MetadataList {
     }
 
     pub fn save(&self, folder: &Path) -> Result<(), StoreError> {
-        let rows: Vec<[&str; 4]> =
-            self.by_name.values().map(|one| [one.name.as_str(), one.kind.as_str(), one.unit.as_str(), one.help.as_str()]).collect();
+        let rows: Vec<[&str; 4]> = self
+            .by_name
+            .values()
+            .map(|one| [one.name.as_str(), one.kind.as_str(), one.unit.as_str(), one.help.as_str()])
+            .collect();
         let path = folder.join(NAME);
         let json = serde_json::to_vec(&rows).map_err(io::Error::from)?;
         layout::write_file(&path, &json).map_err(|error| layout::at(&path, error))

@@ -98,7 +98,13 @@ impl Metrics {
 
     // ---- reading ----
 
-    pub fn select(&self, matchers: &[Matcher], from: i64, to: i64, losses: &Losses) -> Result<Vec<Series>, SourceError> {
+    pub fn select(
+        &self,
+        matchers: &[Matcher],
+        from: i64,
+        to: i64,
+        losses: &Losses,
+    ) -> Result<Vec<Series>, SourceError> {
         let found = self.find(matchers, from, to, true, losses)?;
         let samples: u64 = found.values().flatten().map(|chunk| u64::from(chunk.samples)).sum();
         if samples > self.options.max_samples as u64 {
@@ -114,7 +120,13 @@ impl Metrics {
         Ok(series)
     }
 
-    pub fn series(&self, matchers: &[Matcher], from: i64, to: i64, losses: &Losses) -> Result<Vec<Labels>, SourceError> {
+    pub fn series(
+        &self,
+        matchers: &[Matcher],
+        from: i64,
+        to: i64,
+        losses: &Losses,
+    ) -> Result<Vec<Labels>, SourceError> {
         Ok(self.find(matchers, from, to, false, losses)?.into_keys().collect())
     }
 
@@ -149,7 +161,9 @@ impl Metrics {
             return Err(SourceError::TooMuch(format!("the selection matches more than {limit} series; add matchers")));
         }
         if Instant::now() > until {
-            return Err(SourceError::TooMuch("the selection ran out of time; ask for a shorter time or add matchers".to_owned()));
+            return Err(SourceError::TooMuch(
+                "the selection ran out of time; ask for a shorter time or add matchers".to_owned(),
+            ));
         }
         Ok(())
     }
@@ -257,7 +271,8 @@ impl Metrics {
     pub fn compact(&self, persisted: u64, losses: &Losses) -> Result<bool, StoreError> {
         let Some((partition, group)) = self.worth_joining() else { return Ok(false) };
         // Named after the newest of them: a name of its own, since a block has at least two parts only here.
-        let newest = group.iter().filter_map(|block| block.path().file_stem()?.to_str()).max().unwrap_or("0").to_owned();
+        let newest =
+            group.iter().filter_map(|block| block.path().file_stem()?.to_str()).max().unwrap_or("0").to_owned();
         let name = format!("{partition}/{newest}-joined.block");
         if let Err(error) = blocks::merge_temporary(&self.folder.join(&name), &group) {
             let damaged = group.iter().filter_map(|block| Some((block, BlockFile::check(block).err()?)));
@@ -266,7 +281,8 @@ impl Metrics {
             }
             return Err(error);
         }
-        let relative = |block: &Arc<BlockFile>| Some(block.path().strip_prefix(&self.folder).ok()?.to_str()?.to_owned());
+        let relative =
+            |block: &Arc<BlockFile>| Some(block.path().strip_prefix(&self.folder).ok()?.to_str()?.to_owned());
         let replaced = group.iter().filter_map(relative).collect();
         let checkpoint = Checkpoint { log_record: persisted, files: vec![name.clone()], replaced };
         checkpoint::promise(&self.folder, &checkpoint)?;
@@ -283,7 +299,11 @@ impl Metrics {
         for block in &state.blocks {
             partitions.entry(block.partition).or_default().push(block.clone());
         }
-        let at_rest = |partition: i64| partition.saturating_add(1).saturating_mul(self.partition_ms) < newest.saturating_sub(self.partition_ms / 2);
-        partitions.into_iter().find(|(partition, blocks)| blocks.len() >= MANY_BLOCKS || (blocks.len() > 1 && at_rest(*partition)))
+        let at_rest = |partition: i64| {
+            partition.saturating_add(1).saturating_mul(self.partition_ms) < newest.saturating_sub(self.partition_ms / 2)
+        };
+        partitions
+            .into_iter()
+            .find(|(partition, blocks)| blocks.len() >= MANY_BLOCKS || (blocks.len() > 1 && at_rest(*partition)))
     }
 }

@@ -111,7 +111,8 @@ impl PageWriter {
         if !self.open.is_empty() && self.open.len() + bytes.len() > PAGE_BYTES {
             self.end_page()?;
         }
-        let piece = Piece { page: self.directory.len() as u32, offset: self.open.len() as u32, length: bytes.len() as u32 };
+        let piece =
+            Piece { page: self.directory.len() as u32, offset: self.open.len() as u32, length: bytes.len() as u32 };
         self.open.extend_from_slice(bytes);
         Ok(piece)
     }

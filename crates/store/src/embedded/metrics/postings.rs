@@ -52,10 +52,9 @@ impl Compiled {
 
 fn anchored(pattern: &str) -> Result<Regex, SourceError> {
     // `s`: in Prometheus a dot matches a newline, too.
-    regex::RegexBuilder::new(&format!("^(?s:{pattern})$"))
-        .size_limit(MAX_REGEX_BYTES)
-        .build()
-        .map_err(|error| SourceError::BadRegex(format!("regular expression {pattern:?}: {}", last_line(&error.to_string()))))
+    regex::RegexBuilder::new(&format!("^(?s:{pattern})$")).size_limit(MAX_REGEX_BYTES).build().map_err(|error| {
+        SourceError::BadRegex(format!("regular expression {pattern:?}: {}", last_line(&error.to_string())))
+    })
 }
 
 /// The parser's message draws the place over several lines; the reason stands in the last one.
@@ -75,7 +74,8 @@ pub trait Postings {
 /// The series that all matchers accept. A missing label counts as the empty string, so a matcher that accepts the
 /// empty string can only take series away.
 pub fn resolve<P: Postings>(postings: &P, matchers: &[Compiled]) -> Result<Vec<u32>, P::Error> {
-    let (narrowing, excluding): (Vec<&Compiled>, Vec<&Compiled>) = matchers.iter().partition(|matcher| !matcher.matches(""));
+    let (narrowing, excluding): (Vec<&Compiled>, Vec<&Compiled>) =
+        matchers.iter().partition(|matcher| !matcher.matches(""));
     let mut found: Option<Vec<u32>> = None;
     for matcher in narrowing {
         let list = match matcher.only_value() {
