@@ -116,6 +116,8 @@ pub(super) struct Conn {
     pub recent: bool,
     pub watched: bool,
     pub telling: bool,
+    /// What the kernel should know may have changed.
+    pub news: bool,
     /// The identities' epoch when the processes were looked up, and when to look again at the earliest.
     pub epoch: u64,
     pub next_identity_ns: u64,
@@ -138,6 +140,7 @@ impl Conn {
             recent: true,
             watched: false,
             telling: false,
+            news: true,
             epoch,
             next_identity_ns: 0,
             began_ns: 0,

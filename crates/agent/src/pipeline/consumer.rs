@@ -8,7 +8,7 @@ use super::Inner;
 use super::aggregate::Table;
 use super::connection::{Conn, End};
 use super::emit::{Emitter, Seen};
-use super::views::{JOIN_WAIT_NS, OtherView, Pending, forget_times, other_view, parsed_view};
+use super::views::{JOIN_WAIT_NS, OtherView, Pending, View, forget_times, other_view, parsed_view};
 use crate::capture::{Bytes, CloseReason, ConnectionKey, Consumer, Control, Mode, SocketId, SocketInfo};
 use crate::losses;
 use limpid_model::{Direction, Request, Side, Unanswered};
@@ -16,6 +16,7 @@ use limpid_protocols::connection::{Connection, Verdict};
 use limpid_protocols::protocols::Capture;
 use limpid_protocols::{Options, Sink};
 use rustc_hash::FxHashMap;
+use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 
@@ -46,18 +47,30 @@ pub(super) struct Pipeline {
     telling: Vec<u32>,
     /// Sockets that were dropped and shall not be reported any more.
     dropped: Vec<SocketId>,
-    finished: Vec<Request>,
     pending: usize,
     swept_ns: u64,
     accounted_ns: u64,
 }
 
-/// Takes the engine's requests.
-struct Finished<'a>(&'a mut Vec<Request>);
+/// What to do with the request at the front of a connection's queue.
+enum Next {
+    Wait,
+    /// No other end is watched.
+    Alone,
+    With(View),
+    /// There is another end, but its times are lost.
+    Lost,
+}
+
+/// Takes the engine's requests straight into the connection's queue: a request is large, each move of it costs.
+struct Finished<'a> {
+    pending: &'a mut VecDeque<Pending>,
+    now_ns: u64,
+}
 
 impl Sink for Finished<'_> {
     fn request(&mut self, request: Request) {
-        self.0.push(request);
+        self.pending.push_back(Pending { request, since_ns: self.now_ns, parsed_out: false });
     }
 
     fn orphan(&mut self, _protocol: &'static str) {
@@ -76,7 +89,7 @@ impl Consumer for Pipeline {
         self.sockets.insert(info.id, (slot, at as u8));
         let Some(conn) = self.conns.get_mut(slot as usize).and_then(Option::as_mut) else { return };
         conn.ends[at] = Some(End::new(info, process));
-        conn.recent = true;
+        (conn.recent, conn.news) = (true, true);
         conn.forget_edges();
         if own {
             conn.ignore();
@@ -147,7 +160,6 @@ impl Pipeline {
             watched: Vec::new(),
             telling: Vec::new(),
             dropped: Vec::new(),
-            finished: Vec::new(),
             pending: 0,
             swept_ns: 0,
             accounted_ns: 0,
@@ -208,8 +220,11 @@ impl Pipeline {
         if !std::mem::replace(&mut conn.watched, true) {
             self.watched.push(slot);
         }
+        if !std::mem::take(&mut conn.news) || conn.telling {
+            return;
+        }
         let news = |at: usize| conn.end(at).is_some_and(|end| end.closed.is_none() && end.told != conn.wanted(at));
-        if !conn.telling && (news(0) || news(1)) {
+        if news(0) || news(1) {
             conn.telling = true;
             self.telling.push(slot);
         }
@@ -298,97 +313,99 @@ impl Pipeline {
     /// Lets the engine do something, and takes care of what came out of it.
     fn drive(&mut self, conn: &mut Conn, now_ns: u64, step: impl FnOnce(&mut Connection, &mut dyn Sink)) {
         let Some(mut engine) = conn.engine.take() else { return };
-        let mut finished = std::mem::take(&mut self.finished);
-        let given_up = engine.given_up();
-        step(&mut engine, &mut Finished(&mut finished));
-        let verdict = engine.verdict();
+        let (given_up, waited) = (engine.given_up(), conn.pending.len());
+        step(&mut engine, &mut Finished { pending: &mut conn.pending, now_ns });
         losses::PARSE_GIVEN_UP.add(u64::from(engine.given_up().saturating_sub(given_up)));
         if engine.swapped() != conn.swapped {
             conn.swapped = engine.swapped();
             conn.forget_edges();
         }
         conn.protocol = engine.protocol().or(conn.protocol);
+        conn.news = true;
+        let nothing = engine.verdict() == Verdict::Pinned(Capture::Nothing);
         conn.engine = Some(engine);
-        for request in finished.drain(..) {
-            self.finish(conn, request, now_ns);
+        if conn.pending.len() > waited {
+            self.pending += conn.pending.len() - waited;
+            self.join(conn, now_ns);
         }
-        self.finished = finished;
-        if verdict == Verdict::Pinned(Capture::Nothing) && conn.pending.is_empty() {
+        if nothing && conn.pending.is_empty() {
             conn.ignore();
-        }
-    }
-
-    /// A request is complete at the parsed end: it goes out at once, or waits for the other end.
-    fn finish(&mut self, conn: &mut Conn, request: Request, now_ns: u64) {
-        let Some(parsed) = conn.parsed else { return };
-        let other = 1 - parsed;
-        if conn.end(other).is_none() && !conn.expects_other(now_ns) {
-            let seen = [Seen { at: parsed, view: parsed_view(conn, parsed, &request) }];
-            self.emitter.emit(conn, &request, &seen, now_ns);
-            forget_times(conn, &request);
-            return;
-        }
-        conn.pending.push_back(Pending { request, since_ns: now_ns, parsed_out: false });
-        self.pending += 1;
-        self.join(conn, now_ns);
-        while conn.pending.len() > PENDING || (self.pending > PENDING_IN_ALL && !conn.pending.is_empty()) {
-            self.give_up_front(conn, now_ns);
         }
     }
 
     /// Emits the requests that wait at the front as far as the other end's times are there.
     fn join(&mut self, conn: &mut Conn, now_ns: u64) {
         let Some(parsed) = conn.parsed else { return };
-        while let Some(front) = conn.pending.front() {
+        let alone = conn.end(1 - parsed).is_none();
+        let waits = alone && conn.expects_other(now_ns);
+        self.emit_front(conn, now_ns, |conn, front, left| {
+            let full = left > PENDING;
             match other_view(conn, 1 - parsed, &front.request) {
-                OtherView::NotYet => return,
-                OtherView::Lost => self.give_up_front(conn, now_ns),
-                OtherView::Known(view) => self.emit_front(conn, Some(view), now_ns),
+                _ if alone && (full || !waits) => Next::Alone,
+                OtherView::Known(view) => Next::With(view),
+                OtherView::Lost => Next::Lost,
+                OtherView::NotYet if full => Next::Lost,
+                OtherView::NotYet => Next::Wait,
             }
+        });
+        if self.pending > PENDING_IN_ALL {
+            self.give_up(conn, now_ns, 0);
         }
     }
 
-    /// Without the other end's times its view has the parsed end's: counted, since the request was made.
-    fn give_up_front(&mut self, conn: &mut Conn, now_ns: u64) {
+    /// Does not wait any more for the other end's times, where a request has waited for `wait_ns`.
+    fn give_up(&mut self, conn: &mut Conn, now_ns: u64, wait_ns: u64) {
+        let alone = conn.parsed.is_some_and(|parsed| conn.end(1 - parsed).is_none());
+        self.emit_front(conn, now_ns, |_, front, _| match now_ns.saturating_sub(front.since_ns) >= wait_ns {
+            true if alone => Next::Alone,
+            true => Next::Lost,
+            false => Next::Wait,
+        });
+    }
+
+    /// Emits requests from the front on, until `next` says to wait; it is told how many there are.
+    fn emit_front(&mut self, conn: &mut Conn, now_ns: u64, next: impl Fn(&Conn, &Pending, usize) -> Next) {
         let Some(parsed) = conn.parsed else { return };
-        let known = conn.end(1 - parsed).is_some();
-        let view = conn.pending.front().filter(|_| known).map(|front| parsed_view(conn, parsed, &front.request));
-        if known {
-            losses::TIMES_LOST.add(1);
-        }
-        self.emit_front(conn, view, now_ns);
-    }
-
-    fn emit_front(&mut self, conn: &mut Conn, other: Option<super::views::View>, now_ns: u64) {
-        let (Some(parsed), Some(front)) = (conn.parsed, conn.pending.pop_front()) else { return };
-        self.pending -= 1;
-        let own = Seen { at: parsed, view: parsed_view(conn, parsed, &front.request) };
-        match (front.parsed_out, other) {
-            (false, Some(view)) => {
-                self.emitter.emit(conn, &front.request, &[own, Seen { at: 1 - parsed, view }], now_ns)
+        let mut pending = std::mem::take(&mut conn.pending);
+        let mut done = 0;
+        for front in &pending {
+            let own = Seen { at: parsed, view: parsed_view(conn, parsed, &front.request) };
+            let other = match next(conn, front, pending.len() - done) {
+                Next::Wait => break,
+                Next::Alone => None,
+                Next::With(view) => Some(view),
+                // Without its own times its view has the parsed end's: the request was made, so it is counted.
+                Next::Lost => {
+                    losses::TIMES_LOST.add(1);
+                    Some(own.view)
+                }
+            };
+            let other = other.map(|view| Seen { at: 1 - parsed, view });
+            match (front.parsed_out, other) {
+                (false, Some(other)) => self.emitter.emit(conn, &front.request, &[own, other], now_ns),
+                (false, None) => self.emitter.emit(conn, &front.request, &[own], now_ns),
+                (true, Some(other)) => self.emitter.emit(conn, &front.request, &[other], now_ns),
+                (true, None) => {}
             }
-            (false, None) => self.emitter.emit(conn, &front.request, &[own], now_ns),
-            (true, Some(view)) => self.emitter.emit(conn, &front.request, &[Seen { at: 1 - parsed, view }], now_ns),
-            (true, None) => {}
+            forget_times(conn, &front.request);
+            done += 1;
         }
-        forget_times(conn, &front.request);
+        pending.drain(..done);
+        self.pending -= done;
+        conn.pending = pending;
     }
 
     /// The parsed end's views of what has waited for `wait_ns` go out alone.
     fn flush_parsed(&mut self, conn: &mut Conn, now_ns: u64, wait_ns: u64) {
         let Some(parsed) = conn.parsed else { return };
-        for at in 0..conn.pending.len() {
-            let Some(pending) = conn.pending.get_mut(at) else { return };
-            if now_ns.saturating_sub(pending.since_ns) < wait_ns {
-                return;
-            }
-            if std::mem::replace(&mut pending.parsed_out, true) {
-                continue;
-            }
-            let request = pending.request.clone();
-            let seen = [Seen { at: parsed, view: parsed_view(conn, parsed, &request) }];
-            self.emitter.emit(conn, &request, &seen, now_ns);
+        let mut pending = std::mem::take(&mut conn.pending);
+        let due = pending.iter_mut().take_while(|waiting| now_ns.saturating_sub(waiting.since_ns) >= wait_ns);
+        for waiting in due.filter(|waiting| !waiting.parsed_out) {
+            waiting.parsed_out = true;
+            let seen = [Seen { at: parsed, view: parsed_view(conn, parsed, &waiting.request) }];
+            self.emitter.emit(conn, &waiting.request, &seen, now_ns);
         }
+        conn.pending = pending;
     }
 
     fn close_engine(&mut self, conn: &mut Conn, time_ns: u64, reason: CloseReason) {
@@ -455,17 +472,13 @@ impl Pipeline {
         let alone = other.is_none();
         let closed = other.is_some_and(|end| end.closed.is_some());
         let wait_ns = if alone || closed { JOIN_WAIT_NS } else { GIVE_UP_NS };
-        while conn.pending.front().is_some_and(|front| now_ns.saturating_sub(front.since_ns) >= wait_ns) {
-            self.give_up_front(conn, now_ns);
-        }
+        self.give_up(conn, now_ns, wait_ns);
     }
 
     fn remove(&mut self, slot: u32) {
         let Some(mut conn) = self.conns.get_mut(slot as usize).and_then(Option::take) else { return };
         let now_ns = self.inner.now_ns.load(Ordering::Relaxed);
-        while !conn.pending.is_empty() && conn.parsed.is_some() {
-            self.give_up_front(&mut conn, now_ns);
-        }
+        self.give_up(&mut conn, now_ns, 0);
         self.emitter.account(&mut conn, now_ns, true);
         for end in conn.known_ends() {
             if self.sockets.get(&end.info.id).is_some_and(|(of, _)| *of == slot) {
@@ -499,7 +512,7 @@ fn feed(engine: &mut Connection, direction: Direction, bytes: &Bytes<'_>, piece:
 
 impl Conn {
     fn ignore(&mut self) {
-        self.ignored = true;
+        (self.ignored, self.news) = (true, true);
         self.engine = None;
     }
 
