@@ -75,9 +75,20 @@ fn from_executable(image: &Image, args: &[&str]) -> Text {
     let exe = program::executable_name(&image.exe);
     // Run through a descriptor (`fexecve`), the path says nothing; the first argument does.
     let through_descriptor = exe.is_empty() || image.exe.starts_with("/dev/fd/") || image.exe.starts_with("/memfd:");
-    let name =
-        if through_descriptor { args.first().map_or("unknown", |arg| program::executable_name(arg)) } else { exe };
+    let called = args.first().map_or("unknown", |arg| program::executable_name(arg));
+    let called = called.split([' ', ':']).next().unwrap_or(called);
+    let name = if through_descriptor || is_link_to(called, &image.exe) { called } else { exe };
     Text::from(if name.is_empty() { "unknown" } else { name })
+}
+
+/// One file under many names (`redis-server` and `redis-check-rdb`, busybox): the name it was called by counts, if a
+/// link of that name stands beside it.
+fn is_link_to(called: &str, exe: &str) -> bool {
+    let path = std::path::Path::new(exe);
+    let Some(folder) = path.parent().filter(|_| !called.is_empty() && path.file_name().is_some_and(|name| name != called)) else {
+        return false;
+    };
+    std::fs::canonicalize(folder.join(called)).is_ok_and(|target| target == path)
 }
 
 /// One value of `key=value,key=value` with percent-encoding, as the OpenTelemetry specification has it.
@@ -137,6 +148,30 @@ mod tests {
             names.join("\0").as_bytes(),
             0,
         )
+    }
+
+    #[test]
+    fn a_link_beside_the_executable_names_it() {
+        let folder = tempfile_folder("links");
+        std::fs::write(folder.join("real-tool"), b"").expect("a file");
+        let _ = std::os::unix::fs::symlink("real-tool", folder.join("tool-server"));
+        let exe = folder.join("real-tool").display().to_string();
+        for (arguments, expected) in [
+            ("tool-server *:6379", "tool-server"),
+            ("tool-server: worker", "tool-server"),
+            ("other-name", "real-tool"),
+            ("real-tool", "real-tool"),
+        ] {
+            let image = Image::from_record(exe.as_bytes(), arguments.as_bytes(), b"", b"", 0);
+            assert_eq!(from_executable(&image, &[arguments]), expected, "{arguments}");
+        }
+        std::fs::remove_dir_all(folder).expect("the folder goes");
+    }
+
+    fn tempfile_folder(name: &str) -> std::path::PathBuf {
+        let folder = std::env::temp_dir().join(format!("limpid-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).expect("a folder");
+        folder.canonicalize().expect("it is there")
     }
 
     #[test]

@@ -5,6 +5,7 @@ use crate::config::Config;
 use crate::config::table::Role;
 use clap::ArgMatches;
 use limpid_agent::pipeline::Sampling;
+use limpid_agent::privileges;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -21,9 +22,20 @@ pub fn run(arguments: &ArgMatches) -> Result<ExitCode, CommandError> {
         sockets: config.is_on("sockets"),
         processes: config.is_on("processes"),
     };
+    require_capabilities()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(limpid_agent::run(agent, crate::signals::terminated()))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// What is missing ends the agent with a word about it; what is not needed is given up before any thread exists.
+fn require_capabilities() -> Result<(), CommandError> {
+    let missing = privileges::missing(privileges::effective());
+    if missing.is_empty() {
+        return Ok(privileges::keep_needed()?);
+    }
+    let list: Vec<String> = missing.iter().map(|one| format!("{} ({})", one.name, one.used_for)).collect();
+    Err(format!("this process lacks {}: start it as root or give it these capabilities", list.join(", ")).into())
 }
 
 fn token(config: &Config) -> Result<Option<String>, CommandError> {
