@@ -29,7 +29,10 @@ pub fn become_user(name: &str, folder: &Path) -> Result<(), CommandError> {
     // Becoming another user clears it: the server shall still end with its supervisor.
     // SAFETY: a plain system call.
     unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM) };
-    Ok(())
+    // Its own by now; but a folder above it may be closed to this user.
+    std::fs::read_dir(folder).map(|_| ()).map_err(|error| {
+        format!("the user {name} cannot reach {place}: {error}; choose a folder below one that it may enter, or another --user").into()
+    })
 }
 
 fn ids(name: &str) -> Option<(u32, u32)> {

@@ -27,7 +27,7 @@ export function StatusPage() {
           {agent && <Collectors agent={agent} />}
         </div>
       </div>
-      <aside class="col side statuscol" aria-label="Losses and cost">
+      <aside class="col side statuscol" tabIndex={0} aria-label="Losses and cost">
         <Losses status={status} />
         <Itself status={status} />
         <StorePart status={status} />
