@@ -155,14 +155,35 @@ pub trait SeriesSource: Send + Sync {
     /// All series that match, with their samples in `start_ms..=end_ms`. A missing label matches as the empty string.
     /// Native histograms only: the computed `_bucket`, `_count` and `_sum` are the evaluator's affair.
     fn select(&self, matchers: &[Matcher], start_ms: i64, end_ms: i64) -> Result<Vec<Series>, SourceError>;
+    /// As `select`, one series after another until `each` says false, so that what is folded at once needs no room for
+    /// all. A source that can decode a series at a time should.
+    fn select_each(
+        &self,
+        matchers: &[Matcher],
+        start_ms: i64,
+        end_ms: i64,
+        each: &mut dyn FnMut(Series) -> bool,
+    ) -> Result<(), SourceError> {
+        for series in self.select(matchers, start_ms, end_ms)? {
+            if !each(series) {
+                break;
+            }
+        }
+        Ok(())
+    }
     /// Of every series that matches, the last sample at or before each of these ascending times, if it is not older
     /// than `lookback_ms`; staleness markers are passed over, no sample comes twice. For totals over a range this needs
     /// some dozen samples a series in place of hundreds; a source that can skip the others should.
     fn select_at(&self, matchers: &[Matcher], times_ms: &[i64], lookback_ms: i64) -> Result<Vec<Series>, SourceError> {
         let (Some(first), Some(last)) = (times_ms.first(), times_ms.last()) else { return Ok(Vec::new()) };
-        let mut found = self.select(matchers, first.saturating_sub(lookback_ms), *last)?;
-        found.iter_mut().for_each(|series| series.keep_at(times_ms, lookback_ms));
-        found.retain(|series| !series.samples.is_empty());
+        let mut found = Vec::new();
+        self.select_each(matchers, first.saturating_sub(lookback_ms), *last, &mut |mut series| {
+            series.keep_at(times_ms, lookback_ms);
+            if !series.samples.is_empty() {
+                found.push(series);
+            }
+            true
+        })?;
         Ok(found)
     }
     /// The labels alone of what `select` would give.

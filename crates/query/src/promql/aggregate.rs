@@ -3,10 +3,10 @@
 use super::eval::Context;
 use super::histogram::Histogram;
 use super::labels::{NAME, keep, set, without};
-use super::over_time::{quantile, reset_hints};
+use super::over_time::quantile;
 use super::selector::ByLabels;
 use super::steps::{Evaluated, Grid, Sample, StepSeries};
-use super::summation::{Mean, Sum};
+use super::summation::{HistogramSum, Mean, Sum};
 use crate::QueryError;
 use limpid_model::Labels;
 use promql_parser::parser::token::{
@@ -56,6 +56,10 @@ impl Fold {
         }
     }
 
+    fn only_counts(self) -> bool {
+        matches!(self, Fold::Count | Fold::Group)
+    }
+
     fn takes_histograms(self) -> bool {
         matches!(self, Fold::Sum | Fold::Avg | Fold::Count | Fold::Group)
     }
@@ -67,7 +71,7 @@ enum Folded {
     #[default]
     Nothing,
     Floats(Floats),
-    Histograms(Box<Histograms>),
+    Histograms(Box<HistogramSum>),
     /// Floats met histograms, or exponential buckets custom ones: no value.
     Spoiled,
 }
@@ -78,13 +82,6 @@ struct Floats {
     value: Sum,
     mean: Mean,
     squares: Sum,
-}
-
-struct Histograms {
-    count: f64,
-    sum: Histogram,
-    seen_reset: bool,
-    seen_no_reset: bool,
 }
 
 struct Group {
@@ -320,25 +317,17 @@ fn add(folded: &mut Folded, value: Sample, fold: Fold, context: &mut Context) {
         (Folded::Spoiled, _) => {}
         (Folded::Nothing, Sample::Float(value)) => *folded = Folded::Floats(Floats::new(value, fold)),
         (Folded::Nothing, Sample::Histogram(histogram)) => {
-            let (seen_reset, seen_no_reset) = reset_hints(&histogram);
-            let sum = Arc::unwrap_or_clone(histogram);
-            *folded = Folded::Histograms(Box::new(Histograms { count: 1.0, sum, seen_reset, seen_no_reset }));
+            *folded = Folded::Histograms(Box::new(HistogramSum::new(Arc::unwrap_or_clone(histogram))));
         }
         (Folded::Floats(floats), Sample::Float(value)) => floats.add(value, fold),
-        (Folded::Histograms(histograms), Sample::Histogram(histogram)) => {
-            if !histograms.add(&histogram, fold, context) {
-                context.notes.warn(
-                    "vector contains a mix of histograms with exponential and custom buckets schemas for metric name \"\"".into(),
-                );
+        // Counting takes anything.
+        (Folded::Floats(floats), Sample::Histogram(_)) if fold.only_counts() => floats.count += 1.0,
+        (Folded::Histograms(sum), _) if fold.only_counts() => sum.count += 1.0,
+        (Folded::Histograms(sum), Sample::Histogram(histogram)) => {
+            if sum.add(&histogram, fold == Fold::Avg).is_err() {
+                context.notes.mixed_schemas("");
                 *folded = Folded::Spoiled;
             }
-        }
-        // Counting takes anything.
-        (Folded::Floats(floats), Sample::Histogram(_)) if fold == Fold::Count || fold == Fold::Group => {
-            floats.count += 1.0
-        }
-        (Folded::Histograms(histograms), Sample::Float(_)) if fold == Fold::Count || fold == Fold::Group => {
-            histograms.count += 1.0;
         }
         _ => {
             context.notes.mixed_in_aggregation();
@@ -390,41 +379,21 @@ impl Floats {
     }
 }
 
-impl Histograms {
-    /// False when the two cannot be added.
-    fn add(&mut self, histogram: &Histogram, fold: Fold, context: &mut Context) -> bool {
-        self.count += 1.0;
-        if fold == Fold::Count || fold == Fold::Group {
-            return true;
-        }
-        let (reset, no_reset) = reset_hints(histogram);
-        self.seen_reset |= reset;
-        self.seen_no_reset |= no_reset;
-        match self.sum.add(histogram) {
-            Err(_) => return false,
-            Ok(combined) if combined.bounds_reconciled => context.notes.bounds_reconciled("aggregation"),
-            Ok(_) => {}
-        }
-        true
-    }
-}
-
 fn finish(folded: Folded, fold: Fold, context: &mut Context) -> Option<Sample> {
     match folded {
         Folded::Nothing | Folded::Spoiled => None,
         Folded::Floats(floats) => Some(Sample::Float(floats.finish(fold))),
-        Folded::Histograms(histograms) => match fold {
-            Fold::Count => Some(Sample::Float(histograms.count)),
+        Folded::Histograms(sum) => match fold {
+            Fold::Count => Some(Sample::Float(sum.count)),
             Fold::Group => Some(Sample::Float(1.0)),
             _ => {
-                if histograms.seen_reset && histograms.seen_no_reset {
+                if sum.resets_collide() {
                     context.notes.reset_collision("aggregation");
                 }
-                let mut sum = histograms.sum;
-                if fold == Fold::Avg {
-                    sum.divide(histograms.count);
+                if sum.bounds_reconciled {
+                    context.notes.bounds_reconciled("aggregation");
                 }
-                Some(Sample::Histogram(Arc::new(sum)))
+                Some(Sample::Histogram(Arc::new(sum.finish(fold == Fold::Avg))))
             }
         },
     }

@@ -211,7 +211,7 @@ fn quantile_of(q: f64, buckets: &[Bucket]) -> f64 {
 }
 
 pub fn fraction(lower: f64, upper: f64, buckets: &mut Vec<Bucket>) -> f64 {
-    if prepared(buckets).is_none() || buckets.len() < 2 {
+    if prepared(buckets).is_none() {
         return f64::NAN;
     }
     let count = buckets.last().map_or(0.0, |bucket| bucket.count);

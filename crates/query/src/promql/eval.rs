@@ -21,10 +21,12 @@ pub struct Context<'a> {
     pub limits: &'a Limits,
     pub query_start_ms: i64,
     pub query_end_ms: i64,
+    pub query_step_ms: i64,
     pub default_step_ms: i64,
     pub notes: Annotations,
     deadline: Instant,
     samples: usize,
+    read: usize,
     series: usize,
 }
 
@@ -118,10 +120,12 @@ impl<'a> Context<'a> {
             limits,
             query_start_ms: grid.start_ms,
             query_end_ms: grid.end_ms(),
+            query_step_ms: grid.step_ms,
             default_step_ms: DEFAULT_SUBQUERY_STEP_MS,
             notes: Annotations::default(),
             deadline: Instant::now() + limits.timeout,
             samples: 0,
+            read: 0,
             series: 0,
         }
     }
@@ -148,18 +152,19 @@ impl<'a> Context<'a> {
     }
 
     fn instant_matrix(&mut self, expr: &Expr, time_ms: i64) -> Result<QueryValue, QueryError> {
-        let ranged = self.ranged(expr, Grid::instant(time_ms))?;
-        let (start, end) = (ranged.window.start(time_ms), ranged.window.end(time_ms));
         let mut matrix = Vec::new();
-        for mut series in ranged.series {
+        self.for_each_range(expr, Grid::instant(time_ms), &mut |context, mut series, window| {
+            let (start, end) = (window.start(time_ms), window.end(time_ms));
             series.samples.retain(|sample| sample.time_ms > start && sample.time_ms <= end);
             if series.drop_name {
                 series.labels = labels::without_name(&series.labels);
             }
+            context.charge(series.samples.len())?;
             if !series.samples.is_empty() {
                 matrix.push(MatrixSeries { labels: series.labels, points: series.samples });
             }
-        }
+            Ok(())
+        })?;
         matrix.sort_by(|a, b| a.labels.cmp(&b.labels));
         if matrix.windows(2).any(|pair| pair[0].labels == pair[1].labels) {
             return Err(same_labelset());
@@ -172,6 +177,18 @@ impl<'a> Context<'a> {
             let limit = self.limits.timeout.as_secs_f64();
             return Err(QueryError::timeout(format!(
                 "query timed out in expression evaluation after {limit} s; ask for a shorter range or fewer series"
+            )));
+        }
+        Ok(())
+    }
+
+    /// Samples that are read and let go: only their number is limited, not the room they take.
+    pub fn charge_read(&mut self, samples: usize) -> Result<(), QueryError> {
+        self.read = self.read.saturating_add(samples);
+        if self.read > self.limits.max_read {
+            return Err(QueryError::execution(format!(
+                "the query would read more than {} samples; ask for a shorter range or fewer series",
+                self.limits.max_read
             )));
         }
         Ok(())

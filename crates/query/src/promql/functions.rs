@@ -105,6 +105,11 @@ impl Context<'_> {
         }
         match name {
             "time" => Ok(Evaluated::Scalar(grid.times().map(seconds).collect())),
+            "start" => Ok(Evaluated::Scalar(vec![seconds(self.query_start_ms); grid.len])),
+            "end" => Ok(Evaluated::Scalar(vec![seconds(self.query_end_ms); grid.len])),
+            "range" => Ok(Evaluated::Scalar(vec![seconds(self.query_end_ms - self.query_start_ms); grid.len])),
+            "step" => Ok(Evaluated::Scalar(vec![seconds(self.query_step_ms); grid.len])),
+            "min_of" | "max_of" => self.best_of(call, grid),
             "pi" => Ok(Evaluated::Scalar(vec![std::f64::consts::PI; grid.len])),
             "vector" => self.to_vector(call, grid),
             "scalar" => self.to_scalar(call, grid),
@@ -195,16 +200,14 @@ impl Context<'_> {
         let Some(range) = call.args.args.iter().find(is_range) else {
             return Err(QueryError::bad_data(format!("{}() needs a range vector such as x[5m]", call.func.name)));
         };
-        let ranged = self.ranged(range, grid)?;
-        for series in &ranged.series {
-            self.check_time()?;
-            let values = self.windowed(row, series, ranged.window, &scalars, grid);
-            if values.iter().any(Option::is_some) {
-                let drop_name = series.drop_name || !row.keeps_name;
-                sink(self, StepSeries { labels: series.labels.clone(), drop_name, values })?;
+        self.for_each_range(range, grid, &mut |context, series, window| {
+            let values = context.windowed(row, &series, window, &scalars, grid);
+            if values.iter().all(Option::is_none) {
+                return Ok(());
             }
-        }
-        Ok(())
+            let drop_name = series.drop_name || !row.keeps_name;
+            sink(context, StepSeries { labels: series.labels, drop_name, values })
+        })
     }
 
     fn windowed(
@@ -254,6 +257,16 @@ impl Context<'_> {
         let values = self.scalar(argument(call, 0)?, grid)?;
         let values = values.into_iter().map(|value| Some(Sample::Float(value))).collect();
         Ok(Evaluated::Vector(vec![StepSeries { labels: Labels::default(), drop_name: false, values }]))
+    }
+
+    fn best_of(&mut self, call: &Call, grid: Grid) -> Result<Evaluated, QueryError> {
+        let (left, right) = (self.scalar(argument(call, 0)?, grid)?, self.scalar(argument(call, 1)?, grid)?);
+        let best = |(a, b): (&f64, &f64)| match call.func.name {
+            _ if a.is_nan() || b.is_nan() => f64::NAN,
+            "min_of" => a.min(*b),
+            _ => a.max(*b),
+        };
+        Ok(Evaluated::Scalar(left.iter().zip(&right).map(best).collect()))
     }
 
     /// The only float of a step, or NaN.
@@ -365,12 +378,12 @@ impl Context<'_> {
 
     fn absent_over_time(&mut self, call: &Call, grid: Grid) -> Result<Evaluated, QueryError> {
         let arg = argument(call, 0)?;
-        let ranged = self.ranged(arg, grid)?;
         let mut present = vec![false; grid.len];
-        for series in &ranged.series {
-            let here = windows(&series.samples, ranged.window, grid).map(|(_, range)| !range.is_empty());
+        self.for_each_range(arg, grid, &mut |_, series, window| {
+            let here = windows(&series.samples, window, grid).map(|(_, range)| !range.is_empty());
             present.iter_mut().zip(here).for_each(|(present, here)| *present |= here);
-        }
+            Ok(())
+        })?;
         Ok(absent_series(arg, present))
     }
 

@@ -36,8 +36,10 @@ use std::time::Duration;
 /// What one query may use.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// Samples read from the source plus values held at a time; a histogram counts by its size.
+    /// Values held in memory; one takes some thirty bytes, a histogram counts by its size.
     pub max_samples: usize,
+    /// Samples read from the source, most of which are folded and forgotten at once.
+    pub max_read: usize,
     pub max_series: usize,
     /// Prometheus refuses more than 11,000 points a series.
     pub max_steps: usize,
@@ -52,7 +54,8 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Limits {
-            max_samples: 50_000_000,
+            max_samples: 10_000_000,
+            max_read: 100_000_000,
             max_series: 200_000,
             max_steps: 11_000,
             max_query_bytes: 64 * 1024,

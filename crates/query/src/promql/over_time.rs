@@ -5,7 +5,7 @@ use super::functions::clamp_quantile_note;
 use super::rate::{self, Resets};
 use super::source::{RawSample, RawValue};
 use super::steps::Sample;
-use super::summation::{Mean, Sum};
+use super::summation::{HistogramSum, Mean, Sum};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -137,33 +137,20 @@ fn add_up(call: &mut Call, mean: bool) -> Option<Sample> {
 
 fn add_up_histograms(call: &mut Call, mean: bool) -> Option<Sample> {
     let mut histograms = call.samples().iter().filter_map(|sample| sample.value.histogram());
-    let mut total = (*histograms.next()?).clone();
-    let (mut seen_reset, mut seen_no_reset) = reset_hints(&total);
+    let mut sum = HistogramSum::new((*histograms.next()?).clone());
     for histogram in histograms {
-        let (reset, no_reset) = reset_hints(&histogram);
-        seen_reset |= reset;
-        seen_no_reset |= no_reset;
-        match total.add(&histogram) {
-            Err(_) => {
-                call.notes.mixed_schemas(call.name);
-                return None;
-            }
-            Ok(combined) if combined.bounds_reconciled => call.notes.bounds_reconciled("aggregation"),
-            Ok(_) => {}
+        if sum.add(&histogram, mean).is_err() {
+            call.notes.mixed_schemas(call.name);
+            return None;
         }
     }
-    if seen_reset && seen_no_reset {
+    if sum.bounds_reconciled {
+        call.notes.bounds_reconciled("aggregation");
+    }
+    if sum.resets_collide() {
         call.notes.reset_collision("aggregation");
     }
-    if mean {
-        total.divide(call.samples().len() as f64);
-    }
-    Some(Sample::Histogram(Arc::new(total)))
-}
-
-pub fn reset_hints(histogram: &super::histogram::Histogram) -> (bool, bool) {
-    use super::histogram::ResetHint;
-    (histogram.hint == ResetHint::Reset, histogram.hint == ResetHint::NotReset)
+    Some(Sample::Histogram(Arc::new(sum.finish(mean))))
 }
 
 fn min_over_time(call: &mut Call) -> Option<Sample> {

@@ -1,13 +1,15 @@
 //! Selectors: which series, and which of their samples belong to a step.
 
 use super::eval::Context;
+use super::histogram::ResetHint;
 use super::labels;
 use super::source::{RawSample, RawSeries, RawValue};
 use super::steps::{Grid, Sample, StepSeries};
 use crate::QueryError;
-use promql_parser::parser::{AtModifier, Expr, MatrixSelector, Offset, SubqueryExpr, VectorSelector};
-use rustc_hash::FxHashMap;
+use promql_parser::parser::{AtModifier, Expr, Offset, SubqueryExpr, VectorSelector};
+use rustc_hash::{FxHashMap, FxHashSet};
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 /// Which stretch of time belongs to a step: left end excluded, right end included.
@@ -27,12 +29,6 @@ impl Window {
     pub fn start(&self, time_ms: i64) -> i64 {
         self.end(time_ms).saturating_sub(self.range_ms)
     }
-}
-
-/// A range selector's or subquery's series and the window that slides over them.
-pub struct Ranged {
-    pub series: Vec<RawSeries>,
-    pub window: Window,
 }
 
 pub fn millis(duration: Duration) -> i64 {
@@ -64,26 +60,43 @@ impl Context<'_> {
         Window { range_ms, offset_ms: signed_millis(offset), at_ms }
     }
 
-    fn read(&mut self, selector: &VectorSelector, window: Window, grid: Grid) -> Result<Vec<RawSeries>, QueryError> {
+    /// Gives the selected series to `sink` one at a time, however the source holds them.
+    fn read(
+        &mut self,
+        selector: &VectorSelector,
+        window: Window,
+        grid: Grid,
+        sink: &mut dyn FnMut(&mut Self, RawSeries) -> Result<(), QueryError>,
+    ) -> Result<(), QueryError> {
         // The stretch is open to the left.
         let (start, end) = (window.start(grid.start_ms).saturating_add(1), window.end(grid.end_ms()));
         let branches = labels::matchers(selector);
-        let several = branches.len() > 1;
-        let mut found = Vec::new();
+        // A series may match several branches of `or`.
+        let mut seen = (branches.len() > 1).then(FxHashSet::default);
+        let source = self.source;
         for matchers in branches {
-            self.check_time()?;
-            found.extend(self.source.select(&matchers, start, end)?);
+            let mut result = Ok(());
+            source.select_each(&matchers, start, end, &mut |series| {
+                if seen.as_mut().is_some_and(|seen| !seen.insert(series.labels.clone())) {
+                    return true;
+                }
+                result = self.take(series, sink);
+                result.is_ok()
+            })?;
+            result?;
         }
-        if several {
-            // A series may match several branches of `or`.
-            let mut seen = rustc_hash::FxHashSet::default();
-            found.retain(|series| seen.insert(series.labels.clone()));
-        }
-        self.charge_series(found.len())?;
-        for series in &found {
-            self.charge(series.samples.len())?;
-        }
-        Ok(found)
+        Ok(())
+    }
+
+    fn take(
+        &mut self,
+        series: RawSeries,
+        sink: &mut dyn FnMut(&mut Self, RawSeries) -> Result<(), QueryError>,
+    ) -> Result<(), QueryError> {
+        self.check_time()?;
+        self.charge_series(1)?;
+        self.charge_read(series.samples.len())?;
+        sink(self, series)
     }
 
     /// The series of a vector selector, one at a time. With `timestamps`, the time of the sample in place of its value.
@@ -95,43 +108,47 @@ impl Context<'_> {
         sink: &mut dyn FnMut(&mut Self, StepSeries) -> Result<(), QueryError>,
     ) -> Result<(), QueryError> {
         let window = self.window(millis(self.limits.lookback), &selector.offset, &selector.at);
-        for series in self.read(selector, window, grid)? {
-            self.check_time()?;
+        self.read(selector, window, grid, &mut |context, series| {
             let values = latest_values(&series.samples, window, grid, timestamps);
-            if values.iter().any(Option::is_some) {
-                sink(self, StepSeries { labels: series.labels, drop_name: false, values })?;
+            if values.iter().all(Option::is_none) {
+                return Ok(());
             }
-        }
-        Ok(())
+            sink(context, StepSeries { labels: series.labels, drop_name: false, values })
+        })
     }
 
-    /// The samples behind an expression of type range vector.
-    pub fn ranged(&mut self, expr: &Expr, grid: Grid) -> Result<Ranged, QueryError> {
+    /// Gives the series behind an expression of type range vector, and the window that slides over them.
+    pub fn for_each_range(
+        &mut self,
+        expr: &Expr,
+        grid: Grid,
+        sink: &mut dyn FnMut(&mut Self, RawSeries, Window) -> Result<(), QueryError>,
+    ) -> Result<(), QueryError> {
         match expr {
-            Expr::Paren(paren) => self.ranged(&paren.expr, grid),
-            Expr::MatrixSelector(selector) => self.ranged_selector(selector, grid),
-            Expr::Subquery(subquery) => self.subquery(subquery, grid),
+            Expr::Paren(paren) => self.for_each_range(&paren.expr, grid, sink),
+            Expr::MatrixSelector(selector) => {
+                let window = self.window(millis(selector.range), &selector.vs.offset, &selector.vs.at);
+                self.read(&selector.vs, window, grid, &mut |context, mut series| {
+                    series.samples.retain(|sample| !sample.value.is_stale());
+                    sink(context, series, window)
+                })
+            }
+            Expr::Subquery(subquery) => {
+                let (series, window) = self.subquery(subquery, grid)?;
+                series.into_iter().try_for_each(|series| sink(self, series, window))
+            }
             _ => Err(QueryError::bad_data("expected a range vector, such as x[5m]")),
         }
     }
 
-    fn ranged_selector(&mut self, selector: &MatrixSelector, grid: Grid) -> Result<Ranged, QueryError> {
-        let window = self.window(millis(selector.range), &selector.vs.offset, &selector.vs.at);
-        let mut series = self.read(&selector.vs, window, grid)?;
-        for one in &mut series {
-            one.samples.retain(|sample| !sample.value.is_stale());
-        }
-        Ok(Ranged { series, window })
-    }
-
-    fn subquery(&mut self, subquery: &SubqueryExpr, grid: Grid) -> Result<Ranged, QueryError> {
+    fn subquery(&mut self, subquery: &SubqueryExpr, grid: Grid) -> Result<(Vec<RawSeries>, Window), QueryError> {
         let window = self.window(millis(subquery.range), &subquery.offset, &subquery.at);
         let step_ms = subquery.step.map_or(self.default_step_ms, millis).max(1);
         let (from, to) = (window.start(grid.start_ms), window.end(grid.end_ms()));
         // Steps are multiples of the step width whatever the query's own start; the left end is excluded.
         let start_ms = from.div_euclid(step_ms).saturating_add(1).saturating_mul(step_ms);
         if to < start_ms {
-            return Ok(Ranged { series: Vec::new(), window });
+            return Ok((Vec::new(), window));
         }
         let len = (to - start_ms) / step_ms + 1;
         self.charge(usize::try_from(len).unwrap_or(usize::MAX))?;
@@ -140,12 +157,25 @@ impl Context<'_> {
         for one in self.vector(&subquery.expr, inner)? {
             let samples = inner.times().zip(one.values);
             let sample = |(time_ms, value): (i64, Option<Sample>)| {
-                value.map(|value| RawSample { time_ms, value: RawValue::from(value) })
+                value.map(|value| RawSample { time_ms, value: RawValue::from(unhinted(value)) })
             };
             let samples = samples.filter_map(sample).collect();
             series.push(RawSeries { labels: one.labels, drop_name: one.drop_name, samples });
         }
-        Ok(Ranged { series, window })
+        Ok((series, window))
+    }
+}
+
+/// What a sample says of the one before it in its series says nothing of the one before it in a subquery.
+fn unhinted(value: Sample) -> Sample {
+    match value {
+        Sample::Histogram(mut histogram) if histogram.hint != ResetHint::Gauge => {
+            if histogram.hint != ResetHint::Unknown {
+                Arc::make_mut(&mut histogram).hint = ResetHint::Unknown;
+            }
+            Sample::Histogram(histogram)
+        }
+        value => value,
     }
 }
 

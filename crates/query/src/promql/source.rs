@@ -5,7 +5,6 @@
 //! So rules and dashboards made for classic histograms work as they are.
 
 use super::histogram::Histogram;
-use super::histogram_stats::count_below;
 use super::labels::{BUCKET_BOUND, NAME, set};
 use super::steps::Sample;
 use limpid_model::series::{MatchOp, MetricType, SourceError};
@@ -93,20 +92,34 @@ pub struct RawSeries {
 
 /// The evaluator's own view of a source: as [`SeriesSource`], with any kind of histogram.
 pub trait SampleSource {
-    fn select(&self, matchers: &[Matcher], start_ms: i64, end_ms: i64) -> Result<Vec<RawSeries>, SourceError>;
+    /// Gives the series that match one after another, until `each` says false.
+    fn select_each(
+        &self,
+        matchers: &[Matcher],
+        start_ms: i64,
+        end_ms: i64,
+        each: &mut dyn FnMut(RawSeries) -> bool,
+    ) -> Result<(), SourceError>;
 }
 
 pub struct Adapter<'a>(pub &'a dyn SeriesSource);
 
 impl SampleSource for Adapter<'_> {
-    fn select(&self, matchers: &[Matcher], start_ms: i64, end_ms: i64) -> Result<Vec<RawSeries>, SourceError> {
-        let stored = self.0.select(matchers, start_ms, end_ms)?;
-        if !stored.is_empty() {
-            return Ok(stored.into_iter().map(raw_series).collect());
-        }
-        let Some(computed) = Computed::of(matchers) else { return Ok(Vec::new()) };
-        let native = self.0.select(&computed.matchers, start_ms, end_ms)?;
-        Ok(native.into_iter().map(raw_series).flat_map(|series| computed.expand(&series)).collect())
+    fn select_each(
+        &self,
+        matchers: &[Matcher],
+        start_ms: i64,
+        end_ms: i64,
+        each: &mut dyn FnMut(RawSeries) -> bool,
+    ) -> Result<(), SourceError> {
+        let mut any = false;
+        self.0.select_each(matchers, start_ms, end_ms, &mut |series| {
+            any = true;
+            each(raw_series(series))
+        })?;
+        let Some(computed) = Computed::of(matchers).filter(|_| !any) else { return Ok(()) };
+        let mut expand = |series| computed.expand(&raw_series(series)).into_iter().all(&mut *each);
+        self.0.select_each(&computed.matchers, start_ms, end_ms, &mut expand)
     }
 }
 
@@ -197,37 +210,75 @@ impl Computed {
     }
 
     fn expand(&self, native: &RawSeries) -> Vec<RawSeries> {
-        let histograms: Vec<(i64, Option<Arc<Histogram>>)> = native
-            .samples
-            .iter()
-            .filter(|sample| !sample.value.is_float() || sample.value.is_stale())
-            .map(|sample| (sample.time_ms, sample.value.histogram()))
-            .collect();
-        if histograms.iter().all(|(_, histogram)| histogram.is_none()) {
+        if !native.samples.iter().any(|sample| matches!(sample.value, RawValue::Native(_))) {
             return Vec::new();
         }
-        let series = |(labels, bound): (Labels, f64)| {
-            let value = |histogram: &Option<Arc<Histogram>>| match histogram {
-                Some(histogram) => self.value(histogram, bound),
-                None => f64::from_bits(limpid_model::series::STALE_NAN_BITS),
+        let empty = |(labels, _)| RawSeries { labels, drop_name: false, samples: Vec::new() };
+        let mut out: Vec<RawSeries> = self.label_sets(&native.labels).into_iter().map(empty).collect();
+        let mut rungs = Rungs::default();
+        for sample in &native.samples {
+            let values = match &sample.value {
+                RawValue::Native(histogram) => self.values(histogram, &mut rungs),
+                stale if stale.is_stale() => vec![f64::from_bits(limpid_model::series::STALE_NAN_BITS); out.len()],
+                _ => continue,
             };
-            let sample = |(time_ms, histogram): &(i64, Option<Arc<Histogram>>)| RawSample {
-                time_ms: *time_ms,
-                value: RawValue::Float(value(histogram)),
-            };
-            RawSeries { labels, drop_name: false, samples: histograms.iter().map(sample).collect() }
-        };
-        self.label_sets(&native.labels).into_iter().map(series).collect()
+            for (series, value) in out.iter_mut().zip(values) {
+                series.samples.push(RawSample { time_ms: sample.time_ms, value: RawValue::Float(value) });
+            }
+        }
+        out
     }
 
-    fn value(&self, histogram: &Histogram, bound: f64) -> f64 {
+    fn values(&self, histogram: &ExpHistogram, rungs: &mut Rungs) -> Vec<f64> {
         match self.part {
-            Part::Sum => histogram.sum,
-            Part::Count => histogram.count,
-            Part::Bucket if bound.is_infinite() => histogram.count,
-            Part::Bucket => count_below(bound, histogram),
+            Part::Sum => vec![histogram.sum],
+            Part::Count => vec![histogram.count as f64],
+            Part::Bucket => cumulative(histogram, rungs.at(histogram.scale, &self.bounds)),
         }
     }
+}
+
+/// Where a bound lies among the buckets of a scale: its bucket, and which share of that bucket lies below it. With
+/// exponential interpolation the share depends on the scale alone, so that a computed bucket never decreases while its
+/// histogram grows.
+#[derive(Clone, Copy)]
+struct Rung {
+    bucket: i64,
+    share: f64,
+}
+
+#[derive(Default)]
+struct Rungs(Option<(i8, Vec<Rung>)>);
+
+impl Rungs {
+    fn at(&mut self, scale: i8, bounds: &[(f64, &str)]) -> &[Rung] {
+        if self.0.as_ref().is_none_or(|(have, _)| *have != scale) {
+            let rung = |(bound, _): &(f64, &str)| {
+                let at = bound.log2() * f64::from(scale).exp2();
+                // The highest bucket of all for +Inf: a conversion from a float saturates.
+                Rung { bucket: at.floor() as i64, share: if at.is_finite() { at - at.floor() } else { 0.0 } }
+            };
+            self.0 = Some((scale, bounds.iter().map(rung).collect()));
+        }
+        self.0.as_ref().map_or(&[], |(_, rungs)| rungs)
+    }
+}
+
+/// How many observations lie at or below each rung; the rungs ascend.
+fn cumulative(histogram: &ExpHistogram, rungs: &[Rung]) -> Vec<f64> {
+    let mut below = histogram.zero_count;
+    let mut counts = histogram.counts.iter().zip(i64::from(histogram.offset)..).peekable();
+    let value = |rung: &Rung| {
+        if rung.bucket == i64::MAX {
+            return histogram.count as f64;
+        }
+        while let Some((count, _)) = counts.next_if(|(_, bucket)| *bucket < rung.bucket) {
+            below = below.saturating_add(*count);
+        }
+        let within = counts.peek().filter(|(_, bucket)| *bucket == rung.bucket).map_or(0, |(count, _)| **count);
+        below as f64 + rung.share * within as f64
+    };
+    rungs.iter().map(value).collect()
 }
 
 fn parsed_matcher(matcher: &Matcher) -> Option<parsed::Matcher> {

@@ -1,4 +1,6 @@
-//! Kahan-Neumaier summation: sums of many floats without drift, and equal to Prometheus'.
+//! Kahan-Neumaier summation: sums of many floats without drift, and equal to Prometheus'; sums of histograms.
+
+use super::histogram::{Histogram, Incompatible, ResetHint};
 
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Sum {
@@ -77,5 +79,67 @@ impl Mean {
             return self.sum.total;
         }
         self.sum.total / self.count + self.sum.lost / self.count
+    }
+}
+
+/// The sum or the mean of histograms; the mean becomes incremental once the sum would overflow.
+#[derive(Clone, Debug)]
+pub struct HistogramSum {
+    pub total: Histogram,
+    pub count: f64,
+    incremental: bool,
+    seen_reset: bool,
+    seen_no_reset: bool,
+    pub bounds_reconciled: bool,
+}
+
+impl HistogramSum {
+    pub fn new(first: Histogram) -> Self {
+        let (seen_reset, seen_no_reset) = (first.hint == ResetHint::Reset, first.hint == ResetHint::NotReset);
+        HistogramSum {
+            total: first,
+            count: 1.0,
+            incremental: false,
+            seen_reset,
+            seen_no_reset,
+            bounds_reconciled: false,
+        }
+    }
+
+    pub fn add(&mut self, histogram: &Histogram, mean: bool) -> Result<(), Incompatible> {
+        self.count += 1.0;
+        self.seen_reset |= histogram.hint == ResetHint::Reset;
+        self.seen_no_reset |= histogram.hint == ResetHint::NotReset;
+        if mean && !self.incremental && self.would_overflow(histogram) {
+            self.incremental = true;
+            self.total.divide(self.count - 1.0);
+        }
+        if !self.incremental {
+            self.bounds_reconciled |= self.total.add(histogram)?.bounds_reconciled;
+            return Ok(());
+        }
+        let mut share = histogram.clone();
+        share.divide(self.count);
+        self.total.scale((self.count - 1.0) / self.count);
+        self.bounds_reconciled |= self.total.add(&share)?.bounds_reconciled;
+        Ok(())
+    }
+
+    fn would_overflow(&self, histogram: &Histogram) -> bool {
+        let overflows = |a: f64, b: f64| a.is_finite() && b.is_finite() && (a + b).is_infinite();
+        overflows(self.total.count, histogram.count) || overflows(self.total.sum, histogram.sum)
+    }
+
+    /// One said that its counter had started anew, another that it had not.
+    pub fn resets_collide(&self) -> bool {
+        self.seen_reset && self.seen_no_reset
+    }
+
+    pub fn finish(self, mean: bool) -> Histogram {
+        let mut total = self.total;
+        if mean && !self.incremental {
+            total.divide(self.count);
+        }
+        total
     }
 }

@@ -26,6 +26,7 @@ pub(crate) use figures::{Figures, Outcome};
 pub(crate) use increase::{LOOKBACK_MS, Moments, Slot, increases};
 
 use crate::QueryError;
+use limpid_model::Side;
 use limpid_store::Store;
 
 /// The map of a range, at one level.
@@ -34,7 +35,9 @@ pub fn topology(store: &dyn Store, start_ns: u64, end_ns: u64, query: &TopologyQ
     let entities = store.entities(start_ns, end_ns)?;
     let mut resolver = resolve::Resolver::new(&entities);
     let seen = graph::read(store, &moments, query)?;
-    if seen.iter().any(|seen| resolver.is_puzzled_by(seen)) {
+    // What NAT hides is hidden on both sides: an address called that nobody has, and calls from one that nobody has.
+    let puzzled = |side| seen.iter().any(|seen| seen.side == side && resolver.is_puzzled_by(seen));
+    if puzzled(Side::Client) && puzzled(Side::Server) {
         resolver.learn(spans::pairs(store, start_ns, end_ns)?);
     }
     let mut graph = graph::Graph::build(&seen, &resolver, query.level, &moments);

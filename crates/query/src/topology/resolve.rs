@@ -82,14 +82,14 @@ impl Resolver {
         self.host_ids.get(name).cloned().unwrap_or_else(|| limpid_model::entity::host_id(name).to_string())
     }
 
-    /// Would a look at sampled spans help?
+    /// Is there nothing that explains its address? Then sampled spans may.
     pub fn is_puzzled_by(&self, seen: &Seen) -> bool {
         if !seen.peer.is_empty() || seen.peer_address.is_empty() || seen.peer_address.starts_with("unix:") {
             return false;
         }
         match seen.side {
             Side::Client => self.server(&seen.service, &seen.peer_address, &seen.host).is_none(),
-            Side::Server => true,
+            Side::Server => self.hosts_at(&seen.peer_address, &seen.host).is_empty(),
         }
     }
 
