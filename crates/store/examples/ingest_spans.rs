@@ -272,6 +272,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         written as f64 / used.as_secs_f64(),
         used.as_secs_f64() * 1e6 / written as f64
     );
+    drop(store);
     bytes_by_column(&folder.join("spans"), written)?;
     queries(&folder, now_ns)
 }

@@ -11,6 +11,7 @@
 mod batches;
 mod checkpoint;
 mod commit;
+mod compaction;
 mod crc32c;
 mod entities;
 mod filter;
@@ -25,6 +26,7 @@ mod parquet_file;
 mod record;
 mod retention;
 mod scan;
+mod shred;
 mod sorted;
 mod table;
 mod top;

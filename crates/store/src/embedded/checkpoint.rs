@@ -11,7 +11,7 @@ use std::path::Path;
 
 const NAME: &str = "CHECKPOINT";
 
-#[derive(Serialize, Deserialize, Default, Debug, PartialEq)]
+#[derive(Serialize, Deserialize, Clone, Default, Debug, PartialEq)]
 pub struct Checkpoint {
     /// All records of the log up to this one are in files.
     pub log_record: u64,
@@ -24,11 +24,25 @@ pub struct Checkpoint {
 
 /// Makes the written temporary files of `checkpoint` visible; what they replace stays for those who
 /// read it, and is deleted by them or at the next start.
-pub fn promise(folder: &Path, checkpoint: &Checkpoint) -> Result<(), StoreError> {
+pub fn promise(folder: &Path, mut checkpoint: Checkpoint) -> Result<(), StoreError> {
     let path = folder.join(NAME);
-    let json = serde_json::to_vec(checkpoint).map_err(io::Error::from)?;
+    // What an earlier step replaced and a reader still holds must not come back after a crash.
+    let before = load(&path)?.replaced;
+    checkpoint.replaced.extend(before.into_iter().filter(|name| folder.join(name).exists()));
+    let json = serde_json::to_vec(&checkpoint).map_err(io::Error::from)?;
     layout::write_file(&path, &json).map_err(|error| layout::at(&path, error))?;
-    publish(folder, checkpoint)
+    publish(folder, &checkpoint)
+}
+
+fn load(path: &Path) -> Result<Checkpoint, StoreError> {
+    match fs::read(path) {
+        Ok(bytes) => Ok(serde_json::from_slice(&bytes).unwrap_or_else(|error| {
+            layout::set_aside(path, &error.to_string());
+            Checkpoint::default()
+        })),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Checkpoint::default()),
+        Err(error) => Err(layout::at(path, error)),
+    }
 }
 
 fn publish(folder: &Path, checkpoint: &Checkpoint) -> Result<(), StoreError> {
@@ -58,15 +72,7 @@ pub fn remove(path: &Path) -> Result<(), StoreError> {
 
 /// Completes what a crash interrupted; the checkpoint that holds. Without one nothing has been written yet.
 pub fn recover(folder: &Path) -> Result<Checkpoint, StoreError> {
-    let path = folder.join(NAME);
-    let checkpoint = match fs::read(&path) {
-        Ok(bytes) => serde_json::from_slice(&bytes).unwrap_or_else(|error| {
-            layout::set_aside(&path, &error.to_string());
-            Checkpoint::default()
-        }),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Checkpoint::default(),
-        Err(error) => return Err(layout::at(&path, error)),
-    };
+    let checkpoint = load(&folder.join(NAME))?;
     publish(folder, &checkpoint)?;
     sweep(folder, &checkpoint)?;
     for temporary in layout::files(folder, layout::TEMPORARY).map_err(|error| layout::at(folder, error))? {

@@ -161,8 +161,7 @@ fn commit(committer: &Committer, inner: &Inner, group: Vec<Queued>) {
     match inner.append(&encoded, fresh.len() as u64) {
         Ok(first) => {
             acknowledge(committer, inner, fresh, first, now_ms);
-            losses::add(&inner.losses.duplicate_batches, repeated.len() as u64);
-            repeated.into_iter().for_each(|queued| answer(&queued, Ok(Written::Duplicate)));
+            repeat(inner, &repeated);
         }
         Err(error) => {
             losses::add(&inner.losses.refused_batches, (fresh.len() + repeated.len()) as u64);
@@ -189,6 +188,11 @@ fn acknowledge(committer: &Committer, inner: &Inner, group: Vec<Queued>, first: 
     drop(batches);
     inner.apply(first, group.iter().map(|queued| &queued.write.batch));
     group.iter().for_each(|queued| answer(queued, Ok(Written::Stored)));
+}
+
+fn repeat(inner: &Inner, group: &[Queued]) {
+    losses::add(&inner.losses.duplicate_batches, group.len() as u64);
+    group.iter().for_each(|queued| answer(queued, Ok(Written::Duplicate)));
 }
 
 fn refuse(group: Vec<Queued>, error: &StoreError) {

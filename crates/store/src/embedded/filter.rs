@@ -3,8 +3,9 @@
 //! Equalities on dictionary columns are decided once for each distinct value and then looked up by key; only what is
 //! left is tested for times, durations and attributes.
 
+use super::shred;
 use arrow_array::cast::AsArray;
-use arrow_array::types::{Int32Type, TimestampNanosecondType, UInt8Type, UInt64Type};
+use arrow_array::types::{Int32Type, Int64Type, TimestampNanosecondType, UInt8Type, UInt64Type};
 use arrow_array::{Array, ArrayRef, MapArray, RecordBatch};
 use std::collections::HashMap;
 
@@ -32,12 +33,14 @@ pub struct AttributeFilter {
     value: String,
     /// The value as the JSON text of a string, as attributes are stored.
     json: String,
+    /// The value as a whole number, where its text is one.
+    number: Option<i64>,
 }
 
 impl AttributeFilter {
     pub fn new(name: &str, value: &str) -> Self {
         let json = serde_json::Value::from(value).to_string();
-        AttributeFilter { name: name.to_owned(), value: value.to_owned(), json }
+        AttributeFilter { name: name.to_owned(), value: value.to_owned(), json, number: shred::whole(value) }
     }
 
     fn accepts(&self, stored: &str) -> bool {
@@ -60,11 +63,11 @@ impl AttributeFilter {
 
 impl Filter {
     /// The columns that deciding needs.
-    pub fn columns(&self) -> Vec<&str> {
+    pub fn columns(&self) -> Vec<String> {
         let mut columns = vec![self.time];
         columns.extend(self.equals.iter().map(|(column, _)| column.as_str()));
         if !self.attributes.is_empty() {
-            columns.extend(["attributes", "resource_attributes"]);
+            columns.extend([shred::COLUMN, "resource_attributes"]);
         }
         if self.min_duration_ns.is_some() || self.max_duration_ns.is_some() {
             columns.push("duration_ns");
@@ -75,6 +78,8 @@ impl Filter {
         if self.trace_id.is_some() {
             columns.push("trace_id");
         }
+        let mut columns: Vec<String> = columns.into_iter().map(str::to_owned).collect();
+        columns.extend(self.attributes.iter().map(|attribute| shred::column_name(&attribute.name)));
         columns
     }
 
@@ -154,17 +159,30 @@ fn keep_equal(rows: &mut Vec<u32>, column: Option<&ArrayRef>, value: &str) {
 fn keep_attribute(rows: &mut Vec<u32>, batch: &RecordBatch, wanted: &AttributeFilter) {
     let mut by_resource = rows.clone();
     keep_by_value(&mut by_resource, batch.column_by_name("resource_attributes"), |text| resource_has(text, wanted));
-    let Some(map) = batch.column_by_name("attributes").and_then(|column| column.as_map_opt()) else {
-        *rows = by_resource;
-        return;
-    };
     let mut from_resource = by_resource.into_iter().peekable();
-    rows.retain(|row| from_resource.next_if_eq(row).is_some() || map_has(map, *row as usize, wanted));
+    let own_column = batch.column_by_name(&shred::column_name(&wanted.name));
+    let map = batch.column_by_name(shred::COLUMN).and_then(|column| column.as_map_opt());
+    rows.retain(|row| {
+        let at = *row as usize;
+        from_resource.next_if_eq(row).is_some()
+            || own_column.is_some_and(|column| column_has(column, at, wanted))
+            || map.is_some_and(|map| map_has(map, at, wanted))
+    });
 }
 
 fn resource_has(text: &str, wanted: &AttributeFilter) -> bool {
     let Ok(object) = serde_json::from_str::<HashMap<String, serde_json::Value>>(text) else { return false };
     object.get(&wanted.name).is_some_and(|value| wanted.accepts_value(value))
+}
+
+fn column_has(column: &ArrayRef, row: usize, wanted: &AttributeFilter) -> bool {
+    if !column.is_valid(row) {
+        return false;
+    }
+    if let Some(numbers) = column.as_primitive_opt::<Int64Type>() {
+        return Some(numbers.value(row)) == wanted.number;
+    }
+    column.as_string_opt::<i32>().is_some_and(|texts| wanted.accepts(texts.value(row)))
 }
 
 fn map_has(map: &MapArray, row: usize, wanted: &AttributeFilter) -> bool {

@@ -2,6 +2,7 @@
 
 use super::checkpoint::{self, Checkpoint};
 use super::commit::Committer;
+use super::compaction;
 use super::inner::{Inner, Persisted, lock, write};
 use super::layout;
 use super::parquet_file::{self, DataFile};
@@ -44,6 +45,9 @@ pub fn run(committer: &Committer, inner: &Inner) {
 
 /// One step of compaction a round, so that flushes never wait long.
 fn compact(inner: &Inner) -> Result<(), StoreError> {
+    for table in [&inner.spans, &inner.events] {
+        compaction::step(inner, table)?;
+    }
     if inner.metrics.is_unfinished() {
         return Ok(());
     }
@@ -119,7 +123,7 @@ fn flush_table(inner: &Inner, table: &Table) -> Result<(), StoreError> {
             parquet_file::write_temporary(&path, &table.spec, rows)?;
             checkpoint.files.push(name);
         }
-        checkpoint::promise(&table.folder, &checkpoint)?;
+        checkpoint::promise(&table.folder, checkpoint.clone())?;
         let files = checkpoint.files.iter().map(|name| {
             let path = table.folder.join(name);
             DataFile::open(&path, &table.spec).map(Arc::new).map_err(|error| error.into_store_error(&path))

@@ -2,9 +2,11 @@
 
 use super::filter::Filter;
 use super::layout::{self, SharedFile};
+use super::shred;
 use super::table::Spec;
 use crate::StoreError;
 use arrow_array::RecordBatch;
+use arrow_schema::Schema;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
 use parquet::basic::{Compression, Encoding, ZstdLevel};
@@ -24,6 +26,7 @@ const PAGE_ROWS: usize = 8 * 1024;
 const ZSTD_LEVEL: i32 = 3;
 const BLOOM_FALSE_POSITIVES: f64 = 0.01;
 /// Columns whose values are numbers that hardly repeat: a dictionary only costs.
+const RANDOM: &[&str] = &["trace_id", "span_id", "parent_span_id"];
 const PLAIN: &[&str] = &["trace_id", "span_id", "parent_span_id", "duration_ns"];
 
 #[derive(Debug)]
@@ -66,9 +69,23 @@ impl DataFile {
         self.shared.path()
     }
 
-    pub fn reader(&self) -> Result<ParquetRecordBatchReaderBuilder<File>, FileError> {
+    /// Reads the footer; readers of parts of the file are then made without reading it again.
+    pub fn load(&self) -> Result<Loaded, FileError> {
+        let file = File::open(self.path())?;
         let options = ArrowReaderOptions::new().with_offset_index_policy(PageIndexPolicy::Optional);
-        Ok(ParquetRecordBatchReaderBuilder::try_new_with_options(File::open(self.path())?, options)?)
+        let metadata = ArrowReaderMetadata::load(&file, options)?;
+        Ok(Loaded { file, metadata })
+    }
+}
+
+pub struct Loaded {
+    file: File,
+    metadata: ArrowReaderMetadata,
+}
+
+impl Loaded {
+    pub fn reader(&self) -> Result<ParquetRecordBatchReaderBuilder<File>, FileError> {
+        Ok(ParquetRecordBatchReaderBuilder::new_with_metadata(self.file.try_clone()?, self.metadata.clone()))
     }
 }
 
@@ -130,7 +147,8 @@ pub fn write_temporary(path: &Path, spec: &Spec, batches: &[RecordBatch]) -> Res
 
 fn write_to(path: &Path, spec: &Spec, batches: &[RecordBatch]) -> Result<(), FileError> {
     let file = File::create(path)?;
-    let mut writer = ArrowWriter::try_new(file, spec.schema.clone(), Some(properties(spec)))?;
+    let schema = batches.first().map_or_else(|| spec.schema.clone(), RecordBatch::schema);
+    let mut writer = ArrowWriter::try_new(file, schema.clone(), Some(properties(spec, &schema)))?;
     for batch in batches {
         writer.write(batch)?;
     }
@@ -138,7 +156,7 @@ fn write_to(path: &Path, spec: &Spec, batches: &[RecordBatch]) -> Result<(), Fil
     Ok(())
 }
 
-fn properties(spec: &Spec) -> WriterProperties {
+fn properties(spec: &Spec, schema: &Schema) -> WriterProperties {
     let zstd = ZstdLevel::try_new(ZSTD_LEVEL).unwrap_or_default();
     let mut properties = WriterProperties::builder()
         .set_compression(Compression::ZSTD(zstd))
@@ -150,6 +168,15 @@ fn properties(spec: &Spec) -> WriterProperties {
         .set_column_encoding(ColumnPath::from(spec.time), Encoding::DELTA_BINARY_PACKED);
     for column in PLAIN {
         properties = properties.set_column_dictionary_enabled(ColumnPath::from(*column), false);
+    }
+    for column in RANDOM {
+        // zstd gains nothing on random bytes and takes its time to find out.
+        properties = properties.set_column_compression(ColumnPath::from(*column), Compression::UNCOMPRESSED);
+    }
+    for field in schema.fields().iter().filter(|field| field.name().starts_with(shred::PREFIX)) {
+        // Attributes are found by scanning one column; page indexes of all of them would cost more than they save.
+        properties = properties
+            .set_column_statistics_enabled(ColumnPath::new(vec![field.name().clone()]), EnabledStatistics::None);
     }
     for column in spec.lookup {
         properties = properties

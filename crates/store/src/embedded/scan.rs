@@ -2,7 +2,7 @@
 
 use super::filter::Filter;
 use super::parquet_file::{self, DataFile, FileError};
-use super::table::{Spec, View, conform};
+use super::table::{Spec, View, conform_stored};
 use super::top::{Place, Top};
 use crate::{Order, StoreError};
 use arrow_array::RecordBatch;
@@ -121,16 +121,17 @@ impl Scan<'_> {
     }
 
     fn read(&mut self, file: &DataFile, source: u32) -> Result<(), ReadError> {
-        let builder = file.reader()?;
+        let loaded = file.load()?;
+        let builder = loaded.reader()?;
         let candidates = parquet_file::candidate_groups(&builder, self.filter)?;
         let firsts = first_rows(&builder);
         let mut columns = self.filter.columns();
         if self.order == Order::Slowest {
-            columns.push("duration_ns");
+            columns.push("duration_ns".to_owned());
         }
         let mask = projection(&builder, &columns);
         for group in candidates {
-            let reader = file
+            let reader = loaded
                 .reader()?
                 .with_row_groups(vec![group])
                 .with_projection(mask.clone())
@@ -164,9 +165,9 @@ impl From<StoreError> for ReadError {
     }
 }
 
-fn projection(builder: &ParquetRecordBatchReaderBuilder<File>, columns: &[&str]) -> ProjectionMask {
+fn projection(builder: &ParquetRecordBatchReaderBuilder<File>, columns: &[String]) -> ProjectionMask {
     let fields = builder.schema().fields().iter().enumerate();
-    let wanted = fields.filter(|(_, field)| columns.contains(&field.name().as_str())).map(|(at, _)| at);
+    let wanted = fields.filter(|(_, field)| columns.iter().any(|column| column == field.name())).map(|(at, _)| at);
     ProjectionMask::roots(builder.parquet_schema(), wanted)
 }
 
@@ -235,13 +236,13 @@ fn collect(
 
 /// All columns of some rows of a file, in the file's order.
 fn fetch(spec: &Spec, file: &DataFile, rows: &[u32]) -> Result<RecordBatch, FileError> {
-    let builder = file.reader()?;
+    let builder = file.load()?.reader()?;
     let total: usize = builder.metadata().row_groups().iter().map(|group| group.num_rows().max(0) as usize).sum();
     let ranges = rows.iter().map(|row| *row as usize..*row as usize + 1);
     let selection = RowSelection::from_consecutive_ranges(ranges, total);
     let reader = builder.with_row_selection(selection).with_batch_size(rows.len().max(1)).build()?;
     let batches = reader.collect::<Result<Vec<_>, _>>()?;
-    let conformed = batches.iter().map(|batch| conform(batch, &spec.schema)).collect::<Option<Vec<_>>>();
+    let conformed = batches.iter().map(|batch| conform_stored(batch, &spec.schema)).collect::<Option<Vec<_>>>();
     let Some(conformed) = conformed else {
         return Err(FileError::Damaged("its columns are not those of the table".to_owned()));
     };

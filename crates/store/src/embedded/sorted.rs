@@ -1,10 +1,11 @@
 //! Rows on their way into files: by hour, and within an hour by the columns that make neighbours alike, then by time.
 
+use super::shred::{self, Plan};
 use super::table::Spec;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Int32Type, TimestampNanosecondType};
 use arrow_array::{Array, RecordBatch};
-use arrow_schema::ArrowError;
+use arrow_schema::{ArrowError, SchemaRef};
 use std::collections::{BTreeMap, HashMap};
 
 const HOUR_NS: i64 = 3600 * 1_000_000_000;
@@ -20,8 +21,20 @@ struct Row {
     row: u32,
 }
 
+/// All rows in file order, whatever their hours.
+pub fn all(spec: &Spec, batches: &[RecordBatch]) -> Result<Vec<RecordBatch>, ArrowError> {
+    let rows = rows_by_hour(spec, batches)?.into_values().flatten().collect();
+    in_order(batches, Plan::new(batches).as_ref(), rows)
+}
+
 /// Hours since 1970 and their rows in file order.
 pub fn by_hour(spec: &Spec, batches: &[RecordBatch]) -> Result<Vec<(i64, Vec<RecordBatch>)>, ArrowError> {
+    let hours = bounded(rows_by_hour(spec, batches)?);
+    let plan = Plan::new(batches);
+    hours.into_iter().map(|(hour, rows)| Ok((hour, in_order(batches, plan.as_ref(), rows)?))).collect()
+}
+
+fn rows_by_hour(spec: &Spec, batches: &[RecordBatch]) -> Result<BTreeMap<i64, Vec<Row>>, ArrowError> {
     let ranks = ranks(spec, batches);
     let mut hours: BTreeMap<i64, Vec<Row>> = BTreeMap::new();
     for (number, batch) in batches.iter().enumerate() {
@@ -40,8 +53,7 @@ pub fn by_hour(spec: &Spec, batches: &[RecordBatch]) -> Result<Vec<(i64, Vec<Rec
             });
         }
     }
-    let hours = bounded(hours);
-    hours.into_iter().map(|(hour, rows)| Ok((hour, in_order(batches, rows)?))).collect()
+    Ok(hours)
 }
 
 fn bounded(mut hours: BTreeMap<i64, Vec<Row>>) -> BTreeMap<i64, Vec<Row>> {
@@ -54,15 +66,42 @@ fn bounded(mut hours: BTreeMap<i64, Vec<Row>>) -> BTreeMap<i64, Vec<Row>> {
     hours
 }
 
-fn in_order(batches: &[RecordBatch], mut rows: Vec<Row>) -> Result<Vec<RecordBatch>, ArrowError> {
+fn in_order(
+    batches: &[RecordBatch],
+    plan: Option<&Plan<'_>>,
+    mut rows: Vec<Row>,
+) -> Result<Vec<RecordBatch>, ArrowError> {
     rows.sort_unstable_by_key(|row| (row.sort, row.time, row.batch, row.row));
-    let batches: Vec<&RecordBatch> = batches.iter().collect();
+    let Some(first) = batches.first() else { return Ok(Vec::new()) };
+    let schema = plan.map_or_else(|| first.schema(), |plan| plan.schema(first.schema_ref()));
     rows.chunks(SLICE_ROWS)
         .map(|rows| {
             let places: Vec<(usize, usize)> = rows.iter().map(|row| (row.batch as usize, row.row as usize)).collect();
-            arrow_select::interleave::interleave_record_batch(&batches, &places)
+            gather(batches, plan, &schema, &places)
         })
         .collect()
+}
+
+/// The rows at these places (batch, row), with their attributes in columns.
+fn gather(
+    batches: &[RecordBatch],
+    plan: Option<&Plan<'_>>,
+    schema: &SchemaRef,
+    places: &[(usize, usize)],
+) -> Result<RecordBatch, ArrowError> {
+    let shredded = plan.map(|plan| plan.take(places)).transpose()?;
+    let mut columns = Vec::with_capacity(schema.fields().len());
+    for at in 0..batches[0].num_columns() {
+        match &shredded {
+            Some((map, _)) if schema.field(at).name() == shred::COLUMN => columns.push(map.clone()),
+            _ => {
+                let parts: Vec<&dyn Array> = batches.iter().map(|batch| batch.column(at).as_ref()).collect();
+                columns.push(arrow_select::interleave::interleave(&parts, places)?);
+            }
+        }
+    }
+    columns.extend(shredded.into_iter().flat_map(|(_, columns)| columns));
+    RecordBatch::try_new(schema.clone(), columns)
 }
 
 /// For every row of every batch one number that orders it by the spec's sort columns.

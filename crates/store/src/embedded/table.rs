@@ -7,6 +7,7 @@
 use super::filter::Filter;
 use super::parquet_file::DataFile;
 use super::scan;
+use super::shred;
 use crate::{Order, StoreError};
 use arrow_array::{RecordBatch, RecordBatchOptions, new_null_array};
 use arrow_schema::SchemaRef;
@@ -156,6 +157,11 @@ impl State {
             }
         }
     }
+}
+
+/// The same for a batch that was read from a file.
+pub fn conform_stored(batch: &RecordBatch, schema: &SchemaRef) -> Option<RecordBatch> {
+    conform(&shred::unshred(batch).ok()?, schema)
 }
 
 /// The batch with the columns of `schema`, in its order: unknown ones are left out, missing ones are null.

@@ -68,6 +68,8 @@ pub struct Head {
     pub chunk_bytes: usize,
     drained_bytes: usize,
     pub newest_ms: i64,
+    /// Of the oldest sample since the head was made; flushed ones may be older.
+    pub oldest_ms: Option<i64>,
     pub since: Option<Instant>,
 }
 
@@ -103,6 +105,7 @@ impl Head {
         let appended = self.append_to(number, point.start_ms, sample);
         if appended == Appended::Stored {
             self.newest_ms = self.newest_ms.max(sample.time_ms);
+            self.oldest_ms = Some(self.oldest_ms.map_or(point.sample.time_ms, |oldest| oldest.min(point.sample.time_ms)));
             self.since.get_or_insert_with(Instant::now);
         }
         appended

@@ -206,6 +206,11 @@ impl Metrics {
         read(&self.state).head.since
     }
 
+    /// The oldest sample in memory.
+    pub fn oldest_ms(&self) -> Option<i64> {
+        read(&self.state).head.oldest_ms
+    }
+
     pub fn series_count(&self) -> u64 {
         read(&self.state).head.len() as u64
     }
@@ -243,7 +248,7 @@ impl Metrics {
                 checkpoint.files.push(name);
             }
             read(&self.state).metadata.save(&self.folder)?;
-            checkpoint::promise(&self.folder, &checkpoint)?;
+            checkpoint::promise(&self.folder, checkpoint.clone())?;
             let opened = self.open_all(&checkpoint.files)?;
             let mut state = write(&self.state);
             state.blocks.extend(opened);
@@ -285,7 +290,7 @@ impl Metrics {
             |block: &Arc<BlockFile>| Some(block.path().strip_prefix(&self.folder).ok()?.to_str()?.to_owned());
         let replaced = group.iter().filter_map(relative).collect();
         let checkpoint = Checkpoint { log_record: persisted, files: vec![name.clone()], replaced };
-        checkpoint::promise(&self.folder, &checkpoint)?;
+        checkpoint::promise(&self.folder, checkpoint)?;
         let joined = self.open_all(&[name])?;
         self.exchange(&group, joined.into_iter().next());
         group.iter().for_each(|block| block.shared.doom());
