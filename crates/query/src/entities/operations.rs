@@ -27,7 +27,7 @@ pub struct Operation {
 /// The operations of a service (`service:scope/name` or its bare name), busiest first.
 pub fn operations(store: &dyn Store, service: &str, start_ns: u64, end_ns: u64) -> Result<Vec<Operation>, QueryError> {
     let name = service.strip_prefix("service:").and_then(|id| id.split_once('/')).map_or(service, |(_, name)| name);
-    let moments = Moments::new(start_ns, end_ns)?;
+    let moments = Moments::new(start_ns, end_ns)?.known_since(store.status().oldest_ns);
     let served = read(store, &moments, "service", name, "server")?;
     if !served.is_empty() {
         return Ok(served);

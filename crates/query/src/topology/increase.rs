@@ -20,6 +20,8 @@ pub struct Moments {
     pub times_ms: Vec<i64>,
     pub start_ms: i64,
     pub end_ms: i64,
+    /// From when on anything can be known: rates are of this time, not of the time before the first agent.
+    covered_from_ms: i64,
 }
 
 /// Where an increase belongs.
@@ -38,15 +40,22 @@ impl Moments {
         let length = end_ms - start_ms;
         let bucket = |at: usize| start_ms + (length as i128 * at as i128 / BUCKETS as i128) as i64;
         let times_ms = std::iter::once(start_ms.saturating_sub(USUAL_MS)).chain((0..=BUCKETS).map(bucket)).collect();
-        Ok(Moments { times_ms, start_ms, end_ms })
+        Ok(Moments { times_ms, start_ms, end_ms, covered_from_ms: start_ms })
     }
 
     pub fn bucket_start_ns(&self, bucket: usize) -> u64 {
         self.times_ms.get(bucket + 1).map_or(0, |time_ms| *time_ms as u64 * 1_000_000)
     }
 
+    /// The store's oldest data is from `oldest_ns`.
+    pub fn known_since(mut self, oldest_ns: Option<u64>) -> Self {
+        let oldest_ms = oldest_ns.map_or(self.start_ms, |ns| (ns / 1_000_000) as i64);
+        self.covered_from_ms = oldest_ms.clamp(self.start_ms, self.end_ms - SHORTEST_MS);
+        self
+    }
+
     pub fn seconds(&self) -> f64 {
-        (self.end_ms - self.start_ms) as f64 / 1000.0
+        (self.end_ms - self.covered_from_ms) as f64 / 1000.0
     }
 
     fn slot(&self, time_ms: i64) -> Slot {
@@ -140,6 +149,15 @@ mod tests {
     #[test]
     fn a_smaller_count_is_a_reset_without_start_times() {
         assert_eq!(increase(&[(600, 5, 0), (601, 2, 0)]), [(Slot::Bucket(0), 2)]);
+    }
+
+    #[test]
+    fn rates_are_of_the_time_that_is_known() {
+        let moments = || Moments::new(10 * HOUR, 11 * HOUR).expect("a range of an hour");
+        assert_eq!(moments().known_since(None).seconds(), 3600.0);
+        assert_eq!(moments().known_since(Some(HOUR)).seconds(), 3600.0);
+        assert_eq!(moments().known_since(Some(11 * HOUR - HOUR / 60)).seconds(), 60.0);
+        assert_eq!(moments().known_since(Some(12 * HOUR)).seconds(), 1.0);
     }
 
     #[test]

@@ -31,7 +31,7 @@ use limpid_store::Store;
 
 /// The map of a range, at one level.
 pub fn topology(store: &dyn Store, start_ns: u64, end_ns: u64, query: &TopologyQuery) -> Result<Topology, QueryError> {
-    let moments = increase::Moments::new(start_ns, end_ns)?;
+    let moments = increase::Moments::new(start_ns, end_ns)?.known_since(store.status().oldest_ns);
     let entities = store.entities(start_ns, end_ns)?;
     let mut resolver = resolve::Resolver::new(&entities);
     let seen = graph::read(store, &moments, query)?;
