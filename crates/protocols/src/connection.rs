@@ -240,6 +240,7 @@ impl Connection {
     fn pass(&mut self, direction: Direction, piece: Piece<'_>, sink: &mut dyn Sink) -> Direction {
         let stream = &mut self.streams[direction as usize];
         stream.next = piece.end();
+        stream.before_ns = stream.last_ns;
         stream.last_ns = stream.last_ns.max(piece.time_ns);
         match &mut self.state {
             State::Pinned(..) => {

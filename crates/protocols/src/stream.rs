@@ -107,6 +107,8 @@ pub(crate) struct Stream {
     /// `Invalid`s in a row.
     pub invalid: u32,
     pub last_ns: u64,
+    /// `last_ns` as it was before the present piece.
+    pub before_ns: u64,
     pub ended: bool,
 }
 

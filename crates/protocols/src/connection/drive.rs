@@ -33,12 +33,14 @@ impl Connection {
                 return;
             };
             let stream = &mut self.streams[direction as usize];
-            if stream.skip_to > piece.offset {
+            if stream.skip_to > 0 {
                 if piece.end() < stream.skip_to {
                     return;
                 }
                 let skip_to = std::mem::take(&mut stream.skip_to);
-                parser.skipped(direction, piece.time_ns, sink);
+                // Where the end of what is skipped was not seen, the last that was seen of it is the nearest that is known.
+                let end_ns = if piece.offset < skip_to { piece.time_ns } else { stream.before_ns };
+                parser.skipped(direction, end_ns, sink);
                 let Some(rest) = piece.from(skip_to) else {
                     self.answer_held(direction, sink);
                     return;

@@ -386,3 +386,25 @@ fn a_reset_is_the_reason() {
     player.connection.close(Unanswered::Reset, player.now_ns, &mut player.sink);
     assert_eq!(player.sink.requests[0].unanswered, Some(Unanswered::Reset));
 }
+
+#[test]
+fn a_body_whose_end_was_not_seen_ends_where_the_next_answer_begins() {
+    // The hole begins inside of the body and ends exactly with it, and nobody says so.
+    let mut player = Player::new(&options());
+    player.play(&[
+        (ToServer, b"GET /a HTTP/1.1\r\n\r\n"),
+        (ToClient, b"HTTP/1.1 201 Created\r\nContent-Length: 40\r\n\r\nbegin"),
+    ]);
+    let last_seen_ns = player.now_ns;
+    player.offsets[1] += 35;
+    player.now_ns += 500_000_000;
+    player.play(&[(ToServer, b"GET /b HTTP/1.1\r\n\r\n"), (ToClient, OK)]);
+    let got = player.close();
+    assert_eq!(got.lines(), ["GET /a 201 ok", "GET /b 200 ok"]);
+    assert_eq!(got.requests[0].end_ns, last_seen_ns, "the client's thinking is no part of the answer");
+    let size = |index: usize| {
+        let request: &Request = &got.requests[index];
+        request.response_end_offset - request.response_offset
+    };
+    assert_eq!((size(0), size(1)), (44 + 40, OK.len() as u64));
+}
