@@ -10,8 +10,24 @@ use memory::Memory;
 use script::Command;
 use std::path::PathBuf;
 
-/// File, cases that must pass, cases that need syntax or functions behind Prometheus' experimental flag.
-const FLOORS: &[(&str, usize)] = &[];
+/// File and cases that must pass. The nine that do not, all in `native_histograms`, want `histogram_count(sum(…))` to
+/// warn of conflicting counter resets, which Prometheus' storage finds out only below that function.
+const FLOORS: &[(&str, usize)] = &[
+    ("aggregators", 116),
+    ("at_modifier", 60),
+    ("collision", 1),
+    ("functions", 270),
+    ("histograms", 163),
+    ("literals", 25),
+    ("name_label_dropping", 23),
+    ("native_histograms", 176),
+    ("operators", 105),
+    ("range_queries", 5),
+    ("selectors", 29),
+    ("staleness", 13),
+    ("subquery", 26),
+    ("trig_functions", 18),
+];
 
 fn folder() -> Option<PathBuf> {
     if let Some(folder) = std::env::var_os("PROMQL_TESTDATA") {
