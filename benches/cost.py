@@ -1,0 +1,92 @@
+"""CPU of one request on one side: the kernel's programs by the kernel's own statistics (some 45 ns a run are theirs),
+and all of the agent's (and the server's) processes, user and system time, over the requests that they counted."""
+
+import os
+import time
+
+import loads
+from agent import Agent, KernelStatistics, SERVER_PORT, fetch
+from programs import Nginx, Redis
+
+SECONDS = int(os.environ.get("LIMPID_BENCH_SECONDS", "30")) // 3 or 1
+ROUNDS = int(os.environ.get("LIMPID_BENCH_PAIRS", "9")) // 3 or 1
+# What was captured is worked off, and spans are sent and stored, after the load has ended.
+WORK_OFF_SECONDS = 1
+
+
+def measure(binary):
+    with KernelStatistics():
+        for sample, what in [("none", "metrics only"), ("auto", "spans sampled")]:
+            with Agent(binary, sample) as agent:
+                for name, load in LOADS:
+                    rounds = [one(agent, load, 1.0) for _ in range(ROUNDS)]
+                    yield row(f"CPU per request and side, {what}: {name}", "≤ 0.8 µs", rounds)
+        for name, load in LOADS:
+            with Agent(binary, "all", server=True) as agent:
+                yield row(f"the same, every span sent and stored, with the server: {name}", "≤ 5 µs", [one(agent, load, 0.15)])
+
+
+def row(what, goal, rounds):
+    rounds.sort(key=lambda found: found["total"])
+    middle = rounds[len(rounds) // 2]
+    spread = f" [{rounds[0]['total']:.2f}, {rounds[-1]['total']:.2f}]" if len(rounds) > 1 else ""
+    how = f"kernel {middle['kernel']:.2f} in {middle['runs']:.1f} runs + user space {middle['user']:.2f}; {middle['rate']:,.0f}/s"
+    return (what, f"{middle['total']:.2f} µs{spread}{middle['lost']}", goal, how)
+
+
+def nginx_load(share):
+    with Nginx() as server:
+        loads.wrk(1)
+        yield server.service, ["GET"]
+        loads.wrk(max(SECONDS, 3), share)
+        yield
+
+
+def redis_load(share):
+    with Redis() as server:
+        loads.fill_redis(3)
+        requests, took = loads.redis(50_000)
+        yield server.service, ["GET"]
+        loads.redis(int(requests / took * SECONDS * share), share)
+        yield
+
+
+LOADS = [("nginx, small file, keep-alive", nginx_load), ("Redis GET", redis_load)]
+
+
+def requests(agent, service, operations):
+    client = agent.settled_requests(loads.CLIENT, "client", operations)
+    return client + agent.settled_requests(service, "server", operations)
+
+
+def reading(agent):
+    return agent.cpu_seconds(), agent.kernel_seconds(), agent.program_runs(), agent.losses()
+
+
+def one(agent, load, share):
+    steps = load(share)
+    service, operations = next(steps)
+    # To ask for the metrics costs too: it is done before the first and after the last look at the times.
+    counted = requests(agent, service, operations)
+    before = reading(agent)
+    began = time.monotonic()
+    next(steps)
+    took = time.monotonic() - began
+    time.sleep(WORK_OFF_SECONDS)
+    after = reading(agent)
+    sides = max(requests(agent, service, operations) - counted, 1)
+    steps.close()
+    per_side = lambda at: (after[at] - before[at]) / sides * 1e6
+    lost = {cause: count - before[3].get(cause, 0) for cause, count in after[3].items()}
+    lost = ", ".join(f"{count} {cause}" for cause, count in lost.items() if count and cause in REPORTED)
+    return {
+        "kernel": per_side(1),
+        "user": per_side(0),
+        "total": per_side(0) + per_side(1),
+        "runs": (after[2] - before[2]) / sides,
+        "rate": sides / 2 / took,
+        "lost": f"; {lost}" if lost else "",
+    }
+
+
+REPORTED = ["ring_full", "span_queue_full", "export_failed", "times_lost", "spans_dropped"]

@@ -1,0 +1,88 @@
+"""Requests in the metrics of both sides, against the count of the server or the load generator, which is exact."""
+
+import os
+
+import loads
+from agent import Agent
+from programs import Nginx, Postgres, Redis
+
+SECONDS = int(os.environ.get("LIMPID_BENCH_SECONDS", "30"))
+SHORT = max(SECONDS // 3, 2)
+GOAL = "100.00 %"
+GOAL_COUNTED = "100.00 %, or counted as lost"
+# What a lost request shows itself as.
+LOST = ["ring_full", "unknown_socket", "times_lost", "parse_given_up", "orphan_answers", "storage_full"]
+
+
+def measure(binary):
+    with Agent(binary) as agent, Nginx() as nginx:
+        for depth, share, seconds, goal in [(1, 1, SECONDS, GOAL), (16, 0.5, SHORT, GOAL), (16, 1, SHORT, GOAL_COUNTED)]:
+            what = "nginx" if depth == 1 else f"nginx, pipelines of {depth}"
+            yield from nginx_row(agent, nginx, what, depth, share, seconds, goal)
+    with Agent(binary) as agent, Redis() as redis:
+        rows = [
+            ("Redis", 1, 3, 1, SECONDS, GOAL),
+            ("redis-benchmark -P 16 -d 1024", 16, 1024, 0.5, SHORT, GOAL),
+            ("redis-benchmark -P 16 -d 1024", 16, 1024, 1, SHORT, GOAL_COUNTED),
+            ("redis-benchmark -P 100 -d 1024", 100, 1024, 0.5, SHORT, GOAL),
+            ("redis-benchmark -P 100 -d 1024", 100, 1024, 1, SHORT, GOAL_COUNTED),
+        ]
+        for what, pipeline, value_bytes, share, seconds, goal in rows:
+            for command in ["get"] if pipeline == 1 else ["get", "set"]:
+                yield redis_row(agent, redis, what, command, pipeline, value_bytes, share, seconds, goal)
+    with Agent(binary) as agent, Postgres():
+        for share, goal in [(0.5, GOAL), (1, GOAL_COUNTED)]:
+            yield postgres_row(agent, share, goal)
+
+
+def row(agent, what, share, goal, sent, seconds, clients, servers, losses, count):
+    lost = {cause: agent.losses().get(cause, 0) - losses.get(cause, 0) for cause in LOST}
+    lost = ", ".join(f"{number} {cause}" for cause, number in lost.items() if number)
+    measured = f"client {percent(clients, sent)}, server {percent(servers, sent)} of {sent}" + (f"; {lost}" if lost else "")
+    load = "at saturation" if share == 1 else "at half of saturation"
+    return (f"seen / sent: {what}, {load}", measured, goal, f"{sent / seconds:,.0f}/s; {count}")
+
+
+def percent(seen, sent):
+    """100.00 only if nothing is missing and nothing invented."""
+    share = 100 * seen / max(sent, 1)
+    exact = "" if seen == sent else f" ({seen - sent:+d})"
+    return f"{share:.2f} %{exact}"
+
+
+def both(agent, service, operations):
+    return agent.settled_requests(loads.CLIENT, "client", operations), agent.settled_requests(service, "server", operations)
+
+
+def nginx_row(agent, nginx, what, depth, share, seconds, goal):
+    losses, (client, server), before = agent.losses(), both(agent, nginx.service, ["GET"]), nginx.served()
+    done, took = loads.wrk(seconds, share, depth)
+    clients, servers = both(agent, nginx.service, ["GET"])
+    sent = nginx.served() - before - 1
+    # The look before the load was taken after the metrics were read: it is a request to the server too.
+    how = f"nginx' own count; wrk took {done} answers before its time was over"
+    yield row(agent, what, share, goal, sent, took, clients - client, servers - server - 1, losses, how)
+
+
+def redis_row(agent, redis, what, command, pipeline, value_bytes, share, seconds, goal):
+    loads.fill_redis(value_bytes)
+    requests, took = loads.redis(20_000 * pipeline, 1.0, pipeline, value_bytes, command)
+    requests = int(requests / took * seconds * share) // (50 * pipeline) * 50 * pipeline
+    operation = [command.upper()]
+    losses, (client, server), before = agent.losses(), both(agent, redis.service, operation), redis.served(command)
+    sent, took = loads.redis(requests, share, pipeline, value_bytes, command)
+    clients, servers = both(agent, redis.service, operation)
+    sent = redis.served(command) - before
+    how = f"Redis' own count; redis-benchmark: {requests}"
+    what = f"{what}, {command.upper()}"
+    return row(agent, what, share, goal, sent, took, clients - client, servers - server, losses, how)
+
+
+def postgres_row(agent, share, goal):
+    _, took = loads.pgbench(8_000)
+    losses, (client, server) = agent.losses(), both(agent, Postgres.service, ["SELECT"])
+    transactions = int(8_000 / took * SHORT * share) // 8 * 8
+    sent, took = loads.pgbench(transactions, share)
+    clients, servers = both(agent, Postgres.service, ["SELECT"])
+    how = f"pgbench's own count, pipelines of {loads.PG_STATEMENTS} statements"
+    return row(agent, "PostgreSQL pipelines", share, goal, sent, took, clients - client, servers - server, losses, how)
