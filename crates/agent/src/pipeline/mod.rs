@@ -19,6 +19,7 @@ mod views;
 
 pub use caps::Limits;
 pub use sampling::Sampling;
+pub use snapshot::described;
 pub use trace_ids::TraceIds;
 
 use crate::capture::Consumer;

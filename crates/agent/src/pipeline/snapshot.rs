@@ -70,6 +70,15 @@ const FAMILIES: [Family; 8] = [
         help: "requests that wait for their answer longer than the time limit" },
 ];
 
+/// The families without their series: what the docs are made from.
+pub fn described() -> Vec<FamilySnapshot> {
+    let empty = |family: &Family| {
+        let Family { name, unit, help, labels } = *family;
+        FamilySnapshot { name, unit, help, labels, series: Vec::new() }
+    };
+    FAMILIES.iter().map(empty).collect()
+}
+
 struct Point {
     start_ns: u64,
     last_ns: u64,
