@@ -124,7 +124,8 @@ pub struct Node {
     pub p50_ms: Option<f64>,
     pub p95_ms: Option<f64>,
     pub p99_ms: Option<f64>,
-    /// Thirty buckets of the range; `null` where nothing was seen because no agent reported.
+    /// Thirty buckets of the range, of the requests served, or of the calls made by what serves none; `null` where
+    /// nothing was seen because no agent reported.
     pub pulse: Vec<Option<PulseBucket>>,
     pub attributes: BTreeMap<String, String>,
 }

@@ -14,6 +14,8 @@ pub const CRITICAL_ERRORS: f64 = 0.05;
 pub const WARNING_ERRORS: f64 = 0.01;
 /// Fewer requests than this tell nothing about a share.
 pub const MIN_REQUESTS: f64 = 20.0;
+/// One failed request is no finding, whatever share it is of a few.
+const MIN_FAILURES: f64 = 3.0;
 /// A service with fewer requests than this in the whole range is not judged at all.
 pub const MIN_TO_JUDGE: f64 = 10.0;
 /// Times the usual p95.
@@ -68,7 +70,7 @@ impl ShareRule {
     }
 
     fn severity(&self, figures: &Figures) -> Option<Severity> {
-        if figures.requests < MIN_REQUESTS {
+        if figures.requests < MIN_REQUESTS || (self.count)(figures) < MIN_FAILURES {
             return None;
         }
         severity_of(self.share(figures))
@@ -192,6 +194,16 @@ mod tests {
         let mut view = View::default();
         add(&mut view, Slot::Bucket(5), Outcome::Error, 10, 5);
         assert!(judged(&view).is_empty());
+    }
+
+    #[test]
+    fn one_failure_of_a_few_is_no_finding() {
+        let mut view = View::default();
+        add(&mut view, Slot::Bucket(59), Outcome::Ok, 24, 5);
+        add(&mut view, Slot::Bucket(59), Outcome::Error, 1, 5);
+        assert!(judged(&view).is_empty());
+        add(&mut view, Slot::Bucket(59), Outcome::Error, 2, 5);
+        assert_eq!(judged(&view).len(), 1);
     }
 
     #[test]

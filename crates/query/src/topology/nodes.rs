@@ -165,7 +165,10 @@ fn node(
     reasons.extend(silence(id, parts, graph, moments));
     reasons.sort_by_key(|reason| (reason.severity, reason.since_ns));
     reasons.truncate(5);
-    let slow_ms = view.map_or(f64::INFINITY, judge::slow_limit_ms);
+    // What only calls has no requests of its own: its pulse shows the calls it made.
+    let made = || calls.iter().filter_map(|edge| edge.parts.client.as_ref()).fold(View::default(), merged);
+    let shown = view.cloned().unwrap_or_else(made);
+    let slow_ms = judge::slow_limit_ms(&shown);
     Node {
         id: id.to_string(),
         kind: parts.kind.to_string(),
@@ -180,9 +183,14 @@ fn node(
         p50_ms: total.quantile_ms(0.5),
         p95_ms: total.quantile_ms(0.95),
         p99_ms: total.quantile_ms(0.99),
-        pulse: view.cloned().unwrap_or_default().pulse(slow_ms, &graph.reported),
+        pulse: shown.pulse(slow_ms, &graph.reported),
         attributes: node_attributes(id, parts, known),
     }
+}
+
+fn merged(mut into: View, view: &View) -> View {
+    into.merge(view);
+    into
 }
 
 /// Where in the console a node has its page.
