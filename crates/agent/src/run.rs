@@ -91,6 +91,8 @@ pub async fn run(config: Config, stop: impl Future<Output = ()>) -> Result<(), S
     let host = identity.host().clone();
     let own = Arc::new(OwnProcesses::new()?);
     own.look().into_iter().for_each(|tgid| identity.set_own(tgid));
+    // Now that they are known, so are their ports.
+    identity.refresh();
     let for_pipeline = pipeline::Config {
         host: host.name.clone(),
         machine: machine_number(&host.id),

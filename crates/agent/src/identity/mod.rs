@@ -42,6 +42,8 @@ pub struct Identity {
     sources: Mutex<Sources>,
     listeners: Mutex<Listeners>,
     own: RwLock<FxHashSet<u32>>,
+    /// Ports that these listen on.
+    own_ports: RwLock<FxHashSet<u16>>,
     epoch: AtomicU64,
     unknown: Arc<Process>,
 }
@@ -65,6 +67,7 @@ impl Identity {
             sources: Mutex::default(),
             listeners: Mutex::default(),
             own: RwLock::default(),
+            own_ports: RwLock::default(),
             epoch: AtomicU64::new(1),
             unknown,
         });
@@ -159,6 +162,11 @@ impl Identity {
     }
 
     fn take_listeners(&self, table: &mut Table, listening: FxHashMap<u32, Vec<SocketAddr>>) -> bool {
+        let own = self.own.read().unwrap_or_else(PoisonError::into_inner);
+        let of_own = listening.iter().filter(|(pid, _)| own.contains(pid));
+        let ports = of_own.flat_map(|(_, addresses)| addresses.iter().map(SocketAddr::port)).collect();
+        *self.own_ports.write().unwrap_or_else(PoisonError::into_inner) = ports;
+        drop(own);
         let mut of_roots: FxHashMap<u32, Vec<SocketAddr>> = FxHashMap::default();
         for (pid, addresses) in listening {
             let root = table.root(pid);
@@ -322,6 +330,10 @@ impl crate::pipeline::Identify for Identity {
 
     fn epoch(&self) -> u64 {
         Identity::epoch(self)
+    }
+
+    fn is_own_port(&self, port: u16) -> bool {
+        self.own_ports.read().unwrap_or_else(PoisonError::into_inner).contains(&port)
     }
 }
 

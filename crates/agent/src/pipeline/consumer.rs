@@ -84,7 +84,7 @@ impl Consumer for Pipeline {
             return;
         }
         let process = self.inner.identity.process(info.tgid);
-        let own = process.own;
+        let own = process.own || self.asks_own(info);
         let (slot, at) = self.place(info);
         self.sockets.insert(info.id, (slot, at as u8));
         let Some(conn) = self.conns.get_mut(slot as usize).and_then(Option::as_mut) else { return };
@@ -147,6 +147,13 @@ impl Consumer for Pipeline {
 }
 
 impl Pipeline {
+    /// A browser or a scraper that asks Limpid itself is no part of the architecture.
+    fn asks_own(&self, info: &SocketInfo) -> bool {
+        let (Some((local, _)), Some((remote, port))) = (info.local, info.remote) else { return false };
+        let here = remote.is_loopback() || remote == local;
+        here && info.side != Some(Side::Server) && self.inner.identity.is_own_port(port)
+    }
+
     pub fn new(inner: Arc<Inner>, table: Arc<Mutex<Table>>) -> Self {
         Pipeline {
             emitter: Emitter { inner: Arc::clone(&inner), table },

@@ -36,6 +36,10 @@ pub trait Identify: Send + Sync {
     fn process(&self, tgid: u32) -> Arc<Process>;
     /// Changes whenever any identity did.
     fn epoch(&self) -> u64;
+    /// Whether one of Limpid's own processes listens on this port.
+    fn is_own_port(&self, _port: u16) -> bool {
+        false
+    }
 }
 
 #[derive(Clone, Debug)]
