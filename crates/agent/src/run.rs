@@ -93,6 +93,7 @@ pub async fn run(config: Config, stop: impl Future<Output = ()>) -> Result<(), S
     own.look().into_iter().for_each(|tgid| identity.set_own(tgid));
     // Now that they are known, so are their ports.
     identity.refresh();
+    config.listen.iter().for_each(|address| identity.expect_own_port(address.port()));
     let for_pipeline = pipeline::Config {
         host: host.name.clone(),
         machine: machine_number(&host.id),

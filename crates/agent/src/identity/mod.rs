@@ -87,6 +87,11 @@ impl Identity {
         }
     }
 
+    /// One of them is about to listen on this port; the next look at who listens confirms it or not.
+    pub fn expect_own_port(&self, port: u16) {
+        self.own_ports.write().unwrap_or_else(PoisonError::into_inner).insert(port);
+    }
+
     /// Changes whenever an answer of [`Identity::process`] may be another than before.
     pub fn epoch(&self) -> u64 {
         self.epoch.load(Ordering::Acquire)

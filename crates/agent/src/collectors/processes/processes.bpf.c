@@ -18,6 +18,7 @@
 #define EXE_BYTES 256
 #define ARGS_BYTES 1024
 #define ENV_BYTES 4096
+#define DATA_BYTES 8192
 #define PF_KTHREAD 0x00200000
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
@@ -89,8 +90,15 @@ struct {
 /* One record under construction for each CPU: too big for the stack. */
 struct scratch {
 	struct process_event event;
-	char data[CGROUP_LEVELS * NAME_BYTES + EXE_BYTES + ARGS_BYTES + ENV_BYTES];
+	char data[DATA_BYTES + ENV_BYTES];
 };
+
+/* All parts fit into this power of two; the longest of them may begin anywhere below it. */
+_Static_assert(CGROUP_LEVELS * NAME_BYTES + EXE_BYTES + ARGS_BYTES + ENV_BYTES <= DATA_BYTES, "data");
+
+/* The verifier of 6.1 forgets what a comparison said of a number once it was spilled to the stack; a mask right before
+ * the use it does believe. */
+#define BOUND(at) asm volatile("%0 &= %1" : "+r"(at) : "i"(DATA_BYTES - 1))
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -193,7 +201,8 @@ static __always_inline void describe(struct process_event *event, struct task_st
 SEC("tp_btf/sched_process_exec")
 int BPF_PROG(process_exec, struct task_struct___life *task, int old_pid, struct linux_binprm *bprm)
 {
-	__u32 zero = 0, at;
+	__u32 zero = 0;
+	__u64 at;
 	struct scratch *scratch = bpf_map_lookup_elem(&scratches, &zero);
 	struct mm_struct *mm = BPF_CORE_READ(task, mm);
 	long n;
@@ -204,30 +213,26 @@ int BPF_PROG(process_exec, struct task_struct___life *task, int old_pid, struct 
 	scratch->event.cgroup_id = bpf_get_current_cgroup_id();
 
 	at = copy_cgroup(scratch->data, task);
-	if (at > CGROUP_LEVELS * NAME_BYTES)
-		return 0;
 	scratch->event.cgroup_bytes = at;
 
 	/* The path that was really loaded: the interpreter where the file is a script. */
+	BOUND(at);
 	n = bpf_probe_read_kernel_str(scratch->data + at, EXE_BYTES, BPF_CORE_READ(bprm, interp));
 	if (n > 0 && n <= EXE_BYTES) {
 		scratch->event.exe_bytes = n;
 		at += n;
 	}
-	if (at > CGROUP_LEVELS * NAME_BYTES + EXE_BYTES)
-		return 0;
 
+	BOUND(at);
 	n = copy_user(scratch->data + at, BPF_CORE_READ(mm, arg_start), BPF_CORE_READ(mm, arg_end), ARGS_BYTES);
 	scratch->event.args_bytes = n;
 	at += n;
-	if (at > CGROUP_LEVELS * NAME_BYTES + EXE_BYTES + ARGS_BYTES)
-		return 0;
 
+	BOUND(at);
 	n = copy_user(scratch->data + at, BPF_CORE_READ(mm, env_start), BPF_CORE_READ(mm, env_end), ENV_BYTES);
 	scratch->event.env_bytes = n;
 	at += n;
-	if (at > sizeof(scratch->data))
-		return 0;
+	BOUND(at);
 	submit(scratch, sizeof(scratch->event) + at, 0);
 	return 0;
 }

@@ -1,0 +1,99 @@
+"""The real servers that the tests watch, each on ports and in a folder of its own."""
+
+import glob
+import os
+
+from harness import HERE, await_true, free_port, listens, run
+
+NGINX = """
+daemon off; master_process on; worker_processes 2; pid {folder}/nginx.pid; error_log {folder}/error.log;
+events {{ worker_connections 512; }}
+http {{
+    access_log off; keepalive_requests 1000000;
+    client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy; fastcgi_temp_path {folder}/fastcgi;
+    uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
+    server {{
+        {listens}
+        location = /ok {{ return 200 "fine\\n"; }}
+        location = /fail {{ return 500; }}
+        location = /file {{ root {folder}; }}
+        location / {{ return 404; }}
+    }}
+}}
+"""
+
+
+class Nginx:
+    def __init__(self, scope, service, listen=None):
+        self.port = free_port()
+        folder = scope.path(f"nginx-{self.port}")
+        os.mkdir(folder)
+        os.chmod(folder, 0o777)
+        self.socket = f"{folder}/nginx.sock"
+        addresses = listen or [f"127.0.0.1:{self.port}"]
+        with open(f"{folder}/file", "w") as file:
+            file.write("x" * 20_000)
+        with open(f"{folder}/nginx.conf", "w") as config:
+            lines = " ".join(f"listen {one.format(port=self.port, socket=self.socket)};" for one in addresses)
+            config.write(NGINX.format(folder=folder, listens=lines))
+        argv = ["nginx", "-p", folder, "-c", f"{folder}/nginx.conf", "-e", f"{folder}/error.log"]
+        self.program = scope.start("nginx", argv, service=service)
+        await_true(lambda: listens("127.0.0.1", self.port) or os.path.exists(self.socket), "nginx to listen")
+
+
+class Redis:
+    def __init__(self, scope, service, *flags):
+        self.port = free_port()
+        self.socket = scope.path(f"redis-{self.port}.sock")
+        argv = ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no",
+                "--unixsocket", self.socket, "--dir", scope.folder, *flags]
+        self.program = scope.start("redis", argv, service=service)
+        await_true(lambda: listens("127.0.0.1", self.port), "Redis to listen")
+
+    def cli(self, *command, service="redis-admin"):
+        return run(["redis-cli", "-p", str(self.port), *command], service=service).stdout
+
+    def calls(self, command):
+        """How often Redis itself says it has run a command."""
+        for line in self.cli("info", "commandstats").splitlines():
+            if line.startswith(f"cmdstat_{command}:"):
+                return int(line.split("calls=")[1].split(",")[0])
+        return 0
+
+
+class Postgres:
+    def __init__(self, scope, service):
+        self.port = free_port()
+        self.folder = scope.path(f"postgres-{self.port}")
+        os.mkdir(self.folder)
+        run(["chown", "postgres:", self.folder])
+        programs = os.path.dirname(sorted(glob.glob("/usr/lib/postgresql/*/bin/postgres"))[-1])
+        user = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups", "--pdeathsig=KILL"]
+        run([*user, f"{programs}/initdb", "-D", f"{self.folder}/data", "-A", "trust", "-N"])
+        argv = [*user, f"{programs}/postgres", "-D", f"{self.folder}/data", "-p", str(self.port), "-c", "fsync=off",
+                "-c", "listen_addresses=127.0.0.1,::1", "-c", f"unix_socket_directories={self.folder}"]
+        self.program = scope.start("postgres", argv, service=service)
+        await_true(self.answers, "PostgreSQL to answer")
+
+    def answers(self):
+        return self.psql("SELECT 1", check=False).returncode == 0
+
+    def psql(self, sql, service="postgres-admin", host="127.0.0.1", check=True):
+        argv = ["psql", "-X", "-q", "-A", "-t", "-h", host, "-p", str(self.port), "-U", "postgres", "-c", sql]
+        return run(argv, service=service, check=check)
+
+
+def compile_c(scope, name, *flags):
+    """A helper in C, from the folder `programs`."""
+    program = scope.path(f"{name}-c")
+    run(["cc", "-O1", "-Wall", "-Werror", "-o", program, f"{HERE}/programs/{name}.c", *flags])
+    return program
+
+
+def compile_go(scope, name):
+    program = scope.path(f"{name}-go")
+    cache = os.environ.get("LIMPID_CACHE", os.path.expanduser("~/.cache/limpid"))
+    # The demo's cache: the standard library is compiled once for both.
+    env = {**os.environ, "GOCACHE": f"{cache}/demo/go", "GOTOOLCHAIN": "local", "GOFLAGS": "-mod=mod", "GO111MODULE": "off"}
+    run(["go", "build", "-o", program, f"{HERE}/programs/{name}.go"], env=env, timeout=300)
+    return program
