@@ -25,9 +25,15 @@ pub struct Process {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Peer {
     /// On this machine, known by the connection key.
-    Process { service: Text, entity: Text },
+    Process {
+        service: Text,
+        entity: Text,
+    },
     /// Elsewhere: the address, and the port where it is a server's.
-    Address { address: IpAddr, port: Option<u16> },
+    Address {
+        address: IpAddr,
+        port: Option<u16>,
+    },
     Unknown,
 }
 

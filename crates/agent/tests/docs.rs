@@ -3,10 +3,10 @@
 
 use limpid_agent::collectors::{CollectorStatus, ProgramState};
 use limpid_agent::identity::Identity;
+use limpid_agent::losses;
 use limpid_agent::pipeline;
 use limpid_agent::self_status::{CollectorReport, SelfStatus};
 use limpid_agent::telemetry::{Families, FamilySnapshot};
-use limpid_agent::losses;
 use std::fmt::Write;
 
 const HEAD: &str = "# Metrics

@@ -8,8 +8,9 @@ use std::path::Path;
 /// Becomes `name` with `folder` as its own. Does nothing when not started by root.
 pub fn become_user(name: &str, folder: &Path) -> Result<(), CommandError> {
     let place = folder.display();
-    std::fs::create_dir_all(folder)
-        .map_err(|error| format!("the folder {place} cannot be made: {error}; choose another one or make it writable"))?;
+    std::fs::create_dir_all(folder).map_err(|error| {
+        format!("the folder {place} cannot be made: {error}; choose another one or make it writable")
+    })?;
     // SAFETY: geteuid has no preconditions.
     if unsafe { libc::geteuid() } != 0 || name == "root" {
         return Ok(());

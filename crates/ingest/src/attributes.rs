@@ -64,7 +64,13 @@ pub fn push_json(value: &[u8], out: &mut String, depth: usize) {
         4 if content.double().is_finite() => write!(out, "{}", content.double()),
         4 => write!(out, "\"{}\"", content.double()),
         5 => return push_json_list(content.bytes(), out, depth),
-        6 => return push_json_object(fields(content.bytes()).filter(|(field, _)| *field == 1).map(|(_, v)| v), out, depth),
+        6 => {
+            return push_json_object(
+                fields(content.bytes()).filter(|(field, _)| *field == 1).map(|(_, v)| v),
+                out,
+                depth,
+            );
+        }
         7 => {
             out.push('"');
             content.bytes().iter().for_each(|byte| {

@@ -55,14 +55,17 @@ fn decompress(encoding: &str, body: Bytes) -> Result<Bytes, (StatusCode, String)
         "identity" => Ok(body),
         "gzip" => {
             let mut plain = Vec::new();
-            let read = flate2::read::GzDecoder::new(&body[..]).take(MAX_MESSAGE_BYTES as u64 + 1).read_to_end(&mut plain);
+            let read =
+                flate2::read::GzDecoder::new(&body[..]).take(MAX_MESSAGE_BYTES as u64 + 1).read_to_end(&mut plain);
             match read {
                 Ok(length) if length <= MAX_MESSAGE_BYTES => Ok(plain.into()),
                 Ok(_) => Err((StatusCode::PAYLOAD_TOO_LARGE, format!("more than {MAX_MESSAGE_BYTES} bytes"))),
                 Err(error) => Err((StatusCode::BAD_REQUEST, format!("the body is not gzip: {error}"))),
             }
         }
-        other => Err((StatusCode::UNSUPPORTED_MEDIA_TYPE, format!("content encoding `{other}` is not read here, send gzip"))),
+        other => {
+            Err((StatusCode::UNSUPPORTED_MEDIA_TYPE, format!("content encoding `{other}` is not read here, send gzip")))
+        }
     }
 }
 

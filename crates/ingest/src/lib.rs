@@ -88,7 +88,12 @@ impl Ingest {
     }
 
     /// Takes one message; returns how much of it was rejected.
-    pub async fn take(self: &Arc<Self>, signal: Signal, batch_id: Option<[u8; 16]>, payload: Bytes) -> Result<u64, Refusal> {
+    pub async fn take(
+        self: &Arc<Self>,
+        signal: Signal,
+        batch_id: Option<[u8; 16]>,
+        payload: Bytes,
+    ) -> Result<u64, Refusal> {
         let Ok(_permit) = self.in_flight.try_acquire() else {
             self.stats.refused.fetch_add(1, Ordering::Relaxed);
             return Err(Refusal::Busy(format!("{MAX_IN_FLIGHT} messages are being stored, come back in a second")));

@@ -4,7 +4,8 @@
 use crate::attributes::{key_value, push_json, push_json_object, push_text, text};
 use crate::wire::{Value, fields};
 use arrow_array::builder::{
-    FixedSizeBinaryBuilder, MapBuilder, StringBuilder, StringDictionaryBuilder, TimestampNanosecondBuilder, UInt8Builder,
+    FixedSizeBinaryBuilder, MapBuilder, StringBuilder, StringDictionaryBuilder, TimestampNanosecondBuilder,
+    UInt8Builder,
 };
 use arrow_array::types::Int32Type;
 use arrow_array::{ArrayRef, RecordBatch};
@@ -45,7 +46,11 @@ impl Columns {
             span_id: FixedSizeBinaryBuilder::new(8),
             body: StringBuilder::new(),
             resource_attributes: Dictionary::new(),
-            attributes: MapBuilder::new(Some(crate::attributes::map_names()), StringBuilder::new(), StringBuilder::new()),
+            attributes: MapBuilder::new(
+                Some(crate::attributes::map_names()),
+                StringBuilder::new(),
+                StringBuilder::new(),
+            ),
             rows: 0,
         }
     }
@@ -66,7 +71,9 @@ impl Columns {
             Arc::new(self.resource_attributes.finish()),
             Arc::new(self.attributes.finish()),
         ];
-        RecordBatch::try_new(EVENTS.clone(), arrays).map_err(|error| log::error!("event columns do not fit: {error}")).ok()
+        RecordBatch::try_new(EVENTS.clone(), arrays)
+            .map_err(|error| log::error!("event columns do not fit: {error}"))
+            .ok()
     }
 }
 
@@ -92,7 +99,10 @@ fn decode_resource_logs(message: &[u8], columns: &mut Columns, batch: &mut Batch
     let pairs = || fields(resource).filter(|(field, _)| *field == 1).map(|(_, value)| value);
     let mut json = String::new();
     push_json_object(pairs(), &mut json, 0);
-    let service = pairs().map(|pair| key_value(pair.bytes())).find(|(key, _)| *key == "service.name").map(|(_, value)| text(value));
+    let service = pairs()
+        .map(|pair| key_value(pair.bytes()))
+        .find(|(key, _)| *key == "service.name")
+        .map(|(_, value)| text(value));
     let resource = Resource { json, service };
     for (_, scope) in fields(message).filter(|(field, _)| *field == 2) {
         for (_, record) in fields(scope.bytes()).filter(|(field, _)| *field == 2) {

@@ -148,7 +148,8 @@ enum Part {
 
 const NUMBER_PARTS: &[(u32, Part)] = &[(7, Part::Attributes), (2, Part::Start), (3, Part::Time), (8, Part::Flags)];
 const HISTOGRAM_PARTS: &[(u32, Part)] = &[(9, Part::Attributes), (2, Part::Start), (3, Part::Time), (10, Part::Flags)];
-const EXPONENTIAL_PARTS: &[(u32, Part)] = &[(1, Part::Attributes), (2, Part::Start), (3, Part::Time), (10, Part::Flags)];
+const EXPONENTIAL_PARTS: &[(u32, Part)] =
+    &[(1, Part::Attributes), (2, Part::Start), (3, Part::Time), (10, Part::Flags)];
 const SUMMARY_PARTS: &[(u32, Part)] = &[(7, Part::Attributes), (2, Part::Start), (3, Part::Time), (8, Part::Flags)];
 
 fn label_name(key: &str) -> Text {
@@ -204,7 +205,8 @@ impl PointReader<'_> {
                 _ => common.read(field, value, HISTOGRAM_PARTS),
             }
         }
-        if common.time_ms <= 0 || counts.len() > MAX_BUCKETS || (!counts.is_empty() && counts.len() != bounds.len() + 1) {
+        if common.time_ms <= 0 || counts.len() > MAX_BUCKETS || (!counts.is_empty() && counts.len() != bounds.len() + 1)
+        {
             return None;
         }
         let mut cumulative = 0u64;

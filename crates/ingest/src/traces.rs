@@ -4,8 +4,8 @@
 use crate::attributes::{borrowed, key_value, push_json, push_json_object, text};
 use crate::wire::{Value, fields};
 use arrow_array::builder::{
-    FixedSizeBinaryBuilder, MapBuilder, StringBuilder, StringDictionaryBuilder, TimestampNanosecondBuilder, UInt8Builder,
-    UInt64Builder,
+    FixedSizeBinaryBuilder, MapBuilder, StringBuilder, StringDictionaryBuilder, TimestampNanosecondBuilder,
+    UInt8Builder, UInt64Builder,
 };
 use arrow_array::types::Int32Type;
 use arrow_array::{ArrayRef, RecordBatch};
@@ -51,7 +51,11 @@ impl Columns {
             name: Dictionary::new(),
             promoted: PROMOTED.iter().map(|_| Dictionary::new()).collect(),
             resource_attributes: Dictionary::new(),
-            attributes: MapBuilder::new(Some(crate::attributes::map_names()), StringBuilder::new(), StringBuilder::new()),
+            attributes: MapBuilder::new(
+                Some(crate::attributes::map_names()),
+                StringBuilder::new(),
+                StringBuilder::new(),
+            ),
             scratch: String::new(),
             rejected: 0,
             rows: 0,
@@ -76,7 +80,9 @@ impl Columns {
         arrays.extend(self.promoted.iter_mut().map(|column| Arc::new(column.finish()) as ArrayRef));
         arrays.push(Arc::new(self.resource_attributes.finish()));
         arrays.push(Arc::new(self.attributes.finish()));
-        RecordBatch::try_new(SPANS.clone(), arrays).map_err(|error| log::error!("span columns do not fit: {error}")).ok()
+        RecordBatch::try_new(SPANS.clone(), arrays)
+            .map_err(|error| log::error!("span columns do not fit: {error}"))
+            .ok()
     }
 }
 

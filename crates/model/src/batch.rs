@@ -1,7 +1,7 @@
 //! What one OTLP message becomes on its way into the store.
 
-use crate::series::{Metadata, Point};
 use crate::Entity;
+use crate::series::{Metadata, Point};
 use arrow_array::RecordBatch;
 
 /// The signals that are kept apart on disk, each with its own retention.
@@ -16,7 +16,9 @@ pub enum Signal {
 
 impl Signal {
     pub fn from_number(number: u8) -> Option<Self> {
-        [Signal::Traces, Signal::Metrics, Signal::Logs, Signal::Profiles].into_iter().find(|signal| *signal as u8 == number)
+        [Signal::Traces, Signal::Metrics, Signal::Logs, Signal::Profiles]
+            .into_iter()
+            .find(|signal| *signal as u8 == number)
     }
 }
 

@@ -161,7 +161,8 @@ mod tests {
 
     #[test]
     fn merging_equals_recording_everything() {
-        let (mut all, mut left, mut right) = (ExpHistogram::default(), ExpHistogram::default(), ExpHistogram::default());
+        let (mut all, mut left, mut right) =
+            (ExpHistogram::default(), ExpHistogram::default(), ExpHistogram::default());
         for value in 1..2000u64 {
             all.record_ns(value * value * 1000);
             if value % 3 == 0 { left.record_ns(value * value * 1000) } else { right.record_ns(value * value * 1000) }

@@ -26,7 +26,8 @@ fn timestamp() -> DataType {
 
 /// `attributes`: values are JSON texts, so that their OTLP types survive (`200` or `"200"`).
 pub fn attributes_type() -> DataType {
-    let entries = Fields::from(vec![Field::new("keys", DataType::Utf8, false), Field::new("values", DataType::Utf8, true)]);
+    let entries =
+        Fields::from(vec![Field::new("keys", DataType::Utf8, false), Field::new("values", DataType::Utf8, true)]);
     DataType::Map(Arc::new(Field::new("entries", DataType::Struct(entries), false)), false)
 }
 

@@ -203,7 +203,9 @@ pub enum SourceError {
 impl std::fmt::Display for SourceError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            SourceError::TooMuch(text) | SourceError::BadRegex(text) | SourceError::Unavailable(text) => f.write_str(text),
+            SourceError::TooMuch(text) | SourceError::BadRegex(text) | SourceError::Unavailable(text) => {
+                f.write_str(text)
+            }
         }
     }
 }

@@ -28,7 +28,8 @@ pub async fn serve(uri: Uri, headers: HeaderMap) -> Response {
     }
     let find = |name: &str| FILES.iter().find(|(have, _)| *have == name);
     let Some((name, packed)) = find(path).or_else(|| find("index.html")) else {
-        return (StatusCode::NOT_FOUND, "this binary was built without the console: build it with ./x build\n").into_response();
+        return (StatusCode::NOT_FOUND, "this binary was built without the console: build it with ./x build\n")
+            .into_response();
     };
     // The names of all files but the index carry a hash of their content.
     let cache = if *name == "index.html" { "no-cache" } else { "public, max-age=31536000, immutable" };
@@ -42,7 +43,10 @@ pub async fn serve(uri: Uri, headers: HeaderMap) -> Response {
         (header::REFERRER_POLICY, "no-referrer"),
         (header::VARY, "Accept-Encoding"),
     ];
-    let packs = headers.get(header::ACCEPT_ENCODING).and_then(|value| value.to_str().ok()).is_some_and(|value| value.contains("gzip"));
+    let packs = headers
+        .get(header::ACCEPT_ENCODING)
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|value| value.contains("gzip"));
     if packs {
         return (common, [(header::CONTENT_ENCODING, "gzip")], Body::from(*packed)).into_response();
     }

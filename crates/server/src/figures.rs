@@ -33,13 +33,28 @@ pub async fn metrics(State(server): State<Arc<Server>>) -> impl IntoResponse {
     let count = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed) as f64;
     let rows = [
         ("process_cpu_seconds_total", "counter", "CPU time of the server", cpu_seconds()),
-        ("process_memory_pss_bytes", "gauge", "proportional set size of the server", memory_bytes().map_or(f64::NAN, |bytes| bytes as f64)),
+        (
+            "process_memory_pss_bytes",
+            "gauge",
+            "proportional set size of the server",
+            memory_bytes().map_or(f64::NAN, |bytes| bytes as f64),
+        ),
         ("limpid_ingest_messages_total", "counter", "OTLP messages taken", count(&stats.messages)),
         ("limpid_ingest_bytes_total", "counter", "bytes of these messages", count(&stats.bytes)),
         ("limpid_ingest_spans_total", "counter", "spans in these messages", count(&stats.spans)),
         ("limpid_ingest_points_total", "counter", "metric points in these messages", count(&stats.points)),
-        ("limpid_ingest_rejected_total", "counter", "parts of messages that could not be understood", count(&stats.rejected)),
-        ("limpid_ingest_refused_total", "counter", "messages sent back because too many were in flight", count(&stats.refused)),
+        (
+            "limpid_ingest_rejected_total",
+            "counter",
+            "parts of messages that could not be understood",
+            count(&stats.rejected),
+        ),
+        (
+            "limpid_ingest_refused_total",
+            "counter",
+            "messages sent back because too many were in flight",
+            count(&stats.refused),
+        ),
         ("limpid_ingest_failed_total", "counter", "messages that the store did not take", count(&stats.failed)),
         ("limpid_store_bytes", "gauge", "bytes of the store on disk", store.bytes as f64),
         ("limpid_store_free_bytes", "gauge", "free bytes on the store's disk", store.free_bytes as f64),

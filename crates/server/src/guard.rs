@@ -35,7 +35,8 @@ const SHORTEST_TOKEN: usize = 16;
 /// Lines of `ROLE TOKEN`; `#` begins a comment.
 pub fn read_auth_file(path: &Path) -> Result<Access, AuthError> {
     let place = path.display();
-    let text = std::fs::read_to_string(path).map_err(|error| AuthError(format!("`auth_file` {place} cannot be read: {error}")))?;
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| AuthError(format!("`auth_file` {place} cannot be read: {error}")))?;
     let mut tokens = Vec::new();
     for (number, line) in text.lines().enumerate().map(|(at, line)| (at + 1, line.trim())) {
         if line.is_empty() || line.starts_with('#') {
@@ -46,7 +47,11 @@ pub fn read_auth_file(path: &Path) -> Result<Access, AuthError> {
             "ingest" => Role::Ingest,
             "read" => Role::Read,
             "admin" => Role::Admin,
-            other => return Err(AuthError(format!("{place}:{number}: unknown role `{other}`, expected ingest, read or admin"))),
+            other => {
+                return Err(AuthError(format!(
+                    "{place}:{number}: unknown role `{other}`, expected ingest, read or admin"
+                )));
+            }
         };
         let token = token.trim();
         if token.len() < SHORTEST_TOKEN {
@@ -72,7 +77,8 @@ impl Access {
 
     fn role(&self, token: &str) -> Option<Role> {
         let same = |known: &str| {
-            known.len() == token.len() && known.bytes().zip(token.bytes()).fold(0, |differs, (a, b)| differs | (a ^ b)) == 0
+            known.len() == token.len()
+                && known.bytes().zip(token.bytes()).fold(0, |differs, (a, b)| differs | (a ^ b)) == 0
         };
         self.tokens.iter().filter(|(_, known)| same(known)).map(|(role, _)| *role).max()
     }
@@ -111,7 +117,11 @@ fn admit(server: &Server, method: &Method, path: &str, headers: &HeaderMap) -> R
 
 fn cookie(headers: &HeaderMap) -> Option<&str> {
     let cookies = headers.get(header::COOKIE)?.to_str().ok()?;
-    cookies.split(';').filter_map(|pair| pair.trim().split_once('=')).find(|(name, _)| *name == COOKIE).map(|(_, value)| value)
+    cookies
+        .split(';')
+        .filter_map(|pair| pair.trim().split_once('='))
+        .find(|(name, _)| *name == COOKIE)
+        .map(|(_, value)| value)
 }
 
 /// Names can be made to point anywhere; on loopback only its own names are taken, elsewhere (with tokens) any.
@@ -119,7 +129,10 @@ fn known_host(host: &str, listen: SocketAddr) -> bool {
     if !listen.ip().is_loopback() {
         return true;
     }
-    let name = host.rsplit_once(':').filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit())).map_or(host, |(name, _)| name);
+    let name = host
+        .rsplit_once(':')
+        .filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()))
+        .map_or(host, |(name, _)| name);
     let bare = name.trim_start_matches('[').trim_end_matches(']');
     name == "localhost" || bare.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }

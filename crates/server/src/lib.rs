@@ -59,7 +59,9 @@ fn now_ns() -> u64 {
 }
 
 /// Runs work that reads the store off the async threads.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, error::ApiError> + Send + 'static) -> Result<T, error::ApiError> {
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, error::ApiError> + Send + 'static,
+) -> Result<T, error::ApiError> {
     match tokio::task::spawn_blocking(work).await {
         Ok(result) => result,
         Err(error) => Err(error::ApiError::internal(format!("the query failed: {error}"))),

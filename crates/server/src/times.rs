@@ -22,7 +22,8 @@ pub fn parse(name: &str, text: &str) -> Result<u64, ApiError> {
 
 /// `start..end` in nanoseconds; without them, the last half hour.
 pub fn range(parameters: &Parameters) -> Result<(u64, u64), ApiError> {
-    let given = |name: &str| parameters.get(name).filter(|text| !text.is_empty()).map(|text| parse(name, text)).transpose();
+    let given =
+        |name: &str| parameters.get(name).filter(|text| !text.is_empty()).map(|text| parse(name, text)).transpose();
     let end = given("end")?.unwrap_or_else(crate::now_ns);
     let start = given("start")?.unwrap_or(end.saturating_sub(DEFAULT_RANGE_NS));
     if start >= end {
@@ -43,7 +44,15 @@ pub fn duration_ms(name: &str, text: &str) -> Result<i64, ApiError> {
     while !rest.is_empty() {
         let digits = rest.find(|c: char| !c.is_ascii_digit()).filter(|at| *at > 0).ok_or_else(wrong)?;
         let number: i64 = rest[..digits].parse().map_err(|_| wrong())?;
-        let units = [("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000), ("w", 604_800_000), ("y", 31_536_000_000)];
+        let units = [
+            ("ms", 1),
+            ("s", 1000),
+            ("m", 60_000),
+            ("h", 3_600_000),
+            ("d", 86_400_000),
+            ("w", 604_800_000),
+            ("y", 31_536_000_000),
+        ];
         let (unit, factor) = units.iter().find(|(unit, _)| rest[digits..].starts_with(unit)).ok_or_else(wrong)?;
         total = number.checked_mul(*factor).and_then(|ms| total.checked_add(ms)).ok_or_else(wrong)?;
         rest = &rest[digits + unit.len()..];
@@ -70,7 +79,8 @@ mod tests {
         for (text, ms) in [("15", 15_000), ("0.5", 500), ("5m", 300_000), ("1h30m", 5_400_000), ("250ms", 250)] {
             assert_eq!(duration_ms("step", text).ok(), Some(ms), "{text}");
         }
-        for wrong in ["0", "-5", "5", "m", "5x", "99999999999999999999h", "5é"].into_iter().filter(|text| *text != "5") {
+        for wrong in ["0", "-5", "5", "m", "5x", "99999999999999999999h", "5é"].into_iter().filter(|text| *text != "5")
+        {
             assert!(duration_ms("step", wrong).is_err(), "{wrong}");
         }
     }

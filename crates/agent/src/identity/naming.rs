@@ -85,7 +85,9 @@ fn from_executable(image: &Image, args: &[&str]) -> Text {
 /// link of that name stands beside it.
 fn is_link_to(called: &str, exe: &str) -> bool {
     let path = std::path::Path::new(exe);
-    let Some(folder) = path.parent().filter(|_| !called.is_empty() && path.file_name().is_some_and(|name| name != called)) else {
+    let Some(folder) =
+        path.parent().filter(|_| !called.is_empty() && path.file_name().is_some_and(|name| name != called))
+    else {
         return false;
     };
     std::fs::canonicalize(folder.join(called)).is_ok_and(|target| target == path)

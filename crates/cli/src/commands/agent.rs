@@ -51,6 +51,8 @@ fn sampling(config: &Config) -> Result<Sampling, CommandError> {
         "all" => Ok(Sampling::All),
         "none" => Ok(Sampling::Off),
         "auto" => Ok(Sampling::PerSecond { spans, important: spans.div_ceil(2) }),
-        other => Err(format!("`sample` in {} is `{other}`, expected auto, all or none", config.source("sample")).into()),
+        other => {
+            Err(format!("`sample` in {} is `{other}`, expected auto, all or none", config.source("sample")).into())
+        }
     }
 }

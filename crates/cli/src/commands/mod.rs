@@ -83,7 +83,10 @@ pub fn parser() -> Command {
 }
 
 fn with_options(command: Command, role: Role) -> Command {
-    let config = Arg::new("config").long("config").value_name("FILE").help(format!("YAML file, else {DEFAULT_FILE} if it is there"));
+    let config = Arg::new("config")
+        .long("config")
+        .value_name("FILE")
+        .help(format!("YAML file, else {DEFAULT_FILE} if it is there"));
     OPTIONS.iter().filter(|option| option.roles.contains(&role)).fold(command.arg(config), |command, option| {
         let default = if option.default.is_empty() { String::new() } else { format!(" [default: {}]", option.default) };
         let help = format!("{}{default} [env: {}]", option.help, option.variable());
@@ -95,6 +98,7 @@ fn with_options(command: Command, role: Role) -> Command {
 fn resolve(role: Role, arguments: &ArgMatches) -> Result<Config, CommandError> {
     let file = arguments.get_one::<String>("config").map(Into::into);
     let given = |key: &'static str| Some((key, arguments.get_one::<String>(key)?.clone()));
-    let flags = OPTIONS.iter().filter(|option| option.roles.contains(&role)).filter_map(|option| given(option.key)).collect();
+    let flags =
+        OPTIONS.iter().filter(|option| option.roles.contains(&role)).filter_map(|option| given(option.key)).collect();
     Ok(Config::resolve(role, file, std::env::vars(), flags).map_err(|error| error.0)?)
 }

@@ -78,9 +78,9 @@ struct Listeners {
 
 impl Listeners {
     async fn bind(config: &Config, listen: SocketAddr) -> Result<Self, CommandError> {
-        let console = tokio::net::TcpListener::bind(listen)
-            .await
-            .map_err(|error| format!("{listen} cannot be listened on: {error}; choose another address with --listen"))?;
+        let console = tokio::net::TcpListener::bind(listen).await.map_err(|error| {
+            format!("{listen} cannot be listened on: {error}; choose another address with --listen")
+        })?;
         let mut problems = Vec::new();
         let grpc = optional(config, "otlp_listen", &mut problems).await;
         let http = optional(config, "otlp_http_listen", &mut problems).await;
@@ -115,7 +115,12 @@ fn bind_unix(path: &Path) -> Result<tokio::net::UnixListener, CommandError> {
     Ok(listener)
 }
 
-async fn serve(listeners: Listeners, store: Arc<EmbeddedStore>, access: Access, listen: SocketAddr) -> Result<(), CommandError> {
+async fn serve(
+    listeners: Listeners,
+    store: Arc<EmbeddedStore>,
+    access: Access,
+    listen: SocketAddr,
+) -> Result<(), CommandError> {
     let ingest = Ingest::new(store.clone(), access.ingest_tokens());
     // The Unix socket is guarded by its permissions.
     let local = if access.is_open() { ingest.clone() } else { ingest.trusted() };

@@ -10,8 +10,9 @@ pub fn run(arguments: &ArgMatches) -> Result<ExitCode, CommandError> {
     let config = resolve(Role::Up, arguments)?;
     crate::log::start("up", config.text("log"));
     let data = config.path("data").ok_or("`data` names no folder")?;
-    std::fs::create_dir_all(&data)
-        .map_err(|error| format!("the data folder {} cannot be made: {error}; choose another with --data", data.display()))?;
+    std::fs::create_dir_all(&data).map_err(|error| {
+        format!("the data folder {} cannot be made: {error}; choose another with --data", data.display())
+    })?;
     let data = data.canonicalize()?;
     let socket = data.join("otlp.sock");
     let server = config

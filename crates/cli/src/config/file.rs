@@ -22,8 +22,10 @@ pub fn read(file: Option<PathBuf>) -> Result<Vec<Found>, ConfigError> {
     if text.trim().is_empty() {
         return Ok(Vec::new());
     }
-    let map: Option<std::collections::BTreeMap<String, serde_json::Value>> = serde_saphyr::from_str(&text)
-        .map_err(|error| ConfigError(format!("the configuration {place} is not valid YAML: {}", first_line(&error.to_string()))))?;
+    let map: Option<std::collections::BTreeMap<String, serde_json::Value>> =
+        serde_saphyr::from_str(&text).map_err(|error| {
+            ConfigError(format!("the configuration {place} is not valid YAML: {}", first_line(&error.to_string())))
+        })?;
     map.unwrap_or_default().into_iter().map(|(key, value)| found(&key, value, &place)).collect()
 }
 

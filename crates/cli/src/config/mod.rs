@@ -140,7 +140,8 @@ mod tests {
     #[test]
     fn flags_override_the_environment_and_that_the_file() {
         let file = "listen: 127.0.0.1:1\ndata: /a\nagent_listen: 127.0.0.1:4\n";
-        let config = resolve(file, &[("LIMPID_LISTEN", "127.0.0.1:2"), ("LIMPID_DATA", "/b")], vec![("data", "/c".into())]);
+        let config =
+            resolve(file, &[("LIMPID_LISTEN", "127.0.0.1:2"), ("LIMPID_DATA", "/b")], vec![("data", "/c".into())]);
         let config = config.expect("it resolves");
         assert_eq!(config.text("listen"), "127.0.0.1:2");
         assert_eq!(config.text("data"), "/c");

@@ -21,8 +21,9 @@ pub async fn one(
     let (start, end) = times::range(&parameters)?;
     if let Some(id) = path.strip_suffix("/related").map(str::to_owned) {
         let by = parameters.get("by").map_or("", String::as_str);
-        let relation = query::Relation::from_name(by)
-            .ok_or_else(|| ApiError::bad_data(format!("`by` is `{by}`, expected upstream, downstream, instances or host")))?;
+        let relation = query::Relation::from_name(by).ok_or_else(|| {
+            ApiError::bad_data(format!("`by` is `{by}`, expected upstream, downstream, instances or host"))
+        })?;
         let work = move || Ok(Json(json!({"entities": query::related(&*server.store, &id, relation, start, end)?})));
         return blocking(work).await;
     }
@@ -32,7 +33,10 @@ pub async fn one(
     Ok(Json(serde_json::to_value(found).map_err(|error| ApiError::internal(error.to_string()))?))
 }
 
-pub async fn events(State(server): State<Arc<Server>>, Query(parameters): Query<Parameters>) -> Result<Json<Value>, ApiError> {
+pub async fn events(
+    State(server): State<Arc<Server>>,
+    Query(parameters): Query<Parameters>,
+) -> Result<Json<Value>, ApiError> {
     let (start_ns, end_ns) = times::range(&parameters)?;
     let (name, entity) = (parameters.get("name").cloned(), parameters.get("entity").cloned());
     let asked = EventQuery { start_ns, end_ns, name, entity, limit: MAX_EVENTS };

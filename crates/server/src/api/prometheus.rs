@@ -3,10 +3,10 @@
 use crate::error::ApiError;
 use crate::times::{self, Parameters};
 use crate::{Server, blocking};
+use axum::Json;
 use axum::extract::{Path, Query, RawForm, RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use axum::Json;
 use limpid_query::promql::{self, Answer};
 use limpid_query::{ErrorKind, QueryError};
 use serde::Serialize;
@@ -50,7 +50,9 @@ fn answer(answer: Answer) -> Response {
 
 /// A form in the body is what Grafana sends; the same parameters as in the URL.
 fn form(RawForm(body): RawForm) -> Result<Parameters, ApiError> {
-    let uri = format!("/?{}", String::from_utf8_lossy(&body)).parse().map_err(|_| ApiError::bad_data("the form cannot be read"))?;
+    let uri = format!("/?{}", String::from_utf8_lossy(&body))
+        .parse()
+        .map_err(|_| ApiError::bad_data("the form cannot be read"))?;
     Query::<Parameters>::try_from_uri(&uri)
         .map(|Query(parameters)| parameters)
         .map_err(|error| ApiError::bad_data(format!("the form cannot be read: {error}")))
@@ -104,7 +106,9 @@ struct Scope {
 }
 
 fn scope(query: Option<String>) -> Result<Scope, ApiError> {
-    let uri = format!("/?{}", query.unwrap_or_default()).parse().map_err(|_| ApiError::bad_data("the query cannot be read"))?;
+    let uri = format!("/?{}", query.unwrap_or_default())
+        .parse()
+        .map_err(|_| ApiError::bad_data("the query cannot be read"))?;
     let Query(pairs) = Query::<Vec<(String, String)>>::try_from_uri(&uri)
         .map_err(|error| ApiError::bad_data(format!("the query cannot be read: {error}")))?;
     let time = |name: &str, default: i64| match pairs.iter().find(|(have, _)| have == name) {
@@ -130,7 +134,8 @@ pub async fn series(State(server): Shared, RawQuery(query): RawQuery) -> Result<
     if scope.selectors.is_empty() {
         return Err(ApiError::bad_data("`match[]` is missing"));
     }
-    let found = blocking(move || Ok(promql::series(&*server.store, &scope.selectors, scope.start_ms, scope.end_ms)?)).await?;
+    let found =
+        blocking(move || Ok(promql::series(&*server.store, &scope.selectors, scope.start_ms, scope.end_ms)?)).await?;
     let object = |labels: &limpid_model::Labels| -> Map<String, Value> {
         labels.iter().map(|(name, value)| (name.to_owned(), Value::from(value))).collect()
     };
@@ -143,7 +148,11 @@ pub async fn labels(State(server): Shared, RawQuery(query): RawQuery) -> Result<
     blocking(work).await.map(cut)
 }
 
-pub async fn label_values(State(server): Shared, Path(name): Path<String>, RawQuery(query): RawQuery) -> Result<Response, ApiError> {
+pub async fn label_values(
+    State(server): Shared,
+    Path(name): Path<String>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, ApiError> {
     let scope = scope(query)?;
     let work = move || Ok(promql::label_values(&*server.store, &name, &scope.selectors, scope.start_ms, scope.end_ms)?);
     blocking(work).await.map(cut)
@@ -152,7 +161,8 @@ pub async fn label_values(State(server): Shared, Path(name): Path<String>, RawQu
 pub async fn metadata(State(server): Shared) -> Response {
     let mut data = Map::new();
     for metadata in server.store.metadata() {
-        let entry = json!({"type": metadata.kind.as_str(), "help": metadata.help.as_str(), "unit": metadata.unit.as_str()});
+        let entry =
+            json!({"type": metadata.kind.as_str(), "help": metadata.help.as_str(), "unit": metadata.unit.as_str()});
         data.insert(metadata.name.to_string(), json!([entry]));
     }
     success(data)

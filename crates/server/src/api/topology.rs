@@ -20,18 +20,25 @@ fn list(parameters: &Parameters, name: &str) -> Vec<String> {
     text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
 }
 
-pub async fn topology(State(server): Shared, Query(parameters): Query<Parameters>) -> Result<Json<query::Topology>, ApiError> {
+pub async fn topology(
+    State(server): Shared,
+    Query(parameters): Query<Parameters>,
+) -> Result<Json<query::Topology>, ApiError> {
     let (start, end) = times::range(&parameters)?;
     let level = match parameters.get("level") {
         None => query::Level::default(),
         Some(name) => query::Level::from_name(name)
             .ok_or_else(|| ApiError::bad_data(format!("`level` is `{name}`, expected service, process or host")))?,
     };
-    let asked = query::TopologyQuery { level, protocols: list(&parameters, "protocol"), hosts: list(&parameters, "host") };
+    let asked =
+        query::TopologyQuery { level, protocols: list(&parameters, "protocol"), hosts: list(&parameters, "host") };
     blocking(move || Ok(Json(query::topology(&*server.store, start, end, &asked)?))).await
 }
 
-pub async fn timeline(State(server): Shared, Query(parameters): Query<Parameters>) -> Result<Json<query::Timeline>, ApiError> {
+pub async fn timeline(
+    State(server): Shared,
+    Query(parameters): Query<Parameters>,
+) -> Result<Json<query::Timeline>, ApiError> {
     let (start, end) = times::range(&parameters)?;
     let buckets = match parameters.get("buckets") {
         None => DEFAULT_BUCKETS,

@@ -42,5 +42,7 @@ pub async fn search(State(server): Shared, Query(parameters): Query<Parameters>)
 pub async fn one(State(server): Shared, Path(id): Path<String>) -> Result<Json<query::Trace>, ApiError> {
     let trace_id = query::parse_trace_id(&id)?;
     let found = blocking(move || Ok(query::trace(&*server.store, trace_id)?)).await?;
-    found.map(Json).ok_or_else(|| ApiError::not_found(format!("no trace {id}: it was not sampled, or retention has removed it")))
+    found
+        .map(Json)
+        .ok_or_else(|| ApiError::not_found(format!("no trace {id}: it was not sampled, or retention has removed it")))
 }
