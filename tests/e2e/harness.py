@@ -21,8 +21,10 @@ import urllib.error
 import urllib.parse
 import urllib.request
 
-# Taken out: the names that begin so are options of the program itself.
-BINARY = os.path.abspath(os.environ.pop("LIMPID_BINARY"))
+# Taken out of the environment: names that begin so are options of the program itself.
+SETTINGS = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith("LIMPID_")}
+BINARY = os.path.abspath(SETTINGS["LIMPID_BINARY"])
+CACHE = SETTINGS.get("LIMPID_CACHE", os.path.expanduser("~/.cache/limpid"))
 HERE = os.path.dirname(os.path.abspath(__file__))
 REPOSITORY = os.path.dirname(os.path.dirname(HERE))
 os.environ["PATH"] += ":/usr/sbin:/sbin:/usr/local/go/bin"
@@ -213,8 +215,7 @@ class Limpid:
         return arguments
 
     def start(self, wait=True):
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("LIMPID_")}
-        self.program = self.scope.start(f"limpid-{self.role}", self.argv, env=environment)
+        self.program = self.scope.start(f"limpid-{self.role}", self.argv)
         if wait:
             await_true(self.is_ready, f"limpid {self.role} to be ready")
 

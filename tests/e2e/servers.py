@@ -3,7 +3,7 @@
 import glob
 import os
 
-from harness import HERE, await_true, free_port, listens, run
+from harness import CACHE, HERE, await_true, free_port, listens, run
 
 NGINX = """
 daemon off; master_process on; worker_processes 2; pid {folder}/nginx.pid; error_log {folder}/error.log;
@@ -92,8 +92,7 @@ def compile_c(scope, name, *flags):
 
 def compile_go(scope, name):
     program = scope.path(f"{name}-go")
-    cache = os.environ.get("LIMPID_CACHE", os.path.expanduser("~/.cache/limpid"))
     # The demo's cache: the standard library is compiled once for both.
-    env = {**os.environ, "GOCACHE": f"{cache}/demo/go", "GOTOOLCHAIN": "local", "GOFLAGS": "-mod=mod", "GO111MODULE": "off"}
+    env = {**os.environ, "GOCACHE": f"{CACHE}/demo/go", "GOTOOLCHAIN": "local", "GOFLAGS": "-mod=mod", "GO111MODULE": "off"}
     run(["go", "build", "-o", program, f"{HERE}/programs/{name}.go"], env=env, timeout=300)
     return program

@@ -1,8 +1,9 @@
 """The demo shop: the map, the counts on both views, the reasons and the traces are those of the load generator."""
 
 import json
+import os
 
-from harness import Case, Limpid, REPOSITORY, await_true
+from harness import CACHE, Case, Limpid, REPOSITORY, await_true
 
 SECONDS = 20
 # Every edge of the shop: the caller, the called, the protocol.
@@ -24,7 +25,7 @@ class Demo(Case):
         cls.limpid = Limpid(cls.scope)
         counts = cls.scope.path("counts.json")
         argv = [f"{REPOSITORY}/demo/run", "--rate", "50", "--seconds", str(SECONDS), "--counts", counts]
-        shop = cls.scope.start("demo", argv)
+        shop = cls.scope.start("demo", argv, env={**os.environ, "LIMPID_CACHE": CACHE})
         # The first run compiles the shop.
         if shop.wait(400) != 0:
             raise AssertionError(f"the demo ended with {shop.process.returncode}: {shop.output()[-500:]}")

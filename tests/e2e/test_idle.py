@@ -1,11 +1,10 @@
 """A machine where nothing happens: Limpid itself, agent and server, leaves no span and no request."""
 
-import os
 import time
 
-from harness import Case, Limpid, await_true
+from harness import SETTINGS, Case, Limpid, await_true
 
-SECONDS = 300 if os.environ.get("LIMPID_E2E_LONG") == "1" else 60
+SECONDS = 300 if SETTINGS.get("LIMPID_E2E_LONG") == "1" else 60
 
 
 class Idle(Case):

@@ -47,11 +47,11 @@ class Secrets(Case):
         # Command lines carry secrets too; a script's own path names its service.
         hidden = [f"--password={CANARY['argument']}", "--token", CANARY["argument"],
                   f"http://user:{CANARY['userinfo']}@127.0.0.1/"]
-        for name, text in (("http.py", HTTP), ("sql.py", SQL)):
+        for name, text in (("shop-http.py", HTTP), ("shop-sql.py", SQL)):
             with open(cls.scope.path(name), "w") as file:
                 file.write(text)
-        run([sys.executable, cls.scope.path("http.py"), str(cls.nginx.port), *hidden], env=env, service="secret-http")
-        run([sys.executable, cls.scope.path("sql.py"), str(cls.postgres.port), *hidden], env=env, service="secret-sql")
+        run([sys.executable, cls.scope.path("shop-http.py"), str(cls.nginx.port), *hidden], env=env, service="secret-http")
+        run([sys.executable, cls.scope.path("shop-sql.py"), str(cls.postgres.port), *hidden], env=env, service="secret-sql")
         cls.ask_redis()
         for service, peer in (("secret-nginx", "secret-http"), ("secret-postgres", "secret-sql"), ("secret-redis", "secret-cli")):
             labels = {"service": service, "peer": peer, "side": "server"}

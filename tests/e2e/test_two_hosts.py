@@ -2,8 +2,9 @@
 
 import os
 import re
+import urllib.error
 
-from harness import Case, Limpid, await_true, free_port, run
+from harness import Case, Limpid, await_true, fetch, run
 from servers import Nginx
 
 # Addresses from the range for documentation, so that no route of the machine is in the way.
@@ -98,10 +99,10 @@ class TwoHosts(Case):
         run(["ip", "link", "set", "e2ec0", "up"])
         net.inside(net.server, "ip", "address", "add", "203.0.113.2/24", "dev", "e2ec1")
         net.inside(net.server, "ip", "link", "set", "e2ec1", "up")
-        auth = cls.file("auth", "ingest let-me-in\nread let-me-look\nadmin let-me-rule\n")
+        auth = cls.file("auth", "ingest let-me-in-at-once\nread let-me-look-at-once\nadmin let-me-rule-at-once\n")
         cls.server = Limpid(cls.scope, "server", "--listen", "203.0.113.2:7117", "--otlp-listen", "203.0.113.2:4317",
                             "--auth-file", auth, prefix=net.prefix(net.server), wait=False)
-        cls.server.token = "let-me-look"
+        cls.server.token = "let-me-look-at-once"
         await_true(cls.server.is_ready, "the server to be ready")
 
     @classmethod
@@ -117,19 +118,17 @@ class TwoHosts(Case):
         return Limpid(self.scope, "agent", "--server", "http://203.0.113.2:4317", "--token-file", path)
 
     def test_1_wrong_token_is_refused_and_told(self):
-        agent = self.agent("let-me-guess")
-        from harness import fetch
-
+        agent = self.agent("let-me-guess-at-once")
         await_true(lambda: "refus" in fetch(f"{agent.agent_url}/status").lower()
                    or "unauthenticated" in fetch(f"{agent.agent_url}/status").lower(), "the agent's status to tell of the refusal")
         status = self.server.api("/api/status")
         self.assertEqual(status["agents"], [])
         self.assertEqual(status["store"]["series"], 0)
-        self.assertNotIn("let-me-guess", agent.program.output() + self.server.program.output())
+        self.assertNotIn("let-me-guess-at-once", agent.program.output() + self.server.program.output())
         agent.program.stop()
 
     def test_2_right_token(self):
-        agent = self.agent("let-me-in")
+        agent = self.agent("let-me-in-at-once")
         nginx = Nginx(self.scope, "far-nginx")
         run(["ab", "-q", "-n", "1000", "-c", "4", "-k", f"http://127.0.0.1:{nginx.port}/ok"], service="far-client")
         labels = {"service": "far-nginx", "peer": "far-client", "side": "server", "code": "200"}
@@ -138,8 +137,6 @@ class TwoHosts(Case):
         self.assertEqual(len(self.server.api("/api/status")["agents"]), 1)
 
     def test_3_no_token_no_answer(self):
-        import urllib.error
-
         token, self.server.token = self.server.token, None
         try:
             for path in ("/api/status", "/api/topology", "/api/traces", "/api/v1/labels"):
