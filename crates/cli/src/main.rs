@@ -5,7 +5,6 @@ mod config;
 mod log;
 #[cfg(feature = "server")]
 mod privileges;
-mod replay;
 #[cfg(any(feature = "agent", feature = "server"))]
 mod signals;
 #[cfg(all(feature = "agent", feature = "server"))]

@@ -1,6 +1,6 @@
 //! One JSON object a line per request, in the order of their starts.
 
-use super::flows::{Ends, Endpoint, FlowSink};
+use super::flows::{Endpoint, Ends, FlowSink};
 use limpid_model::request::Attribute;
 use limpid_model::{Request, Status};
 use limpid_protocols::{Sink, conventions};

@@ -198,5 +198,10 @@ fn block_packet<'a>(kind: u32, endian: Endian, body: &'a [u8], interfaces: &[Int
     let stamp = (u64::from(endian.u32(body, 4)?) << 32) | u64::from(endian.u32(body, 8)?);
     let (kept, length) = (endian.u32(body, 12)? as usize, endian.u32(body, 16)? as usize);
     let data = body.get(20..20usize.checked_add(kept)?.min(body.len()))?;
-    Some(Packet { time_ns: interface.time_ns(stamp), link_type: interface.link_type, data, missing: length.saturating_sub(data.len()) })
+    Some(Packet {
+        time_ns: interface.time_ns(stamp),
+        link_type: interface.link_type,
+        data,
+        missing: length.saturating_sub(data.len()),
+    })
 }

@@ -102,7 +102,11 @@ impl Flows {
     pub fn segment(&mut self, segment: &Segment<'_>, time_ns: u64, sink: &mut impl FlowSink) {
         let key = (segment.source.min(segment.destination), segment.source.max(segment.destination));
         let syn = segment.flags & SYN != 0;
-        if syn && let Some(old) = self.flows.get(&key) && old.is_another(segment) && let Some(mut old) = self.flows.remove(&key) {
+        if syn
+            && let Some(old) = self.flows.get(&key)
+            && old.is_another(segment)
+            && let Some(mut old) = self.flows.remove(&key)
+        {
             old.close(sink);
         }
         if !self.flows.contains_key(&key) && !syn && segment.payload.is_empty() && segment.missing == 0 {
@@ -221,7 +225,8 @@ impl Flow {
     fn close(&mut self, sink: &mut impl FlowSink) {
         sink.on_connection(self.ends());
         for direction in [Direction::ToServer, Direction::ToClient] {
-            while let Some((start, _)) = self.halves[direction as usize].beyond.first_key_value().map(|(s, e)| (*s, *e)) {
+            while let Some((start, _)) = self.halves[direction as usize].beyond.first_key_value().map(|(s, e)| (*s, *e))
+            {
                 let half = &mut self.halves[direction as usize];
                 let (from, length) = (half.next, start - half.next);
                 half.note(from, start);
