@@ -13,6 +13,7 @@ mod checkpoint;
 mod commit;
 mod compaction;
 mod crc32c;
+mod dictionaries;
 mod entities;
 mod filter;
 mod flush;

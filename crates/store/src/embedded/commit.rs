@@ -142,6 +142,8 @@ pub fn run(committer: &Committer, inner: &Inner) {
     inner.sync_log();
     *lock(&committer.ended) = true;
     committer.end.notify_all();
+    drop(lock(&inner.turn));
+    inner.due.notify_all();
 }
 
 fn commit(committer: &Committer, inner: &Inner, group: Vec<Queued>) {

@@ -1,5 +1,5 @@
-//! CRC-32C (Castagnoli), the checksum of log records and metric blocks. Slicing by eight: about 2 GB/s without any
-//! instruction that a CPU might lack.
+//! CRC-32C (Castagnoli), the checksum of log records and metric blocks: with the CPU's own instruction where there is
+//! one (every x86-64 server since 2008), else slicing by eight, which is about five times slower.
 
 const POLYNOMIAL: u32 = 0x82f6_3b78;
 
@@ -36,6 +36,24 @@ pub fn crc32c(bytes: &[u8]) -> u32 {
 
 /// The checksum of what gave `crc`, followed by `bytes`.
 pub fn append(crc: u32, bytes: &[u8]) -> u32 {
+    #[cfg(target_arch = "x86_64")]
+    if std::arch::is_x86_feature_detected!("sse4.2") {
+        // SAFETY: the CPU has the instruction.
+        return unsafe { append_sse42(crc, bytes) };
+    }
+    append_portable(crc, bytes)
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "sse4.2")]
+fn append_sse42(crc: u32, bytes: &[u8]) -> u32 {
+    use std::arch::x86_64::{_mm_crc32_u8, _mm_crc32_u64};
+    let (eights, rest) = bytes.as_chunks::<8>();
+    let crc = eights.iter().fold(u64::from(!crc), |crc, eight| _mm_crc32_u64(crc, u64::from_le_bytes(*eight)));
+    !rest.iter().fold(crc as u32, |crc, byte| _mm_crc32_u8(crc, *byte))
+}
+
+fn append_portable(crc: u32, bytes: &[u8]) -> u32 {
     let mut crc = !crc;
     let mut eights = bytes.chunks_exact(8);
     for eight in &mut eights {
@@ -62,5 +80,7 @@ mod tests {
         let ascending: Vec<u8> = (0..32).collect();
         assert_eq!(crc32c(&ascending), 0x46dd_794e);
         assert_eq!(append(crc32c(b"1234"), b"56789"), 0xe306_9283);
+        let noise: Vec<u8> = (0..1000u32).map(|at| (at * at >> 3) as u8).collect();
+        (0..noise.len()).for_each(|end| assert_eq!(append(7, &noise[..end]), append_portable(7, &noise[..end])));
     }
 }

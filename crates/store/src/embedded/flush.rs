@@ -39,7 +39,10 @@ pub fn run(committer: &Committer, inner: &Inner) {
             inner.note("compaction", &compact(inner));
         }
         let turn = lock(&inner.turn);
-        drop(inner.due.wait_timeout(turn, PAUSE));
+        // Asked again under the lock that the end is told under, or the last flush would come a pause late.
+        if !committer.wait_for_end(Duration::ZERO) {
+            drop(inner.due.wait_timeout(turn, PAUSE));
+        }
     }
 }
 

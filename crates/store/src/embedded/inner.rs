@@ -281,7 +281,12 @@ impl Inner {
         let blocks = self.metrics.blocks();
         let block_bytes: u64 = blocks.iter().map(|block| block.bytes).sum();
         let oldest_sample = blocks.iter().map(|block| block.bounds.first_ms.saturating_mul(1_000_000));
-        let oldest = files.iter().map(|file| file.min_ns).chain(oldest_sample).chain(self.metrics.oldest_ms().map(|ms| ms.saturating_mul(1_000_000))).min();
+        let oldest = files
+            .iter()
+            .map(|file| file.min_ns)
+            .chain(oldest_sample)
+            .chain(self.metrics.oldest_ms().map(|ms| ms.saturating_mul(1_000_000)))
+            .min();
         StoreStatus {
             path: self.folder.path.display().to_string(),
             format: layout::FORMAT,

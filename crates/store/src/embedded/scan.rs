@@ -75,6 +75,14 @@ fn best_key(file: &DataFile, order: Order) -> u64 {
     }
 }
 
+fn group_key(builder: &ParquetRecordBatchReaderBuilder<File>, group: usize, spec: &Spec, order: Order) -> u64 {
+    let group = builder.metadata().row_group(group);
+    match order {
+        Order::Newest => parquet_file::bounds_i64(group, spec.time).map_or(u64::MAX, |(_, high)| time_key(high)),
+        Order::Slowest => parquet_file::bounds_u64(group, "duration_ns").map_or(u64::MAX, |(_, high)| high),
+    }
+}
+
 /// Keeps the order when signed becomes unsigned.
 fn time_key(time_ns: i64) -> u64 {
     (time_ns as u64) ^ (1 << 63)
@@ -131,6 +139,10 @@ impl Scan<'_> {
         }
         let mask = projection(&builder, &columns);
         for group in candidates {
+            // What came before may already be better than all of this one.
+            if !self.top.wants(group_key(&builder, group, self.spec, self.order)) {
+                continue;
+            }
             let reader = loaded
                 .reader()?
                 .with_row_groups(vec![group])

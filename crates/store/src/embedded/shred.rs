@@ -9,6 +9,7 @@ use arrow_array::types::Int64Type;
 use arrow_array::{Array, ArrayRef, Int64Array, MapArray, RecordBatch, StringArray};
 use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef};
 use rustc_hash::FxHashMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 pub const COLUMN: &str = "attributes";
@@ -37,6 +38,17 @@ pub struct Plan<'a> {
     columns: Vec<usize>,
 }
 
+fn key_bytes<'a>(keys: &'a StringArray, row: &Range<usize>) -> &'a [u8] {
+    let offsets = keys.value_offsets();
+    &keys.value_data()[offsets[row.start] as usize..offsets[row.end] as usize]
+}
+
+fn same_keys(keys: &StringArray, left: &Range<usize>, right: &Range<usize>) -> bool {
+    let lengths =
+        |row: &Range<usize>| keys.value_offsets()[row.start..=row.end].windows(2).map(|ends| ends[1] - ends[0]);
+    key_bytes(keys, left) == key_bytes(keys, right) && lengths(left).eq(lengths(right))
+}
+
 pub fn column_name(attribute: &str) -> String {
     format!("{PREFIX}{attribute}")
 }
@@ -60,35 +72,41 @@ impl<'a> Plan<'a> {
 
     fn count(&mut self, map: &'a MapArray, numbers: &mut FxHashMap<&'a str, u16>) -> Option<Vec<u16>> {
         let (keys, values) = (map.keys().as_string_opt::<i32>()?, map.values().as_string_opt::<i32>()?);
-        let mut entries = Vec::with_capacity(keys.len());
-        // Spans of one kind have the same names in the same order: the name after the last one is a good guess.
-        let mut follows: FxHashMap<u16, u16> = FxHashMap::default();
-        let mut last = IN_MAP;
-        for at in 0..keys.len() {
-            let key = keys.value(at);
-            let guess = follows.get(&last).copied().filter(|guess| self.names[usize::from(*guess)].text == key);
-            let number = match guess.or_else(|| numbers.get(key).copied()) {
-                Some(number) => number,
-                None if self.names.len() < MAX_NAMES => {
-                    let number = self.names.len() as u16;
-                    self.names.push(Name { text: key, count: 0, whole: true, column: None });
-                    numbers.insert(key, number);
-                    number
+        let mut numbered = vec![IN_MAP; keys.len()];
+        // Spans of one kind have the same names in the same order: one comparison for a whole row of them.
+        let mut shapes: FxHashMap<(usize, usize), Range<usize>> = FxHashMap::default();
+        for ends in map.value_offsets().windows(2) {
+            let row = ends[0] as usize..ends[1] as usize;
+            let shape = (row.len(), key_bytes(keys, &row).len());
+            let alike = shapes.get(&shape).filter(|other| same_keys(keys, other, &row)).cloned();
+            match alike {
+                Some(other) => numbered.copy_within(other, row.start),
+                None => {
+                    row.clone().for_each(|at| numbered[at] = self.number(keys.value(at), numbers));
+                    shapes.insert(shape, row.clone());
                 }
-                None => IN_MAP,
-            };
-            if number != IN_MAP {
-                if guess.is_none() {
-                    follows.insert(last, number);
-                }
-                let name = &mut self.names[usize::from(number)];
-                name.count += 1;
-                name.whole = name.whole && values.is_valid(at) && whole(values.value(at)).is_some();
             }
-            last = number;
-            entries.push(number);
+            for at in row {
+                if let Some(name) = self.names.get_mut(usize::from(numbered[at])) {
+                    name.count += 1;
+                    name.whole = name.whole && values.is_valid(at) && whole(values.value(at)).is_some();
+                }
+            }
         }
-        Some(entries)
+        Some(numbered)
+    }
+
+    fn number(&mut self, key: &'a str, numbers: &mut FxHashMap<&'a str, u16>) -> u16 {
+        if let Some(number) = numbers.get(key) {
+            return *number;
+        }
+        if self.names.len() >= MAX_NAMES {
+            return IN_MAP;
+        }
+        let number = self.names.len() as u16;
+        self.names.push(Name { text: key, count: 0, whole: true, column: None });
+        numbers.insert(key, number);
+        number
     }
 
     fn choose(&mut self, rows: usize) {
@@ -132,8 +150,9 @@ impl<'a> Plan<'a> {
     fn take_row(&self, batch: usize, map: &MapArray, at: usize, row: usize, columns: &mut [Column], rest: &mut Map) {
         let (keys, values) = (map.keys().as_string::<i32>(), map.values().as_string::<i32>());
         let offsets = map.value_offsets();
+        let numbers = &self.entries[batch];
         for entry in offsets[at] as usize..offsets[at + 1] as usize {
-            let column = self.names.get(usize::from(self.entries[batch][entry])).and_then(|name| name.column);
+            let column = self.names.get(usize::from(numbers[entry])).and_then(|name| name.column);
             let value = values.is_valid(entry).then(|| values.value(entry));
             // A name that a span has twice, and a null value, stay in the map.
             let taken = match (column, value) {
@@ -158,62 +177,73 @@ fn map_builder() -> Map {
 /// A number whose text is exactly this one.
 pub fn whole(text: &str) -> Option<i64> {
     let digits = text.strip_prefix('-').unwrap_or(text).as_bytes();
-    let canonical = match digits {
-        [b'0'] => digits.len() == text.len(),
-        [b'1'..=b'9', rest @ ..] => rest.len() < 18 && rest.iter().all(u8::is_ascii_digit),
-        _ => false,
+    let canonical = match digits.first()? {
+        b'0' => text.len() == 1,
+        _ => digits.len() <= 18,
     };
-    if canonical { text.parse().ok() } else { None }
+    if !canonical {
+        return None;
+    }
+    let mut value = 0i64;
+    for digit in digits {
+        let digit = digit.wrapping_sub(b'0');
+        if digit > 9 {
+            return None;
+        }
+        value = value * 10 + i64::from(digit);
+    }
+    Some(if digits.len() < text.len() { -value } else { value })
 }
 
-enum Column {
+enum Values {
     Whole(Int64Builder),
     Text(StringBuilder),
 }
 
+struct Column {
+    values: Values,
+    rows: usize,
+}
+
 impl Column {
     fn new(whole: bool, rows: usize) -> Self {
-        if whole {
-            Column::Whole(Int64Builder::with_capacity(rows))
-        } else {
-            Column::Text(StringBuilder::with_capacity(rows, rows * 16))
-        }
-    }
-
-    fn len(&self) -> usize {
-        use arrow_array::builder::ArrayBuilder;
-        match self {
-            Column::Whole(builder) => builder.len(),
-            Column::Text(builder) => builder.len(),
-        }
+        let values = match whole {
+            true => Values::Whole(Int64Builder::with_capacity(rows)),
+            false => Values::Text(StringBuilder::with_capacity(rows, rows * 16)),
+        };
+        Column { values, rows: 0 }
     }
 
     fn pad(&mut self, rows: usize) {
-        let missing = rows.saturating_sub(self.len());
-        match self {
-            Column::Whole(builder) => builder.append_nulls(missing),
-            Column::Text(builder) => (0..missing).for_each(|_| builder.append_null()),
+        let missing = rows.saturating_sub(self.rows);
+        match &mut self.values {
+            Values::Whole(builder) => builder.append_nulls(missing),
+            Values::Text(builder) => (0..missing).for_each(|_| builder.append_null()),
         }
+        self.rows += missing;
     }
 
     /// False when the row has a value already.
     fn append(&mut self, row: usize, value: &str) -> bool {
-        if self.len() > row {
+        if self.rows > row {
             return false;
         }
-        self.pad(row);
-        match self {
-            Column::Whole(builder) => builder.append_option(whole(value)),
-            Column::Text(builder) => builder.append_value(value),
+        if self.rows < row {
+            self.pad(row);
         }
+        match &mut self.values {
+            Values::Whole(builder) => builder.append_option(whole(value)),
+            Values::Text(builder) => builder.append_value(value),
+        }
+        self.rows += 1;
         true
     }
 
     fn finish(mut self, rows: usize) -> ArrayRef {
         self.pad(rows);
-        match self {
-            Column::Whole(mut builder) => Arc::new(builder.finish()),
-            Column::Text(mut builder) => Arc::new(builder.finish()),
+        match self.values {
+            Values::Whole(mut builder) => Arc::new(builder.finish()),
+            Values::Text(mut builder) => Arc::new(builder.finish()),
         }
     }
 }
@@ -349,6 +379,23 @@ mod tests {
         let back = unshred(&file).unwrap();
         let expected: Vec<_> = places.iter().map(|(batch, row)| rows(&batches[*batch])[*row].clone()).collect();
         assert_eq!(rows(&back), expected);
+    }
+
+    #[test]
+    fn a_slice_of_a_batch_is_shredded_by_its_own_rows() {
+        let whole = batch(&[
+            Some(vec![("a", Some("1"))]),
+            Some(vec![("b", Some("2")), ("a", Some("3"))]),
+            None,
+            Some(vec![("b", Some("4"))]),
+        ]);
+        let batches = [whole.slice(1, 3)];
+        let plan = Plan::new(&batches).unwrap();
+        let (map, columns) = plan.take(&[(0, 2), (0, 0), (0, 1)]).unwrap();
+        let file =
+            RecordBatch::try_new(plan.schema(&whole.schema()), std::iter::once(map).chain(columns).collect()).unwrap();
+        let all = rows(&whole);
+        assert_eq!(rows(&unshred(&file).unwrap()), [all[3].clone(), all[1].clone(), None]);
     }
 
     #[test]

@@ -17,7 +17,7 @@ use std::time::Instant;
 
 /// Small batches are joined when this many have gathered: queries then look at few large ones.
 const JOIN_BATCHES: usize = 64;
-const SMALL_ROWS: usize = 8 * 1024;
+const SMALL_ROWS: usize = 256;
 
 /// What is particular about a table.
 pub struct Spec {

@@ -105,7 +105,8 @@ impl Head {
         let appended = self.append_to(number, point.start_ms, sample);
         if appended == Appended::Stored {
             self.newest_ms = self.newest_ms.max(sample.time_ms);
-            self.oldest_ms = Some(self.oldest_ms.map_or(point.sample.time_ms, |oldest| oldest.min(point.sample.time_ms)));
+            self.oldest_ms =
+                Some(self.oldest_ms.map_or(point.sample.time_ms, |oldest| oldest.min(point.sample.time_ms)));
             self.since.get_or_insert_with(Instant::now);
         }
         appended
