@@ -93,16 +93,12 @@ fn a_shell_that_becomes_another_program() {
     let mut shell = spawn(Command::new("sh").args(["-c", "echo up; read x; OTEL_SERVICE_NAME=second exec sleep 60"]));
     let pid = shell.pid();
     assert_eq!(line(&mut shell), "up");
-    assert_eq!(identity.process(pid).service, "sh".replace("sh", exe_of(pid).as_str()));
+    // By the name it was called, although that is a link to another shell on Debian.
+    assert_eq!(identity.process(pid).service, "sh");
     let epoch = identity.epoch();
     shell.0.stdin.take().expect("piped").write_all(b"x\n").expect("written");
     named(&identity, pid, "second");
     assert!(identity.epoch() > epoch, "who holds the old answer must hear of it");
-}
-
-fn exe_of(pid: u32) -> String {
-    let exe = std::fs::read_link(format!("/proc/{pid}/exe")).expect("exe");
-    exe.file_name().expect("a name").to_string_lossy().into_owned()
 }
 
 #[test]
