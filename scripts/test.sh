@@ -18,7 +18,7 @@ test_format() {
 test_unit() {
     need_root "the test of the collectors"
     need_packages build e2e
-    cargo test --workspace --quiet
+    cargo test --workspace --no-fail-fast --quiet
 }
 test_console() {
     need_packages console
