@@ -237,8 +237,11 @@ class Limpid:
         found = {}
         with open(f"/proc/{self.program.pid}/task/{self.program.pid}/children") as children:
             for pid in children.read().split():
-                with open(f"/proc/{pid}/cmdline", "rb") as line:
-                    found[line.read().split(b"\0")[1].decode()] = int(pid)
+                with contextlib.suppress(OSError), open(f"/proc/{pid}/cmdline", "rb") as line:
+                    arguments = line.read().split(b"\0")
+                    # Between fork and exec it is not yet what it will be.
+                    if len(arguments) > 1 and arguments[1] in (b"agent", b"server"):
+                        found[arguments[1].decode()] = int(pid)
         return found
 
     def api(self, path, **parameters):
@@ -328,7 +331,7 @@ class Case(unittest.TestCase):
         wanted = set(list(labels[name] for name in ("service", "peer") if name in labels)[-1:])
         shown = ("service", "peer", "protocol", "operation", "resource", "code", "status", "side")
         near = [" ".join([f"{value:.0f}", *(f"{name}={have.get(name)}"[:90] for name in shown)])
-                for limpid in self.scope.limpids if limpid.agent_url
+                for limpid in self.scope.limpids if limpid.agent_url and limpid.program.process.poll() is None
                 for have, value in limpid.series(REQUESTS)
                 if wanted & {have.get("service"), have.get("peer")}]
         return "Counted nearby:\n    " + "\n    ".join(sorted(near)[:12])

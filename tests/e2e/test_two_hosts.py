@@ -119,8 +119,10 @@ class TwoHosts(Case):
 
     def test_1_wrong_token_is_refused_and_told(self):
         agent = self.agent("let-me-guess-at-once")
-        await_true(lambda: "refus" in fetch(f"{agent.agent_url}/status").lower()
-                   or "unauthenticated" in fetch(f"{agent.agent_url}/status").lower(), "the agent's status to tell of the refusal")
+        await_true(lambda: "a bearer token with the role ingest is needed" in agent.program.output(), "the agent to say why")
+        # What could not be handed over is counted, and seen at the agent's own endpoint.
+        await_true(lambda: agent.losses().get("export_failed"), "the loss to be counted")
+        self.assertIn("export_failed", fetch(f"{agent.agent_url}/status"))
         status = self.server.api("/api/status")
         self.assertEqual(status["agents"], [])
         self.assertEqual(status["store"]["series"], 0)
