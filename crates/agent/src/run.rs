@@ -32,6 +32,8 @@ pub struct Config {
     pub ring_bytes: usize,
     pub sockets: bool,
     pub processes: bool,
+    /// `auto`, or by which hooks sockets are watched.
+    pub front_end: String,
 }
 
 /// The collectors that run, or why they do not.
@@ -46,7 +48,11 @@ impl Collectors {
             true => Processes::start(identity.clone()).map_err(|error| not_running(processes::INFO.name, error.0)),
             false => Err(switched_off(processes::INFO.name)),
         };
-        let for_sockets = sockets::Config { ring_bytes: config.ring_bytes, ..sockets::Config::default() };
+        let for_sockets = sockets::Config {
+            ring_bytes: config.ring_bytes,
+            front_end: config.front_end.clone(),
+            ..sockets::Config::default()
+        };
         let sockets = match config.sockets {
             true => Sockets::start(for_sockets, |_| shared.consumer())
                 .map_err(|error| not_running(sockets::INFO.name, error.0)),

@@ -278,6 +278,10 @@ impl Pipeline {
             }
             conn.forget_edges();
         }
+        self.follow_identities(conn, now_ns);
+    }
+
+    fn follow_identities(&self, conn: &mut Conn, now_ns: u64) {
         let epoch = self.inner.identity.epoch();
         if conn.epoch != epoch && now_ns >= conn.next_identity_ns {
             (conn.epoch, conn.next_identity_ns) = (epoch, now_ns.saturating_add(IDENTITY_NS));
@@ -345,8 +349,13 @@ impl Pipeline {
         let Some(parsed) = conn.parsed else { return };
         let alone = conn.end(1 - parsed).is_none();
         let waits = alone && conn.expects_other(now_ns);
+        // A process that lived for a millisecond: the record of its start comes through another ring, and /proc is empty.
+        let unnamed = conn.known_ends().any(|end| self.inner.identity.is_unknown(&end.process));
         self.emit_front(conn, now_ns, |conn, front, left| {
             let full = left > PENDING;
+            if unnamed && !full && now_ns.saturating_sub(front.since_ns) < JOIN_WAIT_NS {
+                return Next::Wait;
+            }
             match other_view(conn, 1 - parsed, &front.request) {
                 _ if alone && (full || !waits) => Next::Alone,
                 OtherView::Known(view) => Next::With(view),
@@ -391,7 +400,7 @@ impl Pipeline {
             match (front.parsed_out, other) {
                 (false, Some(other)) => self.emitter.emit(conn, &front.request, &[own, other], now_ns),
                 (false, None) => self.emitter.emit(conn, &front.request, &[own], now_ns),
-                (true, Some(other)) => self.emitter.emit(conn, &front.request, &[other], now_ns),
+                (true, Some(other)) => self.emitter.emit_late(conn, &front.request, &own, &other, now_ns),
                 (true, None) => {}
             }
             forget_times(conn, &front.request);
@@ -447,6 +456,10 @@ impl Pipeline {
         let Some(mut conn) = self.conns.get_mut(slot as usize).and_then(Option::take) else { return };
         if conn.engine.as_ref().is_some_and(|engine| engine.in_flight() > 0) {
             self.drive(&mut conn, now_ns, |engine, sink| engine.expire(now_ns, sink));
+        }
+        if !conn.pending.is_empty() {
+            self.follow_identities(&mut conn, now_ns);
+            self.join(&mut conn, now_ns);
         }
         self.wait_no_longer(&mut conn, now_ns);
         if account {

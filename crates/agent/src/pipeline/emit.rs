@@ -49,6 +49,15 @@ impl Emitter {
         }
     }
 
+    /// The view of the other end comes after the first one is `out` already: both together still tell what the network took.
+    pub fn emit_late(&self, conn: &mut Conn, request: &Request, out: &Seen, late: &Seen, now_ns: u64) {
+        self.emit(conn, request, std::slice::from_ref(late), now_ns);
+        if request.kind != Kind::Session {
+            let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+            self.count_split(conn, request, out, late, &mut table, now_ns);
+        }
+    }
+
     fn count(&self, conn: &mut Conn, request: &Request, seen: &Seen, table: &mut Table, now_ns: u64) -> bool {
         let Some(edge) = self.edge(conn, seen.at, request.protocol, table, now_ns) else { return false };
         if request.corrects {

@@ -40,6 +40,10 @@ pub trait Identify: Send + Sync {
     fn is_own_port(&self, _port: u16) -> bool {
         false
     }
+    /// Whether this is the answer for a process of which nothing is known yet.
+    fn is_unknown(&self, _process: &Arc<Process>) -> bool {
+        false
+    }
 }
 
 #[derive(Clone, Debug)]

@@ -21,6 +21,7 @@ pub fn run(arguments: &ArgMatches) -> Result<ExitCode, CommandError> {
         ring_bytes: usize::try_from(config.number("ring_bytes"))?,
         sockets: config.is_on("sockets"),
         processes: config.is_on("processes"),
+        front_end: config.text("front_end").to_owned(),
     };
     require_capabilities()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

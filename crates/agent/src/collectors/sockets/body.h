@@ -12,7 +12,8 @@ static __always_inline bool is_own(u32 tgid)
 
 	if (!own)
 		return false;
-	for (int i = 0; i < OWN_MAX; i++)
+	/* Without holes: the first free place ends the list. */
+	for (int i = 0; i < OWN_MAX && own->tgid[i]; i++)
 		if (own->tgid[i] == tgid)
 			return true;
 	return false;

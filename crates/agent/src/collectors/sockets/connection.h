@@ -5,10 +5,11 @@
  */
 #pragma once
 
-/* Room for an exchange of two halves with WAITING_PIECE bytes each. */
+/* Room for an exchange of two halves with WAITING_PIECE bytes each, or for several short ones. With the rest of the
+ * storage it fills what the kernel allocates, 2 KiB. */
 #define WAITING_PIECE 512
 #define WAITING_HALF (sizeof(struct half) + sizeof(struct piece) + WAITING_PIECE)
-#define WAITING_BYTES 1536
+#define WAITING_BYTES 1728
 
 struct connection {
 	u64 cookie;
@@ -21,6 +22,7 @@ struct connection {
 	u64 netns;
 	u64 opened_ns;
 	u64 waiting_since_ns;
+	u64 answered_ns;     /* when the last exchange was complete */
 	u64 arrived_ns;
 	u64 limit;
 	u32 verdict;

@@ -2,9 +2,15 @@
  *
  * Few records. Nearly all of an event's cost is its record's way through the ring, so the halves of an exchange wait
  * in the socket's storage and leave together: at the answer, when there is no more room, at the close, or, found by
- * the sweep, after a second.
+ * the sweep, after a second. On a connection whose exchanges follow each other closely, several leave together: the
+ * consumer too finds what it knows of the connection in its caches then.
  */
 #pragma once
+
+/* Exchanges that are further apart than this leave one by one. */
+#define CLOSE_NS 3000000ull
+/* For so long at most exchanges wait for others. */
+#define BATCH_NS 10000000ull
 
 static __always_inline void fill_header(struct record *header, struct connection *connection, u32 kind, u64 now)
 {
@@ -112,12 +118,22 @@ static __always_inline bool is_answer(struct connection *connection, struct call
 	return asked && connection->waiting.header.halves > 1;
 }
 
+/* Whether to wait for more exchanges. While undecided nothing waits: the verdict depends on what is seen. */
+static __always_inline bool batches(struct connection *connection, u64 now)
+{
+	u64 before = connection->answered_ns;
+
+	connection->answered_ns = now;
+	return connection->mode != MODE_UNDECIDED && now - before < CLOSE_NS &&
+	       now - connection->waiting_since_ns < BATCH_NS;
+}
+
 /* Called with the lock. */
 static __always_inline void exchange(struct connection *connection, struct call *call)
 {
 	if (extend_waiting(connection, call))
 		return;
 	wait_half(connection, call);
-	if (is_answer(connection, call))
+	if (is_answer(connection, call) && !batches(connection, call->now))
 		flush_waiting(connection);
 }

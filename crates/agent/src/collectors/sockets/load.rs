@@ -64,7 +64,7 @@ pub fn load(config: &Config) -> Result<Loaded, CollectorError> {
 
 fn load_and_attach(config: &Config) -> Result<Loaded, CollectorError> {
     let mut reasons = Vec::new();
-    for front_end in FrontEnd::IN_ORDER {
+    for front_end in FrontEnd::chosen(&config.front_end)? {
         for (sweep, arrivals) in [(0, true), (1, true), (0, false), (1, false)] {
             let variant = Variant { front_end, sweep: SWEEPS[sweep], arrivals: arrivals && config.arrivals };
             match load_variant(variant, config) {
@@ -125,6 +125,26 @@ enum FrontEnd {
 
 impl FrontEnd {
     const IN_ORDER: [FrontEnd; 2] = [FrontEnd::Tracepoints, FrontEnd::Functions];
+
+    fn name(self) -> &'static str {
+        match self {
+            FrontEnd::Tracepoints => "tp_btf",
+            FrontEnd::Functions => "fentry",
+        }
+    }
+
+    /// The front ends to try: all of them, or the one that was named.
+    fn chosen(name: &str) -> Result<Vec<FrontEnd>, CollectorError> {
+        if name == "auto" {
+            return Ok(Self::IN_ORDER.into());
+        }
+        let found: Vec<_> = Self::IN_ORDER.into_iter().filter(|front_end| front_end.name() == name).collect();
+        if found.is_empty() {
+            let names = Self::IN_ORDER.map(Self::name).join(", ");
+            return Err(CollectorError(format!("`front_end` is `{name}`, expected auto, {names}")));
+        }
+        Ok(found)
+    }
 
     fn owns(self, program: &str) -> bool {
         match self {
@@ -230,4 +250,19 @@ fn attach(object: &Object, front_end: FrontEnd) -> Result<Attached, CollectorErr
         programs.push(ProgramStatus { name, hook, state });
     }
     Ok((links, programs))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_front_end_is_chosen_by_name() {
+        assert_eq!(FrontEnd::chosen("auto").expect("known"), FrontEnd::IN_ORDER);
+        for front_end in FrontEnd::IN_ORDER {
+            assert_eq!(FrontEnd::chosen(front_end.name()).expect("known"), [front_end]);
+        }
+        let error = FrontEnd::chosen("kprobes").expect_err("unknown");
+        assert_eq!(error.0, "`front_end` is `kprobes`, expected auto, tp_btf, fentry");
+    }
 }

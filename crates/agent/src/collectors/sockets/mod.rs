@@ -57,11 +57,19 @@ pub struct Config {
     pub verdicts: u32,
     /// Whether the arrival of requests is stamped, to tell the network from the server's queue.
     pub arrivals: bool,
+    /// Which programs see the bytes: `auto`, `tp_btf` or `fentry`.
+    pub front_end: String,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Config { ring_bytes: 16 << 20, own_tgids: vec![std::process::id()], verdicts: 65_536, arrivals: true }
+        Config {
+            ring_bytes: 16 << 20,
+            own_tgids: vec![std::process::id()],
+            verdicts: 65_536,
+            arrivals: true,
+            front_end: "auto".to_owned(),
+        }
     }
 }
 
