@@ -234,6 +234,17 @@ fn a_full_disk_refuses_cleanly_keeps_what_was_stored_and_recovers() {
     check(&all_spans(&store), &so_far, "after a restart");
 }
 
+#[test]
+fn a_folder_that_cannot_be_written_is_refused_in_one_line() {
+    let disk = Tmpfs::new(1);
+    let dir = disk.0.path().join("data");
+    let remounted = Command::new("mount").args(["-o", "remount,ro"]).arg(disk.0.path()).status().unwrap();
+    assert!(remounted.success());
+    let refused = EmbeddedStore::open(&dir, options(), decode).map(|_| ()).unwrap_err();
+    let text = refused.to_string();
+    assert!(matches!(refused, StoreError::Open(_)) && text.contains("write access") && !text.contains('\n'), "{text}");
+}
+
 /// As long as 200 spans are on the wire.
 fn long_message(first: u64) -> Write {
     write(Signal::Traces, format!("spans {first} 200 {:20000}", ""), None)

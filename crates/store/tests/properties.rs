@@ -267,6 +267,31 @@ fn damage(path: &Path, from: usize, to: usize) {
 }
 
 #[test]
+fn small_files_of_an_hour_become_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let quick = Options { flush_age: Duration::from_millis(1), ..options() };
+    let store = EmbeddedStore::open(dir.path(), quick, decode).unwrap();
+    let hour = dir.path().join("spans").join((T0_NS / HOUR_NS).to_string());
+    let files = || std::fs::read_dir(&hour).map_or(0, |entries| entries.count());
+    let (mut most, deadline) = (0, Instant::now() + Duration::from_secs(60));
+    let mut written = 0;
+    while files() >= most && Instant::now() < deadline {
+        store.write(write_spans(written, 20)).unwrap();
+        written += 20;
+        std::thread::sleep(Duration::from_millis(200));
+        most = most.max(files());
+    }
+    assert!(most >= 7 && files() < most, "{most} files were never joined");
+    let query = SpanQuery { end_ns: u64::MAX, limit: 10_000, ..SpanQuery::default() };
+    assert_eq!(numbers(&store.spans(&query).unwrap()), (0..written).rev().collect::<Vec<_>>());
+    drop(store);
+    let store = EmbeddedStore::open(dir.path(), options(), decode).unwrap();
+    assert_eq!(numbers(&store.spans(&query).unwrap()), (0..written).rev().collect::<Vec<_>>());
+    let query = SpanQuery { attributes: vec![("test.number".into(), "33".into())], ..query };
+    assert_eq!(numbers(&store.spans(&query).unwrap()), [33]);
+}
+
+#[test]
 fn what_is_too_old_or_too_much_goes_oldest_first() {
     let dir = tempfile::tempdir().unwrap();
     let now_ns = Duration::from_millis(common_now_ms()).as_nanos() as u64;

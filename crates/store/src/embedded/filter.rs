@@ -56,7 +56,7 @@ impl AttributeFilter {
     fn accepts_value(&self, stored: &serde_json::Value) -> bool {
         match stored {
             serde_json::Value::String(text) => *text == self.value,
-            other => other.to_string() == self.value,
+            other => self.value == other.to_string(),
         }
     }
 }
