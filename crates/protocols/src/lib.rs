@@ -12,11 +12,11 @@ mod detect_tests;
 mod http;
 pub mod parser;
 pub mod pending;
-pub mod protocols;
 mod postgresql;
-pub mod redact;
+pub mod protocols;
 #[cfg(test)]
 mod recorded_tests;
+pub mod redact;
 mod redis;
 pub mod route;
 pub mod sql;

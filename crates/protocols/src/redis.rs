@@ -36,7 +36,9 @@ const SESSION: [&str; 2] = ["HELLO", "AUTH"];
 /// Error replies of normal work: a cluster's redirections, and a server that still reads its data.
 const NO_FAILURES: [&str; 3] = ["MOVED", "ASK", "LOADING"];
 /// Inline commands that detection believes in, if the answer is RESP as well.
-const INLINE: [&str; 41] = [
+const INLINE: [&str; 43] = [
+    "HELLO",
+    "RESET",
     "PING",
     "AUTH",
     "INFO",
