@@ -206,7 +206,9 @@ fn workers_are_the_instance_of_their_master() {
         let entity = named(&identity, master.pid(), "prefork").entity.clone();
         let workers: Vec<u32> = workers.split(' ').map(|pid| pid.parse().expect("a pid")).collect();
         for worker in &workers {
-            assert_eq!(identity.process(*worker).entity, entity);
+            wait_for(&format!("{worker} to be {entity}"), || {
+                Some(()).filter(|()| identity.process(*worker).entity == entity)
+            });
         }
         // Another agent says the same.
         assert_eq!(Identity::start().process(workers[0]).entity, entity);
