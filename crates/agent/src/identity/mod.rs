@@ -105,6 +105,11 @@ impl Identity {
         self.resolve(&mut table, tgid).unwrap_or_else(|| self.nobody(tgid))
     }
 
+    /// Whether this is the answer for a process of which nothing is known (yet: its record may be on its way).
+    pub fn is_unknown(&self, process: &Arc<Process>) -> bool {
+        Arc::ptr_eq(process, &self.unknown)
+    }
+
     pub fn forked(&self, tgid: u32, ppid: u32, start_ns: u64) {
         self.write().forked(tgid, ppid, start_ns / host::TICK_NS);
         self.known_at_last(tgid);
@@ -335,6 +340,10 @@ impl crate::pipeline::Identify for Identity {
 
     fn epoch(&self) -> u64 {
         Identity::epoch(self)
+    }
+
+    fn is_unknown(&self, process: &Arc<Process>) -> bool {
+        Identity::is_unknown(self, process)
     }
 
     fn is_own_port(&self, port: u16) -> bool {

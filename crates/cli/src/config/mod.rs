@@ -111,9 +111,13 @@ impl Config {
 
 type Found = (&'static Opt, String, String);
 
+/// Names that the routines of the checkout use, which are no options of the program.
+const OF_THE_BUILD: &[&str] = &["LIMPID_CACHE", "LIMPID_CONSOLE"];
+
 fn from_environment(variables: impl Iterator<Item = (String, String)>) -> Result<Vec<Found>, ConfigError> {
     let mut found = Vec::new();
-    for (name, value) in variables.filter(|(name, _)| name.starts_with("LIMPID_")) {
+    let options = variables.filter(|(name, _)| name.starts_with("LIMPID_") && !OF_THE_BUILD.contains(&name.as_str()));
+    for (name, value) in options {
         match OPTIONS.iter().find(|option| option.variable() == name) {
             Some(option) => found.push((option, value, format!("the environment variable {name}"))),
             None => {
