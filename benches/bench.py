@@ -7,6 +7,7 @@ no error. What disturbs a measurement on a small machine is other work on it: ra
 """
 
 import os
+import signal
 import sys
 import time
 
@@ -40,6 +41,8 @@ def main():
         sys.exit(f"bench: unknown figure {unknown[0]!r}; there are: {' '.join(names)}")
     if not os.access(binary, os.X_OK):
         sys.exit(f"bench: {binary} is no program; ./x build makes it")
+    # Ended from outside, it stops the servers and the agent that it has started.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     rows, failed = [], []
     for name, figure in FIGURES:
         if wanted and name not in wanted:

@@ -4,6 +4,7 @@ import os
 import statistics
 import subprocess
 import tempfile
+import time
 
 import loads
 from agent import Agent, BenchError
@@ -13,6 +14,7 @@ PAIRS = int(os.environ.get("LIMPID_BENCH_PAIRS", "9"))
 SECONDS = int(os.environ.get("LIMPID_BENCH_SECONDS", "30")) / 7.5
 # With another binary here, it is what runs in place of "without": two versions are compared.
 AGAINST = os.environ.get("LIMPID_BENCH_AGAINST", "")
+SETTLE_SECONDS = 2
 SAMPLE = os.environ.get("LIMPID_BENCH_SAMPLE", "auto")
 
 FILES = """
@@ -56,6 +58,8 @@ def watched_rate(binary, rate):
     if not binary:
         return rate()
     with Agent(binary, SAMPLE):
+        # It looks through the machine's processes when it starts: that is not what watching costs.
+        time.sleep(SETTLE_SECONDS)
         return rate()
 
 
