@@ -187,15 +187,20 @@ impl Detector {
         let mut best: Option<(u8, &'static Protocol, bool)> = None;
         let mut possible = [false; 2];
         for protocol in PROTOCOLS {
+            let as_told = self.ask(protocol, false);
             for swapped in [false, true] {
                 if swapped && self.from_start {
                     continue;
                 }
-                let said = self.ask(protocol, swapped);
+                let said = if swapped { self.ask(protocol, true) } else { as_told };
                 for (possible, said) in possible.iter_mut().zip(said) {
                     *possible |= said.is_some_and(|said| said != Detection::No);
                 }
-                let score = self.score(protocol, swapped, said);
+                // One side alone, and it may well be who it was said to be: a list in an answer of Redis looks like a command.
+                let doubtful = swapped
+                    && said.contains(&None)
+                    && as_told.iter().any(|said| said.is_some_and(|said| said != Detection::No));
+                let score = if doubtful { 0 } else { self.score(protocol, swapped, said) };
                 if score > 0 && best.is_none_or(|(best, ..)| score > best) {
                     best = Some((score, protocol, swapped));
                 }

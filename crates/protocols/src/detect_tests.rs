@@ -162,3 +162,15 @@ fn offsets_at_the_end_of_the_range_and_damaged_orders_are_harmless() {
         player.close();
     }
 }
+
+#[test]
+fn an_answer_that_looks_like_a_command_does_not_swap_the_ends() {
+    let list: &[u8] = b"*2\r\n$1\r\na\r\n$1\r\nb\r\n";
+    let hints = Hints { client_port: 50_000, server_port: 6379, from_start: false };
+    let mut player = Player::with(hints, &Options::default());
+    player.say(ToClient, list);
+    assert_eq!(player.connection.protocol().map(|protocol| protocol.name), None);
+    player.play(&[(ToServer, b"*2\r\n$3\r\nGET\r\n$1\r\na\r\n"), (ToClient, b"$1\r\nb\r\n")]);
+    assert!(!player.connection.swapped());
+    assert_eq!(player.close().lines(), ["GET - - ok"]);
+}
