@@ -217,7 +217,8 @@ class Limpid:
     def start(self, wait=True):
         self.program = self.scope.start(f"limpid-{self.role}", self.argv)
         if wait:
-            await_true(self.is_ready, f"limpid {self.role} to be ready")
+            # The kernel verifies the programs meanwhile, which a busy machine makes long.
+            await_true(self.is_ready, f"limpid {self.role} to be ready", seconds=90)
 
     def is_ready(self):
         if self.program.process.poll() is not None:
