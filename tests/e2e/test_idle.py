@@ -9,6 +9,7 @@ SECONDS = 300 if SETTINGS.get("LIMPID_E2E_LONG") == "1" else 60
 
 class Idle(Case):
     def test_no_span(self):
+        limpid = Limpid(self.scope)
         # Nobody asks while the time runs: the test's own questions are the only requests that may be there.
         before, started = limpid.api("/api/status")["store"]["spans"], time.time()
         time.sleep(SECONDS)
