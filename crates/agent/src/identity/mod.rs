@@ -44,6 +44,8 @@ pub struct Identity {
     own: RwLock<FxHashSet<u32>>,
     /// Ports that these listen on.
     own_ports: RwLock<FxHashSet<u16>>,
+    /// Ports that one of them is about to listen on.
+    expected_ports: RwLock<FxHashSet<u16>>,
     epoch: AtomicU64,
     unknown: Arc<Process>,
 }
@@ -68,6 +70,7 @@ impl Identity {
             listeners: Mutex::default(),
             own: RwLock::default(),
             own_ports: RwLock::default(),
+            expected_ports: RwLock::default(),
             epoch: AtomicU64::new(1),
             unknown,
         });
@@ -87,8 +90,9 @@ impl Identity {
         }
     }
 
-    /// One of them is about to listen on this port; the next look at who listens confirms it or not.
+    /// One of them is about to listen on this port; who listens there in the end confirms it or not.
     pub fn expect_own_port(&self, port: u16) {
+        self.expected_ports.write().unwrap_or_else(PoisonError::into_inner).insert(port);
         self.own_ports.write().unwrap_or_else(PoisonError::into_inner).insert(port);
     }
 
@@ -174,7 +178,13 @@ impl Identity {
     fn take_listeners(&self, table: &mut Table, listening: FxHashMap<u32, Vec<SocketAddr>>) -> bool {
         let own = self.own.read().unwrap_or_else(PoisonError::into_inner);
         let of_own = listening.iter().filter(|(pid, _)| own.contains(pid));
-        let ports = of_own.flat_map(|(_, addresses)| addresses.iter().map(SocketAddr::port)).collect();
+        let mut ports: FxHashSet<u16> =
+            of_own.flat_map(|(_, addresses)| addresses.iter().map(SocketAddr::port)).collect();
+        let taken = |port: &u16| listening.values().flatten().any(|address| address.port() == *port);
+        let mut expected = self.expected_ports.write().unwrap_or_else(PoisonError::into_inner);
+        expected.retain(|port| !taken(port));
+        ports.extend(expected.iter());
+        drop(expected);
         *self.own_ports.write().unwrap_or_else(PoisonError::into_inner) = ports;
         drop(own);
         let mut of_roots: FxHashMap<u32, Vec<SocketAddr>> = FxHashMap::default();
