@@ -1,8 +1,8 @@
 """PostgreSQL: statements seen are statements that pgbench, psycopg2 and libpq have sent, with their SQLSTATE."""
 
-import unittest
 import re
 import sys
+import unittest
 
 from harness import Case, Limpid, run
 from servers import Postgres, compile_c
