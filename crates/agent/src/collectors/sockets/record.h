@@ -5,7 +5,7 @@
 #pragma once
 
 #define CHUNKS 16                    /* of a call at most: 256 KiB */
-#define UNDECIDED_CALL (64 * 1024)   /* of a call, while undecided */
+#define UNDECIDED_CALL (128 * 1024)  /* of a call, while undecided: a pipeline of 100 commands of 1 KiB is whole */
 #define UNDECIDED_WHOLE (128 * 1024) /* so much of an undecided connection is copied whole */
 
 static __always_inline void unix_path(struct record_open *open, struct sock *sk)
