@@ -93,3 +93,87 @@ pub fn statements() -> Result<Vec<Vec<u8>>, String> {
     ];
     Ok(statements.iter().map(|statement| statement.as_bytes().to_vec()).collect())
 }
+
+/// The recorded captures, of which nearly all is seen even when a few bytes at the front are damaged: only the beginnings.
+pub fn captures() -> Result<Vec<Vec<u8>>, String> {
+    const BEGINNING_BYTES: usize = 8 * 1024;
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/captures");
+    let mut files: Vec<_> = std::fs::read_dir(&folder)
+        .map_err(|error| format!("{}: {error}", folder.display()))?
+        .filter_map(|entry| entry.ok().map(|entry| entry.path()))
+        .filter(|path| path.extension().is_some_and(|end| end == "pcap" || end == "pcapng"))
+        .collect();
+    files.sort();
+    let beginning = |path: &std::path::PathBuf| {
+        let mut bytes = std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
+        bytes.truncate(BEGINNING_BYTES);
+        Ok(bytes)
+    };
+    files.iter().map(beginning).collect()
+}
+
+/// A field of bytes of a protocol buffer's message.
+fn field(number: u8, bytes: &[u8]) -> Vec<u8> {
+    let (low, high) = ((bytes.len() & 0x7f) as u8 | 0x80, (bytes.len() >> 7) as u8);
+    [&[number << 3 | 2, low, high], bytes].concat()
+}
+
+fn fixed(number: u8, value: u64) -> Vec<u8> {
+    [&[number << 3 | 1][..], &value.to_le_bytes()].concat()
+}
+
+fn attribute(name: &str, value: &str) -> Vec<u8> {
+    [field(1, name.as_bytes()), field(2, &field(1, value.as_bytes()))].concat()
+}
+
+/// One message a signal, with resource, scope and what nests deepest in it.
+pub fn otlp() -> Result<Vec<Vec<u8>>, String> {
+    let attributes = |number| field(number, &attribute("http.request.method", "GET"));
+    let (start, end) = (1_700_000_000_000_000_000, 1_700_000_000_001_000_000);
+    let resource = field(1, &field(1, &attribute("service.name", "shop")));
+    let message = |record: &[u8]| {
+        field(1, &[resource.clone(), field(2, &[field(1, &field(1, b"scope")), field(2, record)].concat())].concat())
+    };
+    let span =
+        [field(1, &[1; 16]), field(2, &[2; 8]), field(4, &[3; 8]), field(5, b"GET /a"), vec![6 << 3, 2]].concat();
+    let times = [fixed(7, start), fixed(8, end)].concat();
+    let event = field(11, &[fixed(1, start), field(2, b"exception"), attributes(3)].concat());
+    let link = field(13, &[field(1, &[4; 16]), field(2, &[5; 8])].concat());
+    let span =
+        [span, times, attributes(9), event, link, field(15, &[vec![3 << 3, 2], field(2, b"why")].concat())].concat();
+    let point = [fixed(2, start), fixed(3, end)].concat();
+    let sum =
+        [field(1, &[point.clone(), fixed(4, 5f64.to_bits()), attributes(7)].concat()), vec![2 << 3, 2, 3 << 3, 1]]
+            .concat();
+    let buckets = field(8, &[vec![1 << 3, 4], field(2, &[1, 2, 3])].concat());
+    let exponential =
+        [attributes(1), point.clone(), fixed(4, 6), fixed(5, 1f64.to_bits()), vec![6 << 3, 6], fixed(7, 0), buckets]
+            .concat();
+    let exponential = [field(1, &exponential), vec![2 << 3, 2]].concat();
+    let bounds = [
+        point,
+        fixed(4, 3),
+        field(6, &[1, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0]),
+        field(7, &0.5f64.to_le_bytes()),
+    ]
+    .concat();
+    let histogram = [field(1, &bounds), vec![2 << 3, 2]].concat();
+    let metric = |number, data: &[u8]| message(&[field(1, b"requests"), field(3, b"s"), field(number, data)].concat());
+    let log = [
+        fixed(1, start),
+        vec![2 << 3, 9],
+        field(3, b"WARN"),
+        field(5, &field(1, b"text")),
+        attributes(6),
+        field(9, &[1; 16]),
+    ]
+    .concat();
+    Ok(vec![
+        message(&span),
+        metric(7, &sum),
+        metric(5, &sum),
+        metric(10, &exponential),
+        metric(9, &histogram),
+        message(&log),
+    ])
+}

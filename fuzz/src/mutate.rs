@@ -126,6 +126,31 @@ pub fn plain(seeds: &[Vec<u8>], random: &mut Random) -> Vec<u8> {
     input
 }
 
+/// For formats with fields of fixed width: mostly bytes in their places, seldom a cut or something moved.
+pub fn binary(seeds: &[Vec<u8>], random: &mut Random) -> Vec<u8> {
+    if random.below(4) == 0 {
+        return plain(seeds, random);
+    }
+    let mut input = seeds[random.below(seeds.len())].clone();
+    for _ in 0..1 + random.below(12) {
+        // Half of the changes hit the front, where the headers are.
+        let limit = if random.below(2) == 0 { input.len().min(256) } else { input.len() };
+        let at = random.below(limit);
+        if let Some(byte) = input.get_mut(at) {
+            *byte = match random.below(4) {
+                0 => 0xff,
+                1 => 0,
+                2 => *byte ^ 1 << random.below(8),
+                _ => random.next() as u8,
+            };
+        }
+    }
+    if random.below(6) == 0 {
+        input.truncate(random.below(input.len() + 1));
+    }
+    input
+}
+
 /// Bytes that mean something to somebody.
 const WORDS: [&[u8]; 24] = [
     b"\r\n",

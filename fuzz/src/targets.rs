@@ -2,6 +2,7 @@
 
 use crate::mutate::{Fate, Random, decode};
 use crate::{corpus, mutate};
+use limpid_model::batch::Signal;
 use limpid_model::{Direction, Request, Unanswered};
 use limpid_protocols::{Connection, Hints, Options, Sink, sql};
 
@@ -19,6 +20,8 @@ pub static TARGETS: &[Target] = &[
     Target { name: "postgresql", seeds: corpus::postgresql, mutate: mutate::conversation, run: connection },
     Target { name: "detection", seeds: corpus::everything, mutate: mutate::conversation, run: connection },
     Target { name: "sql", seeds: corpus::statements, mutate: mutate::plain, run: statement },
+    Target { name: "captures", seeds: corpus::captures, mutate: mutate::binary, run: capture },
+    Target { name: "otlp", seeds: corpus::otlp, mutate: mutate::binary, run: otlp },
 ];
 
 /// A label of the metrics is never longer.
@@ -104,5 +107,32 @@ fn statement(input: &[u8]) -> Result<(), String> {
         return Err(format!("gave a keyword of {} bytes", keyword.len()));
     }
     let _ = sql::trace_context(input);
+    Ok(())
+}
+
+fn capture(input: &[u8]) -> Result<(), String> {
+    let mut printed = Vec::new();
+    // What is no capture is said in one line; that is a right answer too.
+    let Ok(summary) = limpid_replay::capture(input, input.len() % 2 == 0, &mut printed) else { return Ok(()) };
+    let lines = printed.iter().filter(|byte| **byte == b'\n').count() as u64;
+    if lines != summary.requests {
+        return Err(format!("printed {lines} lines for {} requests", summary.requests));
+    }
+    // A packet takes its header in the file, a request two bytes.
+    if summary.packets > input.len() as u64 / 12 || summary.requests > input.len() as u64 {
+        return Err(format!("found {summary} in {} bytes", input.len()));
+    }
+    Ok(())
+}
+
+fn otlp(input: &[u8]) -> Result<(), String> {
+    for signal in [Signal::Traces, Signal::Metrics, Signal::Logs, Signal::Profiles] {
+        let batch = limpid_ingest::decode(signal, input);
+        let rows = batch.spans.as_ref().map_or(0, |spans| spans.num_rows()) + batch.points.len();
+        // Each takes at least its tag and its length.
+        if rows > input.len() / 2 {
+            return Err(format!("decoded {rows} rows from {} bytes", input.len()));
+        }
+    }
     Ok(())
 }
