@@ -46,7 +46,7 @@ test_kernels() {
     need_root "the test on other kernels"
     need_packages kernels e2e
     build
-    tests/kernels/run "$BINARY"
+    tests/kernels/run "$BINARY" 6.1
 }
 test_fuzz() { cargo run --release --quiet -p limpid-fuzz -- --seconds 180; }
 
