@@ -137,7 +137,7 @@ fn lost_packets_and_late_beginnings_lose_requests_and_invent_none() {
     for path in recorded() {
         let (whole, all) = (expected(&path), variants::frames(&std::fs::read(&path).unwrap()));
         let operations: Counts = unanswered_too(&whole);
-        for lost in (0..all.len()).step_by(all.len().div_ceil(40)) {
+        for lost in (0..all.len()).step_by(all.len().div_ceil(25)) {
             let without: Vec<Frame> =
                 all.iter().enumerate().filter(|(at, _)| *at != lost).map(|(_, f)| f.clone()).collect();
             within(
@@ -174,7 +174,7 @@ fn a_file_cut_anywhere_is_read_up_to_there() {
         let bytes = std::fs::read(&path).unwrap();
         let whole = unanswered_too(&expected(&path));
         // Every 97th byte of small captures; an odd step, so that all places in a header have their turn.
-        let step = 97.max(bytes.len() / 150) | 1;
+        let step = 97.max(bytes.len() / 80) | 1;
         // From behind the head of either format on: in front of that it is no capture.
         for length in (32..bytes.len()).step_by(step) {
             let what = format!("{} cut at {length}", path.display());
