@@ -15,7 +15,9 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     let matches = commands::parser().get_matches();
     let Some((name, arguments)) = matches.subcommand() else { return ExitCode::from(2) };
-    let Some(command) = commands::COMMANDS.iter().find(|command| command.name == name) else { return ExitCode::from(2) };
+    let Some(command) = commands::COMMANDS.iter().find(|command| command.name == name) else {
+        return ExitCode::from(2);
+    };
     match (command.run)(arguments) {
         Ok(code) => code,
         Err(error) => {

@@ -86,7 +86,9 @@ fn spawn(child: &Child) -> Result<std::process::Child, CommandError> {
             if libc::getppid() as u32 != supervisor { Err(std::io::ErrorKind::BrokenPipe.into()) } else { Ok(()) }
         });
     }
-    command.spawn().map_err(|error| format!("the {} cannot be started from {}: {error}", child.role, binary.display()).into())
+    command
+        .spawn()
+        .map_err(|error| format!("the {} cannot be started from {}: {error}", child.role, binary.display()).into())
 }
 
 /// `Some` when everything must end.

@@ -241,15 +241,17 @@ fn log_records_are_events_and_entities() {
     assert_eq!((entity.attribute("a"), entity.attribute("b")), (Some("1"), Some("2")));
     let events = batch.events.expect("one event");
     assert_eq!(events.schema(), *limpid_model::schema::EVENTS);
-    assert_eq!((cell(&events, "name", 0).as_deref(), cell(&events, "service", 0).as_deref()), (Some("oom"), Some("shop")));
+    assert_eq!(
+        (cell(&events, "name", 0).as_deref(), cell(&events, "service", 0).as_deref()),
+        (Some("oom"), Some("shop"))
+    );
 }
 
 #[test]
 fn a_message_cut_anywhere_never_panics_and_says_so() {
-    for (signal, message) in [
-        (Signal::Traces, traces(vec![span(), span()])),
-        (Signal::Metrics, metrics(vec![exponential(2, 0)])),
-    ] {
+    for (signal, message) in
+        [(Signal::Traces, traces(vec![span(), span()])), (Signal::Metrics, metrics(vec![exponential(2, 0)]))]
+    {
         for cut in 1..message.len() {
             let batch = decode(signal, &message[..cut]);
             assert!(batch.rejected > 0, "cut at {cut} of {} was taken whole", message.len());

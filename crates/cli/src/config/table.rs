@@ -55,7 +55,7 @@ pub static OPTIONS: &[Opt] = &[
     Opt { key: "ring_bytes", kind: Number, default: "16MiB", roles: UP_AGENT, help: "size of all ring buffers between kernel and agent" },
     Opt { key: "sockets", kind: Switch, default: "auto", roles: UP_AGENT, help: "collector of requests on sockets" },
     Opt { key: "processes", kind: Switch, default: "auto", roles: UP_AGENT, help: "collector of process starts and ends" },
-    Opt { key: "front_end", kind: Text, default: "auto", roles: UP_AGENT, help: "how sockets are watched: auto, tp_btf, fentry, kprobe or syscalls" },
+    Opt { key: "front_end", kind: Text, default: "auto", roles: UP_AGENT, help: "how sockets are watched: auto, tp_btf or fentry" },
     Opt { key: "log", kind: Text, default: "info", roles: ALL, help: "error, warn, info or debug" },
 ];
 
