@@ -2,7 +2,8 @@
 
 use limpid_model::batch::{Batch, Signal};
 use limpid_model::series::{Point, Sample, Value};
-use limpid_model::{ExpHistogram, Labels};
+use limpid_model::{ExpHistogram, Labels, Matcher, SeriesSource};
+use limpid_query::entities::operations;
 use limpid_query::topology::{TopologyQuery, timeline, topology};
 use limpid_store::embedded::{EmbeddedStore, Options};
 use limpid_store::{Store, Write};
@@ -11,6 +12,26 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 const EVERY_S: u64 = 5;
 const SECONDS: u64 = 2 * 3600;
+
+/// Time that this thread had a processor, in seconds: what others do on the machine does not count.
+fn cpu_seconds() -> f64 {
+    let stat = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    stat.split(' ').next().and_then(|ns| ns.parse::<f64>().ok()).unwrap_or(f64::NAN) / 1e9
+}
+
+fn timed<T>(what: &str, work: impl Fn() -> Result<T, limpid_query::QueryError>) -> Result<T, limpid_query::QueryError> {
+    let mut times = Vec::new();
+    loop {
+        let (begin, cpu) = (Instant::now(), cpu_seconds());
+        let answer = work()?;
+        times.push((cpu_seconds() - cpu, begin.elapsed().as_secs_f64()));
+        if times.len() == 5 {
+            times.sort_by(|a, b| a.0.total_cmp(&b.0));
+            println!("{what:10} {:8.1} ms of CPU, {:8.1} ms (median of 5)", times[2].0 * 1e3, times[2].1 * 1e3);
+            return Ok(answer);
+        }
+    }
+}
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let count: usize = std::env::args().nth(1).and_then(|text| text.parse().ok()).unwrap_or(3000);
@@ -41,20 +62,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     println!("{count} series written in {:.1} s", begin.elapsed().as_secs_f64());
     let (start, end) = ((now - 3600) * 1_000_000_000, now * 1_000_000_000);
-    for _ in 0..5 {
-        let begin = Instant::now();
-        let map = topology(&store, start, end, &TopologyQuery::default())?;
-        let took = begin.elapsed();
-        let begin = Instant::now();
-        timeline(&store, start, end, 120)?;
-        println!(
-            "map {:7.1} ms ({} nodes, {} edges)   timeline {:7.1} ms",
-            took.as_secs_f64() * 1e3,
-            map.nodes.len(),
-            map.edges.len(),
-            begin.elapsed().as_secs_f64() * 1e3
-        );
-    }
+    let map = timed("map", || topology(&store, start, end, &TopologyQuery::default()))?;
+    println!("           {} nodes, {} edges", map.nodes.len(), map.edges.len());
+    timed("timeline", || timeline(&store, start, end, 120))?;
+    let matchers = [Matcher::equal("__name__", "limpid_request_duration_seconds")];
+    timed("select", || {
+        Ok(store.select(&matchers, (start / 1_000_000) as i64 - 3_900_000, (end / 1_000_000) as i64)?.len())
+    })?;
+    timed("operations", || operations(&store, "service-1", start, end))?;
     store.close();
     Ok(())
 }

@@ -41,6 +41,7 @@ use filter::{AttributeFilter, Filter};
 use inner::Inner;
 use limpid_model::series::{Metadata, SourceError};
 use limpid_model::{Entity, Labels, Matcher, Series, SeriesSource};
+use metrics::Wanted;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -147,6 +148,38 @@ impl Drop for EmbeddedStore {
 impl SeriesSource for EmbeddedStore {
     fn select(&self, matchers: &[Matcher], start_ms: i64, end_ms: i64) -> Result<Vec<Series>, SourceError> {
         self.inner.metrics.select(matchers, start_ms, end_ms, &self.inner.losses)
+    }
+
+    fn select_each(
+        &self,
+        matchers: &[Matcher],
+        start_ms: i64,
+        end_ms: i64,
+        each: &mut dyn FnMut(Series) -> bool,
+    ) -> Result<(), SourceError> {
+        let wanted = Wanted::Between(start_ms, end_ms);
+        self.inner.metrics.select_each(matchers, (start_ms, end_ms), wanted, &self.inner.losses, each)
+    }
+
+    fn select_at(&self, matchers: &[Matcher], times_ms: &[i64], lookback_ms: i64) -> Result<Vec<Series>, SourceError> {
+        let (Some(first), Some(last)) = (times_ms.first(), times_ms.last()) else { return Ok(Vec::new()) };
+        let range = (first.saturating_sub(lookback_ms), *last);
+        let mut found = Vec::new();
+        self.inner.metrics.select_each(
+            matchers,
+            range,
+            Wanted::At(times_ms),
+            &self.inner.losses,
+            &mut |mut series| {
+                // Chunks that overlap, and staleness markers, leave more than is wanted.
+                series.keep_at(times_ms, lookback_ms);
+                if !series.samples.is_empty() {
+                    found.push(series);
+                }
+                true
+            },
+        )?;
+        Ok(found)
     }
 
     fn series(&self, matchers: &[Matcher], start_ms: i64, end_ms: i64) -> Result<Vec<Labels>, SourceError> {

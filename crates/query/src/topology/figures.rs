@@ -49,10 +49,7 @@ impl Figures {
         if self.latency.count == 0.0 {
             self.latency.schema = i32::from(now.scale).clamp(-4, 8);
         }
-        self.latency.add_native(now, 1.0);
-        if let Some(before) = before {
-            self.latency.add_native(before, -1.0);
-        }
+        self.latency.add_growth(now, before);
     }
 
     pub fn merge(&mut self, other: &Figures) {

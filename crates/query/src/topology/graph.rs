@@ -8,7 +8,7 @@ use crate::QueryError;
 use limpid_model::names::{
     REQUEST_DURATION, REQUEST_NETWORK, REQUEST_NETWORK_OR_QUEUE, REQUEST_QUEUE, prometheus_name,
 };
-use limpid_model::{Matcher, Series, Side};
+use limpid_model::{ExpHistogram, Matcher, Series, Side};
 use limpid_store::Store;
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::{BTreeMap, BTreeSet};
@@ -75,10 +75,8 @@ fn seen(series: Series) -> Option<Seen> {
 pub struct NodeParts {
     pub kind: &'static str,
     pub name: String,
-    /// What it served, as it saw it itself.
-    pub served: Option<View>,
-    /// What it served, as its callers saw it.
-    pub called: Option<View>,
+    /// What it served, as it saw it itself, for callers that no edge knows.
+    pub served_apart: Option<View>,
     pub services: BTreeSet<String>,
     pub hosts: BTreeSet<String>,
     pub instances: BTreeSet<String>,
@@ -173,69 +171,64 @@ impl Graph {
             hosts_last_ms: BTreeMap::new(),
         };
         let members = Members::new(all);
+        let grown: Vec<Grown> = all.iter().map(|seen| grown(seen, moments)).collect();
+        let mut idle = Vec::new();
         // Clients first: they tell which edges there are that a server's view may belong to.
         for side in [Side::Client, Side::Server] {
-            for seen in all.iter().filter(|seen| seen.side == side) {
-                graph.add(seen, resolver, &members, moments);
+            for (seen, grown) in all.iter().zip(&grown).filter(|(seen, _)| seen.side == side) {
+                graph.note_samples(seen, moments);
+                let own = graph.own_node(seen, resolver);
+                let active = grown.iter().any(|(slot, ..)| matches!(slot, Slot::Bucket(_)));
+                let own_id = own.id.clone();
+                graph.touch(own, seen, active);
+                match active {
+                    true => graph.add(&own_id, seen, grown, resolver, &members),
+                    false => idle.push((own_id, seen, grown)),
+                }
             }
+        }
+        // What saw nothing in the range lends what was usual to the edges that there are, and makes none.
+        for (own, seen, grown) in idle.into_iter().filter(|(.., grown)| !grown.is_empty()) {
+            graph.add_usual(&own, seen, grown, resolver, &members);
         }
         graph
     }
 
-    fn add(&mut self, seen: &Seen, resolver: &Resolver, members: &Members, moments: &Moments) {
-        self.note_samples(seen, moments);
-        let mut view = View::default();
-        let mut any = false;
-        increases(&seen.series, moments, |slot, now, before| {
-            any |= matches!(slot, Slot::Bucket(_));
-            view.add(slot, seen.outcome, now, before);
-        });
-        let own = self.own_node(seen, resolver);
-        let own_id = own.id.clone();
-        if !any {
-            // Nothing in this range: it lends what was usual to an edge that the range has, and is no edge itself.
-            self.touch(own, seen, false);
-            if view.usual.requests > 0.0 {
-                self.add_usual(&own_id, seen, resolver, members, &view);
-            }
-            return;
-        }
-        self.touch(own, seen, true);
-        let other = self.other_node(seen, resolver, members);
-        let key = match other {
-            Other::Node(identity) => Some(self.connect(&own_id, identity, seen)),
-            Other::OnHosts(hosts) => Some(self.edge_from_hosts(&own_id, &hosts, seen)).flatten(),
+    fn add(&mut self, own: &str, seen: &Seen, grown: &Grown, resolver: &Resolver, members: &Members) {
+        let key = match self.other_node(seen, resolver, members) {
+            Other::Node(identity) => Some(self.connect(own, identity, seen)),
+            Other::OnHosts(hosts) => self.edge_from_hosts(own, &hosts, seen),
             Other::Ambiguous => None,
         };
-        if seen.side == Side::Server {
-            merge(&mut self.node_mut(&own_id).served, &view);
-        } else if let Some(key) = &key {
-            merge(&mut self.node_mut(&key.target).called, &view);
-        }
-        let Some(key) = key else { return };
+        let Some(key) = key else {
+            // Nobody knows which edge it was, but the node served it.
+            fill(&mut self.node_mut(own).served_apart, seen, grown);
+            return;
+        };
         let edge = self.edges.entry(key).or_default();
         match seen.side {
             Side::Client => {
                 edge.hosts.insert(seen.host.clone());
-                merge(&mut edge.client, &view);
+                fill(&mut edge.client, seen, grown);
             }
-            Side::Server => merge(&mut edge.server, &view),
+            Side::Server => fill(&mut edge.server, seen, grown),
         }
         if !seen.peer_address.is_empty() && seen.side == Side::Client && edge.addresses.len() < 20 {
             edge.addresses.insert(seen.peer_address.clone());
         }
     }
 
-    /// What a series says of the hour before alone.
-    fn add_usual(&mut self, own: &str, seen: &Seen, resolver: &Resolver, members: &Members, view: &View) {
-        if seen.side == Side::Server {
-            merge(&mut self.node_mut(own).served, view);
+    fn add_usual(&mut self, own: &str, seen: &Seen, grown: &Grown, resolver: &Resolver, members: &Members) {
+        if let Other::Node(other) = self.other_node(seen, resolver, members) {
+            let (source, target) = ordered(seen.side, own, &other.id);
+            let key = EdgeKey { source, target, protocol: seen.protocol.clone() };
+            if let Some(edge) = self.edges.get_mut(&key) {
+                fill(if seen.side == Side::Client { &mut edge.client } else { &mut edge.server }, seen, grown);
+                return;
+            }
         }
-        let Other::Node(other) = self.other_node(seen, resolver, members) else { return };
-        let (source, target) = ordered(seen.side, own, &other.id);
-        let key = EdgeKey { source, target, protocol: seen.protocol.clone() };
-        if let Some(edge) = self.edges.get_mut(&key) {
-            merge(if seen.side == Side::Client { &mut edge.client } else { &mut edge.server }, view);
+        if seen.side == Side::Server {
+            fill(&mut self.node_mut(own).served_apart, seen, grown);
         }
     }
 
@@ -406,8 +399,18 @@ impl Graph {
     }
 }
 
-fn merge(into: &mut Option<View>, view: &View) {
-    into.get_or_insert_with(View::default).merge(view);
+/// The stretches in which a series grew: when, its state at the end, and what to take off it.
+type Grown<'a> = Vec<(Slot, &'a ExpHistogram, Option<&'a ExpHistogram>)>;
+
+fn grown<'a>(seen: &'a Seen, moments: &Moments) -> Grown<'a> {
+    let mut grown = Vec::new();
+    increases(&seen.series, moments, |slot, now, before| grown.push((slot, now, before)));
+    grown
+}
+
+fn fill(view: &mut Option<View>, seen: &Seen, grown: &Grown) {
+    let view = view.get_or_insert_with(View::default);
+    grown.iter().for_each(|(slot, now, before)| view.add(*slot, seen.outcome, now, *before));
 }
 
 /// (source, target) from the view of one side.

@@ -69,16 +69,20 @@ impl Moments {
 }
 
 /// Calls `each` with (slot, cumulative histogram, what to take off it) for every stretch between two samples.
-pub fn increases(series: &Series, moments: &Moments, mut each: impl FnMut(Slot, &ExpHistogram, Option<&ExpHistogram>)) {
+pub fn increases<'a>(
+    series: &'a Series,
+    moments: &Moments,
+    mut each: impl FnMut(Slot, &'a ExpHistogram, Option<&'a ExpHistogram>),
+) {
     let first_ms = moments.times_ms.first().copied().unwrap_or(moments.start_ms);
     increases_between(series, first_ms, |time_ms, now, before| each(moments.slot(time_ms), now, before));
 }
 
 /// As [`increases`], with the time of the later sample. `first_ms` is where reading began.
-pub fn increases_between(
-    series: &Series,
+pub fn increases_between<'a>(
+    series: &'a Series,
     first_ms: i64,
-    mut each: impl FnMut(i64, &ExpHistogram, Option<&ExpHistogram>),
+    mut each: impl FnMut(i64, &'a ExpHistogram, Option<&'a ExpHistogram>),
 ) {
     let mut before: Option<(&ExpHistogram, i64)> = None;
     for (at, sample) in series.samples.iter().enumerate() {

@@ -152,7 +152,8 @@ fn node(
     known: &FxHashMap<&str, &Entity>,
     moments: &Moments,
 ) -> Node {
-    let view = parts.served.as_ref().or(parts.called.as_ref());
+    let view = served(id, parts, edges);
+    let view = view.as_ref();
     let total = view.map(View::total).unwrap_or_default();
     let calls: Vec<&Judged> = edges.iter().filter(|edge| edge.key.source == id && edge.key.target != id).collect();
     let outgoing: f64 = calls.iter().filter_map(|edge| edge.parts.view()).map(|view| view.total().requests).sum();
@@ -186,6 +187,14 @@ fn node(
         pulse: shown.pulse(slow_ms, &graph.reported),
         attributes: node_attributes(id, parts, known),
     }
+}
+
+/// What a node served: as it saw it itself where it is watched, else as its callers saw it.
+fn served(id: &str, parts: &NodeParts, edges: &[Judged]) -> Option<View> {
+    let incoming: Vec<&EdgeParts> = edges.iter().filter(|edge| edge.key.target == id).map(|edge| edge.parts).collect();
+    let of_server = incoming.iter().filter_map(|edge| edge.server.as_ref()).chain(&parts.served_apart);
+    let own = of_server.cloned().reduce(|into, view| merged(into, &view));
+    own.or_else(|| incoming.iter().filter_map(|edge| edge.client.clone()).reduce(|into, view| merged(into, &view)))
 }
 
 fn merged(mut into: View, view: &View) -> View {

@@ -293,3 +293,24 @@ fn traces_are_found_and_shown_with_both_views() {
     assert_eq!(trace.spans[0].resource_attributes["process.pid"], 7);
     assert!(traces::trace(&world.store, [9; 16]).expect("an answer").is_none());
 }
+
+#[test]
+fn reading_at_moments_gives_what_reading_everything_would() {
+    use limpid_model::{Matcher, SeriesSource};
+    let world = World::new();
+    world.flow(&Flow::server("shop", "web", "http").between(0, HOUR), HOUR + 300);
+    world.flow(&Flow::server("shop", "web", "http").between(HOUR + 600, 2 * HOUR), 2 * HOUR);
+    world.flow(&Flow::client("web", "shop", "http").rate(3, 70), 2 * HOUR);
+    let matchers = [Matcher::equal("__name__", "limpid_request_duration_seconds")];
+    let t0_ms = (world.t0 / 1_000_000) as i64;
+    let times: Vec<i64> = (0..=70).map(|at| t0_ms - 600_000 + at * 119_993).collect();
+    let mut expected = world.store.select(&matchers, times[0] - 60_000, times[70]).expect("series");
+    expected.iter_mut().for_each(|series| series.keep_at(&times, 60_000));
+    let found = world.store.select_at(&matchers, &times, 60_000).expect("series");
+    assert_eq!(found, expected);
+    assert!(
+        found
+            .iter()
+            .all(|series| (50..70).contains(&series.samples.len()) && series.starts.len() == series.samples.len())
+    );
+}

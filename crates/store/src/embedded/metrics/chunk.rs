@@ -225,63 +225,104 @@ fn put_growth(out: &mut Vec<u8>, last: &ExpHistogram, next: &ExpHistogram) {
     }
 }
 
-/// Samples of a chunk with times in `from..=to`. `None` when the bytes are damaged.
-pub fn decode(chunk: &Chunk, from: i64, to: i64) -> Option<Vec<Sample>> {
-    let mut reader = Reader::new(&chunk.bytes);
-    let mut samples = Vec::with_capacity(chunk.samples.min(MAX_SAMPLES) as usize);
-    let (mut time_ms, mut interval_ms, mut last) = (chunk.first_ms, 0i64, 0u64);
-    let mut histogram = None;
-    for _ in 0..chunk.samples {
-        interval_ms = interval_ms.wrapping_add(reader.signed()?);
-        time_ms = time_ms.wrapping_add(interval_ms);
-        let wanted = (from..=to).contains(&time_ms);
-        let value = match chunk.kind {
-            Kind::Whole => {
-                last = (last as i64).wrapping_add(reader.signed()?) as u64;
-                Value::Float(last as i64 as f64)
+/// Which samples of a series a reader asks for.
+#[derive(Clone, Copy, Debug)]
+pub enum Wanted<'a> {
+    /// All from one time to another, both included.
+    Between(i64, i64),
+    /// For each of these ascending moments the last sample at or before it.
+    At(&'a [i64]),
+}
+
+impl Wanted<'_> {
+    /// Is the sample of `time_ms` asked for, when the one after it is of `next_ms`?
+    fn takes(&self, time_ms: i64, next_ms: i64) -> bool {
+        match self {
+            Wanted::Between(from, to) => (*from..=*to).contains(&time_ms),
+            Wanted::At(moments) => {
+                let following = moments.partition_point(|moment| *moment < time_ms);
+                moments.get(following).is_some_and(|moment| *moment < next_ms)
             }
-            Kind::Float => {
-                last ^= read_float(&mut reader)?;
-                Value::Float(f64::from_bits(last))
-            }
-            Kind::Histogram => {
-                let next = read_histogram(&mut reader, histogram.take(), &mut last)?;
-                let value = Value::Histogram(Arc::new(if wanted { next.clone() } else { ExpHistogram::default() }));
-                histogram = Some(next);
-                value
-            }
-        };
-        if wanted {
-            samples.push(Sample { time_ms, value });
         }
+    }
+}
+
+/// The value that a reader stands at; histograms grow in place and are copied only where they are asked for.
+struct Cursor {
+    kind: Kind,
+    last: u64,
+    histogram: ExpHistogram,
+}
+
+impl Cursor {
+    fn advance(&mut self, reader: &mut Reader<'_>) -> Option<()> {
+        match self.kind {
+            Kind::Whole => self.last = (self.last as i64).wrapping_add(reader.signed()?) as u64,
+            Kind::Float => self.last ^= read_float(reader)?,
+            Kind::Histogram => grow(&mut self.histogram, &mut self.last, reader)?,
+        }
+        Some(())
+    }
+
+    fn sample(&self, time_ms: i64) -> Sample {
+        let value = match self.kind {
+            Kind::Whole => Value::Float(self.last as i64 as f64),
+            Kind::Float => Value::Float(f64::from_bits(self.last)),
+            Kind::Histogram => Value::Histogram(Arc::new(self.histogram.clone())),
+        };
+        Sample { time_ms, value }
+    }
+}
+
+/// The samples of a chunk that are asked for. `None` when the bytes are damaged.
+pub fn decode(chunk: &Chunk, wanted: Wanted<'_>) -> Option<Vec<Sample>> {
+    let mut reader = Reader::new(&chunk.bytes);
+    let mut cursor = Cursor { kind: chunk.kind, last: 0, histogram: ExpHistogram::default() };
+    let mut samples = Vec::new();
+    let (mut time_ms, mut interval_ms) = (chunk.first_ms, 0i64);
+    for at in 0..chunk.samples {
+        interval_ms = interval_ms.wrapping_add(reader.signed()?);
+        let next_ms = time_ms.wrapping_add(interval_ms);
+        if at == 0 && chunk.kind == Kind::Histogram {
+            // The first sample's scale comes before its value.
+            cursor.histogram.scale = reader.byte()? as i8;
+        } else if at > 0 && wanted.takes(time_ms, next_ms) {
+            samples.push(cursor.sample(time_ms));
+        }
+        time_ms = next_ms;
+        cursor.advance(&mut reader)?;
+    }
+    if chunk.samples > 0 && wanted.takes(time_ms, i64::MAX) {
+        samples.push(cursor.sample(time_ms));
     }
     Some(samples)
 }
 
-fn read_histogram(reader: &mut Reader<'_>, last: Option<ExpHistogram>, sum: &mut u64) -> Option<ExpHistogram> {
-    let last = match last {
-        Some(last) => last,
-        None => ExpHistogram { scale: reader.byte()? as i8, ..ExpHistogram::default() },
-    };
-    let mut next = ExpHistogram { scale: last.scale, ..ExpHistogram::default() };
-    next.count = last.count.wrapping_add(reader.signed()? as u64);
-    next.zero_count = last.zero_count.wrapping_add(reader.signed()? as u64);
+/// Makes a histogram the next one of its chunk.
+fn grow(histogram: &mut ExpHistogram, sum: &mut u64, reader: &mut Reader<'_>) -> Option<()> {
+    histogram.count = histogram.count.wrapping_add(reader.signed()? as u64);
+    histogram.zero_count = histogram.zero_count.wrapping_add(reader.signed()? as u64);
     *sum ^= read_float(reader)?;
-    next.sum = f64::from_bits(*sum);
-    next.offset = i32::try_from(i64::from(last.offset).checked_add(reader.signed()?)?).ok()?;
-    let length = usize::try_from((last.counts.len() as i64).checked_add(reader.signed()?)?).ok()?;
+    histogram.sum = f64::from_bits(*sum);
+    let offset = i32::try_from(i64::from(histogram.offset).checked_add(reader.signed()?)?).ok()?;
+    let length = usize::try_from((histogram.counts.len() as i64).checked_add(reader.signed()?)?).ok()?;
     if length > MAX_BUCKETS {
         return None;
     }
-    next.counts = (0..length).map(|at| count_at(&last, i64::from(next.offset) + at as i64)).collect();
+    if offset == histogram.offset {
+        histogram.counts.resize(length, 0);
+    } else {
+        histogram.counts = (0..length).map(|at| count_at(histogram, i64::from(offset) + at as i64)).collect();
+        histogram.offset = offset;
+    }
     let mut at = 0;
     for _ in 0..reader.length(length)? {
         at += reader.length(length)?;
-        let count = next.counts.get_mut(at)?;
+        let count = histogram.counts.get_mut(at)?;
         *count = count.wrapping_add(reader.signed()? as u64);
         at += 1;
     }
-    Some(next)
+    Some(())
 }
 
 #[cfg(test)]
@@ -345,8 +386,10 @@ mod tests {
                 ));
             }
         }
-        let read: Vec<Sample> =
-            chunks(&samples).iter().flat_map(|chunk| decode(chunk, i64::MIN, i64::MAX).unwrap()).collect();
+        let read: Vec<Sample> = chunks(&samples)
+            .iter()
+            .flat_map(|chunk| decode(chunk, Wanted::Between(i64::MIN, i64::MAX)).unwrap())
+            .collect();
         assert_eq!(read.iter().map(bits).collect::<Vec<_>>(), samples.iter().map(bits).collect::<Vec<_>>());
     }
 
@@ -376,11 +419,13 @@ mod tests {
             }
             samples.push(Sample { time_ms: at * 10_000, value: Value::Histogram(Arc::new(histogram.clone())) });
         }
-        let read: Vec<Sample> =
-            chunks(&samples).iter().flat_map(|chunk| decode(chunk, i64::MIN, i64::MAX).unwrap()).collect();
+        let read: Vec<Sample> = chunks(&samples)
+            .iter()
+            .flat_map(|chunk| decode(chunk, Wanted::Between(i64::MIN, i64::MAX)).unwrap())
+            .collect();
         assert_eq!(read, samples);
         let part: Vec<Sample> =
-            chunks(&samples).iter().flat_map(|chunk| decode(chunk, 50_000, 90_000).unwrap()).collect();
+            chunks(&samples).iter().flat_map(|chunk| decode(chunk, Wanted::Between(50_000, 90_000)).unwrap()).collect();
         assert_eq!(part, samples[5..=9]);
     }
 
@@ -397,9 +442,9 @@ mod tests {
         for at in 0..whole.bytes.len() {
             let mut damaged = whole.clone();
             damaged.bytes[at] ^= 0xff;
-            decode(&damaged, i64::MIN, i64::MAX);
+            decode(&damaged, Wanted::Between(i64::MIN, i64::MAX));
             damaged.bytes = whole.bytes[..at].into();
-            assert!(decode(&damaged, i64::MIN, i64::MAX).is_none());
+            assert!(decode(&damaged, Wanted::Between(i64::MIN, i64::MAX)).is_none());
         }
     }
 }

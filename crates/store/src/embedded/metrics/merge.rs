@@ -1,17 +1,17 @@
 //! One series out of chunks from several places: ascending in time, no time twice, starts kept.
 
-use super::chunk::{Chunk, decode};
+use super::chunk::{Chunk, Wanted, decode};
 use limpid_model::{Labels, Sample, Series};
 use std::sync::Arc;
 
 /// Chunks may overlap (late samples, a flush that a crash repeated). `damaged` counts those that cannot be read.
-pub fn merge(labels: Labels, mut chunks: Vec<Arc<Chunk>>, from: i64, to: i64, damaged: &mut u64) -> Series {
+pub fn merge(labels: Labels, mut chunks: Vec<Arc<Chunk>>, wanted: Wanted<'_>, damaged: &mut u64) -> Series {
     chunks.sort_by_key(|chunk| chunk.first_ms);
     let mut samples: Vec<Sample> = Vec::new();
     let mut starts: Vec<i64> = Vec::new();
     let mut overlap = false;
     for chunk in &chunks {
-        let Some(decoded) = decode(chunk, from, to) else {
+        let Some(decoded) = decode(chunk, wanted) else {
             *damaged += 1;
             continue;
         };

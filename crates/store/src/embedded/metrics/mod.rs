@@ -24,6 +24,7 @@ use block::SeriesChunks;
 pub use blocks::BlockFile;
 use blocks::IndexCache;
 use chunk::Chunk;
+pub use chunk::Wanted;
 use head::{Appended, Drained, Head};
 use limpid_model::batch::Batch;
 use limpid_model::series::{Metadata, SourceError};
@@ -53,6 +54,23 @@ struct State {
     head: Head,
     blocks: Vec<Arc<BlockFile>>,
     metadata: MetadataList,
+}
+
+/// Decodes what was found, series by series.
+fn give(
+    found: BTreeMap<Labels, Vec<Arc<Chunk>>>,
+    wanted: Wanted<'_>,
+    losses: &Losses,
+    each: &mut dyn FnMut(Series) -> bool,
+) {
+    let mut damaged = 0;
+    for (labels, chunks) in found {
+        let series = merge::merge(labels, chunks, wanted, &mut damaged);
+        if !series.samples.is_empty() && !each(series) {
+            break;
+        }
+    }
+    losses::add(&losses.damaged_chunks, damaged);
 }
 
 impl Metrics {
@@ -113,11 +131,25 @@ impl Metrics {
                 self.options.max_samples
             )));
         }
-        let mut damaged = 0;
-        let merged = found.into_iter().map(|(labels, chunks)| merge::merge(labels, chunks, from, to, &mut damaged));
-        let series = merged.filter(|series| !series.samples.is_empty()).collect();
-        losses::add(&losses.damaged_chunks, damaged);
+        let mut series = Vec::with_capacity(found.len());
+        give(found, Wanted::Between(from, to), losses, &mut |one| {
+            series.push(one);
+            true
+        });
         Ok(series)
+    }
+
+    /// As `select`, decoding one series at a time until `each` says false.
+    pub fn select_each(
+        &self,
+        matchers: &[Matcher],
+        (from, to): (i64, i64),
+        wanted: Wanted<'_>,
+        losses: &Losses,
+        each: &mut dyn FnMut(Series) -> bool,
+    ) -> Result<(), SourceError> {
+        give(self.find(matchers, from, to, true, losses)?, wanted, losses, each);
+        Ok(())
     }
 
     pub fn series(
