@@ -119,6 +119,11 @@ impl Series {
                 keep[at] = true;
             }
         }
+        for at in 1..self.starts.len().min(keep.len()) {
+            if self.starts[at] != self.starts[at - 1] && live(&self.samples[at - 1]) {
+                keep[at - 1] = true;
+            }
+        }
         let mut kept = keep.iter();
         self.samples.retain(|_| kept.next().copied().unwrap_or(false));
         if !self.starts.is_empty() {
@@ -172,7 +177,8 @@ pub trait SeriesSource: Send + Sync {
         Ok(())
     }
     /// Of every series that matches, the last sample at or before each of these ascending times, if it is not older
-    /// than `lookback_ms`; staleness markers are passed over, no sample comes twice. For totals over a range this needs
+    /// than `lookback_ms`; staleness markers are passed over, no sample comes twice. So does the last sample before a
+    /// counter began anew, or what it counted since the moment before would be lost. For totals over a range this needs
     /// some dozen samples a series in place of hundreds; a source that can skip the others should.
     fn select_at(&self, matchers: &[Matcher], times_ms: &[i64], lookback_ms: i64) -> Result<Vec<Series>, SourceError> {
         let (Some(first), Some(last)) = (times_ms.first(), times_ms.last()) else { return Ok(Vec::new()) };

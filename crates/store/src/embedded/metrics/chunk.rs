@@ -247,6 +247,17 @@ impl Wanted<'_> {
     }
 }
 
+impl Wanted<'_> {
+    /// Must `chunk` be decoded, when `next` follows it? It holds the last sample at the moments before the next one
+    /// begins, and the last state of a counter that begins anew there.
+    pub fn needs(&self, chunk: &Chunk, next: Option<&Chunk>) -> bool {
+        let (Wanted::At(moments), Some(next)) = (self, next) else { return true };
+        let goes_on = next.first_ms > chunk.last_ms && next.kind == chunk.kind && next.start_ms == chunk.start_ms;
+        let following = moments.partition_point(|moment| *moment < chunk.first_ms);
+        !goes_on || moments.get(following).is_some_and(|moment| *moment < next.first_ms)
+    }
+}
+
 /// The value that a reader stands at; histograms grow in place and are copied only where they are asked for.
 struct Cursor {
     kind: Kind,

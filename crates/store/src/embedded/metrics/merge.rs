@@ -10,7 +10,10 @@ pub fn merge(labels: Labels, mut chunks: Vec<Arc<Chunk>>, wanted: Wanted<'_>, da
     let mut samples: Vec<Sample> = Vec::new();
     let mut starts: Vec<i64> = Vec::new();
     let mut overlap = false;
-    for chunk in &chunks {
+    for (at, chunk) in chunks.iter().enumerate() {
+        if !wanted.needs(chunk, chunks.get(at + 1).map(Arc::as_ref)) {
+            continue;
+        }
         let Some(decoded) = decode(chunk, wanted) else {
             *damaged += 1;
             continue;
