@@ -1,7 +1,7 @@
 //! What the pipeline costs a request and side, without a kernel: `pipeline_cost [REQUESTS]`. Events as the socket
 //! collector delivers them (the parsed end's bytes, the other end's times) go through the real consumer.
 
-use limpid_agent::capture::{Bytes, ConnectionKey, Consumer, Control, Mode, SocketId, SocketInfo, Transport};
+use limpid_agent::capture::{Bytes, ConnectionKey, Control, Mode, SocketId, SocketInfo, Transport};
 use limpid_agent::pipeline::{Config, Identify, Sampling, Shared};
 use limpid_agent::telemetry::Process;
 use limpid_model::Side;

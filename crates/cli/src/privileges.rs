@@ -17,16 +17,8 @@ pub fn become_user(name: &str, folder: &Path) -> Result<(), CommandError> {
     }
     let (uid, gid) = ids(name).ok_or_else(|| format!("there is no user `{name}` (`user`) to run the server as"))?;
     give(folder, uid, gid).map_err(|error| format!("{place} cannot be given to {name}: {error}"))?;
-    // SAFETY: plain system calls; the groups are dropped before the user, which could not drop them any more.
-    let failed = unsafe {
-        libc::setgroups(0, std::ptr::null()) != 0
-            || libc::setresgid(gid, gid, gid) != 0
-            || libc::setresuid(uid, uid, uid) != 0
-            || libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0
-    };
-    if failed {
-        return Err(format!("the server cannot become {name}: {}", std::io::Error::last_os_error()).into());
-    }
+    limpid_server::privileges::drop_to_user(uid, gid)
+        .map_err(|error| format!("the server cannot become {name}: {error}"))?;
     // Becoming another user clears it: the server shall still end with its supervisor.
     // SAFETY: a plain system call.
     unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM) };

@@ -1,6 +1,7 @@
 //! The trace context that a client's library wrote into a statement's comment, as sqlcommenter defines it:
 //! `/*traceparent='00-<trace id>-<span id>-01',application='shop'*/`.
 
+use crate::trace;
 use limpid_model::TraceContext;
 
 /// Looks into comments only: a literal that looks like one says nothing about this statement.
@@ -28,34 +29,12 @@ fn inside_literal(before: &[u8]) -> bool {
     memchr::memchr_iter(b'\'', before).count() % 2 == 1
 }
 
-/// Version 00 of W3C Trace Context, strictly: lower-case hex, ids that are not all zero.
+/// Version 00 alone: what a later version would hold is not known to end where this one does.
 pub fn traceparent(value: &[u8]) -> Option<TraceContext> {
-    let dashes = value.len() == 55 && [2, 35, 52].iter().all(|at| value.get(*at) == Some(&b'-'));
-    if !dashes || !value.starts_with(b"00-") {
+    if value.len() != 55 || !value.starts_with(b"00-") {
         return None;
     }
-    let mut context = TraceContext { trace_id: [0; 16], parent_span_id: [0; 8], sampled: false };
-    let mut flags = [0u8];
-    hex(&value[3..35], &mut context.trace_id)?;
-    hex(&value[36..52], &mut context.parent_span_id)?;
-    hex(&value[53..55], &mut flags)?;
-    context.sampled = flags[0] & 1 == 1;
-    (context.trace_id != [0; 16] && context.parent_span_id != [0; 8]).then_some(context)
-}
-
-fn hex(digits: &[u8], out: &mut [u8]) -> Option<()> {
-    for (pair, byte) in digits.chunks_exact(2).zip(out) {
-        *byte = digit(pair[0])? << 4 | digit(pair[1])?;
-    }
-    Some(())
-}
-
-fn digit(byte: u8) -> Option<u8> {
-    match byte {
-        b'0'..=b'9' => Some(byte - b'0'),
-        b'a'..=b'f' => Some(byte - b'a' + 10),
-        _ => None,
-    }
+    trace::traceparent(value)
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ mod console;
 mod error;
 mod figures;
 mod guard;
+pub mod privileges;
 mod times;
 
 use limpid_ingest::Ingest;

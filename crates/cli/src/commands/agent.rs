@@ -33,6 +33,7 @@ pub fn run(arguments: &ArgMatches) -> Result<ExitCode, CommandError> {
 fn require_capabilities() -> Result<(), CommandError> {
     let missing = privileges::missing(privileges::effective());
     if missing.is_empty() {
+        privileges::raise_memory_lock_limit();
         return Ok(privileges::keep_needed()?);
     }
     let list: Vec<String> = missing.iter().map(|one| format!("{} ({})", one.name, one.used_for)).collect();

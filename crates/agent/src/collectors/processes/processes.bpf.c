@@ -233,7 +233,9 @@ int BPF_PROG(process_exec, struct task_struct___life *task, int old_pid, struct 
 	scratch->event.env_bytes = n;
 	at += n;
 	BOUND(at);
-	submit(scratch, sizeof(scratch->event) + at, 0);
+	/* By itself the ring wakes its reader only when that has read everything, and the fork before this exec, which
+	 * wakes nobody, has not been read: the name would come up to a poll later, after the first requests. */
+	submit(scratch, sizeof(scratch->event) + at, BPF_RB_FORCE_WAKEUP);
 	return 0;
 }
 
