@@ -106,6 +106,10 @@ struct sock_common {
 	atomic64_t skc_cookie;
 };
 
+struct list_head {
+	struct list_head *next;
+};
+
 struct file {
 	void *private_data;
 };
@@ -119,6 +123,7 @@ struct sock {
 	struct sock_common __sk_common;
 	struct socket *sk_socket;
 	int sk_err;
+	u32 sk_max_ack_backlog;
 	u16 sk_protocol;
 	u16 sk_type;
 	u8 sk_shutdown;

@@ -9,7 +9,9 @@ static __always_inline int on_arrival(struct sock *sk)
 {
 	struct connection *connection;
 
-	if (!is_tcp(sk) || sk->__sk_common.skc_state != TCP_ESTABLISHED)
+	/* Accepted sockets keep the backlog of their listener, those that connect have none: the client's side costs no
+	 * look-up. */
+	if (!is_tcp(sk) || sk->__sk_common.skc_state != TCP_ESTABLISHED || !sk->sk_max_ack_backlog)
 		return 0;
 	connection = bpf_sk_storage_get(&connections, sk, 0, 0);
 	if (!connection || connection->arrived_ns || (connection->flags & OPEN_ACTIVE))

@@ -100,19 +100,35 @@ static __always_inline bool is_compat_call(struct task_struct *task)
 #endif
 }
 
+/* Since 6.2: memory of the kernel read like a structure of this type, with plain loads instead of calls. */
+extern void *bpf_rdonly_cast(const void *object, u32 type) __ksym __weak;
+
+static __always_inline void *private_data_of(struct file **place)
+{
+	struct file *file = NULL;
+
+	if (bpf_ksym_exists(bpf_rdonly_cast)) {
+		/* There is no type for a pointer by itself; the first member of a list's head is one. */
+		struct list_head *slot = bpf_rdonly_cast(place, bpf_core_type_id_kernel(struct list_head));
+
+		file = (struct file *)slot->next;
+		if (!file)
+			return NULL;
+		file = bpf_rdonly_cast(file, bpf_core_type_id_kernel(struct file));
+		return file->private_data;
+	}
+	bpf_probe_read_kernel(&file, sizeof(file), place);
+	return file ? BPF_CORE_READ(file, private_data) : NULL;
+}
+
 static __always_inline bool descriptor_is(struct task_struct *task, u64 descriptor, struct sock *sk)
 {
 	struct fdtable *table = task->files->fdt;
-	struct file **files = table->fd;
-	struct file *file = NULL;
-	void *private_data = NULL;
+	void *private_data;
 
 	if ((u32)descriptor >= table->max_fds)
 		return false;
-	bpf_probe_read_kernel(&file, sizeof(file), &files[(u32)descriptor]);
-	if (!file)
-		return false;
-	private_data = BPF_CORE_READ(file, private_data);
+	private_data = private_data_of(&table->fd[(u32)descriptor]);
 	return private_data && private_data == sk->sk_socket;
 }
 
