@@ -23,6 +23,8 @@ const MAX_UPGRADES: u32 = 4;
 const HOLD_NS: u64 = 100_000_000;
 /// Below this a verdict costs more than the bytes it saves.
 const MIN_SKIP_BYTES: u64 = 16 * 1024;
+/// Of each call of a client that does not wait for its answers: many heads can stand in one.
+const OVERLAPPING_BYTES: u32 = 256 * 1024;
 /// No stream is as long as this: what claims to lie behind it is damaged, and sums of offsets cannot overflow.
 const MAX_OFFSET: u64 = 1 << 62;
 /// How often a parser may skip within one gap before the gap counts as damage.
@@ -157,7 +159,10 @@ impl Connection {
     pub fn verdict(&self) -> Verdict {
         match &self.state {
             State::Detecting(_) => Verdict::Undecided,
-            State::Pinned(protocol, _) => Verdict::Pinned(protocol.capture),
+            State::Pinned(protocol, parser) => match protocol.capture {
+                Capture::Head(_) if parser.overlaps() => Verdict::Pinned(Capture::All(OVERLAPPING_BYTES)),
+                capture => Verdict::Pinned(capture),
+            },
             State::Unknown => Verdict::Pinned(Capture::Nothing),
         }
     }

@@ -412,6 +412,10 @@ impl Parser for Http {
         let read_over = self.answer.as_ref().is_some_and(|answer| !answer.paired);
         self.pending.len() + usize::from(read_over)
     }
+
+    fn overlaps(&self) -> bool {
+        self.pending.overlaps()
+    }
 }
 
 #[cfg(test)]

@@ -32,6 +32,8 @@ pub struct Pending<T> {
     beyond: usize,
     /// The client sends before it has its answer: order is all there is, times say nothing.
     pipelines: bool,
+    /// The same, noticed at once rather than with the answer. Clocks of two processors can make it seem so.
+    overlaps: bool,
     /// Requests were lost until this time: an answer from before the next request belongs to a lost one.
     requests_lost: bool,
     /// Answers were lost, the last of them at this time.
@@ -45,6 +47,7 @@ impl<T> Pending<T> {
             waiting: VecDeque::new(),
             beyond: 0,
             pipelines: false,
+            overlaps: false,
             requests_lost: false,
             answers_lost_ns: None,
         }
@@ -62,6 +65,11 @@ impl<T> Pending<T> {
     /// Whether this client was seen to send a request before it had the answer of the one before.
     pub fn pipelines(&self) -> bool {
         self.pipelines
+    }
+
+    /// Whether a request has come while another one waited.
+    pub fn overlaps(&self) -> bool {
+        self.overlaps
     }
 
     pub fn front(&self) -> Option<&Waiting<T>> {
@@ -83,6 +91,7 @@ impl<T> Pending<T> {
     }
 
     pub fn push(&mut self, request: Request, state: T, sink: &mut dyn Sink) {
+        self.overlaps |= !self.waiting.is_empty();
         if self.beyond == 0 && self.waiting.len() < MAX_IN_FLIGHT {
             self.waiting.push_back(Waiting { request: Some(request), state, timed_out: false });
             return;

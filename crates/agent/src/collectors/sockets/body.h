@@ -120,6 +120,15 @@ static __always_inline void take_arrival(struct connection *connection, struct s
 	connection->arrived_ns = tcp && tcp->copied_seq != tcp->rcv_nxt ? call->now : 0;
 }
 
+/* A Unix socket makes no event when it is connected: that it is new is known by what `mark_old_files` has not found. */
+static __always_inline bool old_sockets_are_marked(void)
+{
+	u32 key = OLD_SOCKETS_MARKED;
+	u32 *marked = bpf_map_lookup_elem(&progress, &key);
+
+	return marked && *marked;
+}
+
 static __always_inline struct connection *connection_of(struct sock *sk, u64 now)
 {
 	struct connection *connection = bpf_sk_storage_get(&connections, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
@@ -128,8 +137,11 @@ static __always_inline struct connection *connection_of(struct sock *sk, u64 now
 		count(COUNT_STORAGE_FULL, 1);
 		return NULL;
 	}
-	if (!connection->known)
+	if (!connection->known) {
 		learn(connection, sk, 0, now);
+		if (connection->family == AF_UNIX && old_sockets_are_marked())
+			connection->flags |= OPEN_FROM_START;
+	}
 	return connection;
 }
 

@@ -134,6 +134,7 @@ static __always_inline void exchange(struct connection *connection, struct call 
 	if (extend_waiting(connection, call))
 		return;
 	wait_half(connection, call);
-	if (is_answer(connection, call) && !batches(connection, call->now))
+	/* The end of a Unix socket makes no event, so what waits would go with it. */
+	if (connection->family == AF_UNIX || (is_answer(connection, call) && !batches(connection, call->now)))
 		flush_waiting(connection);
 }

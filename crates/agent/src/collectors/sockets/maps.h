@@ -29,6 +29,13 @@ struct {
 } own_processes SEC(".maps");
 
 struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, PROGRESS_MAX);
+	__type(key, u32);
+	__type(value, u32);
+} progress SEC(".maps");
+
+struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 65536);
 	__type(key, u64);
@@ -67,7 +74,7 @@ static __always_inline void count(enum counter counter, u64 amount)
 
 /* bpf_ringbuf_output copies once more than reserve and commit, but takes sizes that are only known at run time: a
  * record is as long as what is in it, and the copy is small beside the way to the consumer. */
-static __always_inline bool submit(u32 ring_number, void *data, u64 size)
+static __always_inline bool submit_and_wake(u32 ring_number, void *data, u64 size, bool wake)
 {
 	u32 index = ring_number & (options.rings - 1);
 	void *ring = bpf_map_lookup_elem(&rings, &index);
@@ -79,10 +86,15 @@ static __always_inline bool submit(u32 ring_number, void *data, u64 size)
 	/* Woken once, by the record that crosses the mark: a consumer that is at work needs no further call. */
 	waiting = bpf_ringbuf_query(ring, BPF_RB_AVAIL_DATA);
 	crosses = waiting < options.wakeup_bytes && waiting + size >= options.wakeup_bytes;
-	flags = crosses ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP;
+	flags = crosses || wake ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP;
 	if (bpf_ringbuf_output(ring, data, size, flags)) {
 		count(COUNT_RING_FULL, 1);
 		return false;
 	}
 	return true;
+}
+
+static __always_inline bool submit(u32 ring_number, void *data, u64 size)
+{
+	return submit_and_wake(ring_number, data, size, false);
 }

@@ -129,7 +129,23 @@ impl Sockets {
             sockets.start_consumer(index, ring, verdicts, make_consumer(index))?;
         }
         sockets.start_sweep(loaded.sweep)?;
+        sockets.mark_old_sockets();
         Ok(sockets)
+    }
+
+    /// Unix sockets that are older than the programs: without the mark all count as old, which costs each its first
+    /// exchange.
+    fn mark_old_sockets(&self) {
+        const OLD_SOCKETS_MARKED: u32 = 0;
+        let marked = sweep::run_once(&self.object, "mark_old_files").and_then(|()| {
+            let progress = load::map(&self.object, "progress")?;
+            progress
+                .update(&OLD_SOCKETS_MARKED.to_ne_bytes(), &1u32.to_ne_bytes(), MapFlags::ANY)
+                .map_err(|error| CollectorError::new("cannot write what is marked", error))
+        });
+        if let Err(error) = marked {
+            log::warn!("old Unix sockets cannot be told from new ones: {error}");
+        }
     }
 
     fn start_consumer(

@@ -6,7 +6,8 @@
 
 #define CHUNKS 16                    /* of a call at most: 256 KiB */
 #define UNDECIDED_CALL (128 * 1024)  /* of a call, while undecided: a pipeline of 100 commands of 1 KiB is whole */
-#define UNDECIDED_WHOLE (128 * 1024) /* so much of an undecided connection is copied whole */
+#define UNDECIDED_WHOLE (512 * 1024) /* so much of an undecided connection is copied whole */
+#define UNDECIDED_WAKE (16 * 1024)   /* after so much of it the verdict is worth waking user space for */
 
 static __always_inline void unix_path(struct record_open *open, struct sock *sk)
 {
@@ -57,10 +58,11 @@ static __noinline bool tell(struct connection *connection, struct sock *sk, u32 
 static __always_inline bool submit_scratch(struct connection *connection, struct scratch *scratch)
 {
 	u32 bytes = scratch->half.bytes;
+	bool wake = connection->mode == MODE_UNDECIDED && connection->undecided_bytes >= UNDECIDED_WAKE;
 
 	if (bytes > 2 * CHUNK)
 		return false;
-	if (submit(connection->ring, scratch, sizeof(struct record) + sizeof(struct half) + bytes))
+	if (submit_and_wake(connection->ring, scratch, sizeof(struct record) + sizeof(struct half) + bytes, wake))
 		return true;
 	count(COUNT_RING_FULL_BYTES, bytes);
 	return false;

@@ -114,6 +114,12 @@ struct own {
 	u32 tgid[OWN_MAX];
 };
 
+/* What user space says once it is so. */
+enum progress {
+	OLD_SOCKETS_MARKED = 0,
+	PROGRESS_MAX,
+};
+
 /* ---- counters, one set per CPU ---- */
 
 enum counter {

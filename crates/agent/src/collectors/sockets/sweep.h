@@ -52,3 +52,27 @@ int sweep_files(struct bpf_iter__task_file *context)
 		visit(sk, context->meta->seq);
 	return 0;
 }
+
+/* Run once, when everything is attached: what the Unix sockets that are there already have moved was not counted. Those
+ * that are first seen after it are seen from their first byte on. */
+SEC("iter/task_file")
+int mark_old_files(struct bpf_iter__task_file *context)
+{
+	struct file *file = context->file;
+	struct connection *connection;
+	struct socket *socket;
+	struct sock *sk;
+
+	if (!file)
+		return 0;
+	socket = bpf_sock_from_file(file);
+	if (!socket)
+		return 0;
+	sk = socket->sk;
+	if (!sk || !is_unix_stream(sk) || sk->__sk_common.skc_state != TCP_ESTABLISHED)
+		return 0;
+	connection = bpf_sk_storage_get(&connections, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+	if (connection && !connection->known)
+		learn(connection, sk, 0, bpf_ktime_get_ns());
+	return 0;
+}

@@ -101,6 +101,18 @@ impl Sweep {
     }
 }
 
+/// Runs an iterator to its end.
+pub fn run_once(object: &Object, name: &str) -> Result<(), CollectorError> {
+    let failed = |error| CollectorError::new(&format!("cannot run {name}"), error);
+    let program = object.progs_mut().find(|program| program.name() == name);
+    let program = program.ok_or_else(|| CollectorError(format!("the socket programs have no {name}")))?;
+    let link = program.attach().map_err(failed)?;
+    let mut iterator = Iter::new(&link).map_err(failed)?;
+    std::io::copy(&mut iterator, &mut std::io::sink())
+        .map_err(|error| CollectorError(format!("cannot run {name}: {error}")))?;
+    Ok(())
+}
+
 /// Each counter, summed over the processors.
 pub fn read_counters(map: &MapHandle) -> libbpf_rs::Result<Vec<u64>> {
     let per_cpu = map.lookup_percpu(&0u32.to_ne_bytes(), MapFlags::ANY)?.unwrap_or_default();
