@@ -8,6 +8,8 @@ use limpid_model::Side;
 use std::sync::Arc;
 
 const CONNECTIONS: u64 = 50;
+/// Of a record: on a busy connection several leave the kernel together.
+const EXCHANGES: u64 = 5;
 const START_NS: u64 = 1_767_225_600_000_000_000;
 
 struct Names(Vec<Arc<Process>>);
@@ -38,7 +40,7 @@ fn main() {
         ("redis", command.to_vec(), value.to_vec(), 1),
         ("redis, pipelines of 16", command.repeat(16), value.repeat(16), 16),
     ] {
-        let rounds = requests / depth;
+        let rounds = requests / depth / EXCHANGES * EXCHANGES;
         for sampling in [Sampling::Off, Sampling::default(), Sampling::All] {
             let (ns, counted) = measure(&asked, &answered, rounds, sampling);
             println!("{name:24} {sampling:?}: {:.0} ns a request and side", ns as f64 / (rounds * depth * 2) as f64);
@@ -86,30 +88,35 @@ fn measure(asked: &[u8], answered: &[u8], rounds: u64, sampling: Sampling) -> (u
         consumer.opened(&socket(at * 2 + 1, Side::Server, at as u32));
     }
     let began_ns = cpu_ns();
-    for round in 0..rounds {
-        let (at, turn, now_ns) = (round % CONNECTIONS, round / CONNECTIONS, START_NS + round * 7_000);
-        let (to_server, to_client) = (turn * asked.len() as u64, turn * answered.len() as u64);
-        let mut event = |client: bool, sent: bool, offset: u64, data: &[u8], after_ns: u64, copied: bool| {
-            let pieces: &[(u64, &[u8])] = if copied { &[(0, data)] } else { &[] };
+    for record in 0..rounds / EXCHANGES {
+        let (at, first) = (record % CONNECTIONS, record / CONNECTIONS * EXCHANGES);
+        let mut event = |client: bool, sent: bool, turn: u64, data: &[u8], after_ns: u64, more: bool| {
+            let time_ns = START_NS + (record * EXCHANGES + turn) * 7_000 + after_ns;
+            let pieces: &[(u64, &[u8])] = if client { &[] } else { &[(0, data)] };
             consumer.bytes(Bytes {
                 socket: at * 2 + u64::from(!client),
                 sent,
-                offset,
+                offset: (first + turn) * data.len() as u64,
                 length: data.len() as u64,
-                first_ns: now_ns + after_ns,
-                last_ns: now_ns + after_ns,
-                arrived_ns: (!client && !sent).then_some(now_ns + after_ns - 500),
+                first_ns: time_ns,
+                last_ns: time_ns,
+                arrived_ns: (!client && !sent).then_some(time_ns - 500),
                 tgid: u32::from(!client),
                 pieces,
                 lost: false,
+                more,
             });
         };
-        event(false, false, to_server, asked, 2_000, true);
-        event(false, true, to_client, answered, 30_000, true);
-        event(true, true, to_server, asked, 1_000, false);
-        event(true, false, to_client, answered, 33_000, false);
-        if round % 64 == 0 {
-            consumer.tick(now_ns, &Deaf);
+        for turn in 0..EXCHANGES {
+            event(false, false, turn, asked, 2_000, true);
+            event(false, true, turn, answered, 30_000, turn + 1 < EXCHANGES);
+        }
+        for turn in 0..EXCHANGES {
+            event(true, true, turn, asked, 1_000, true);
+            event(true, false, turn, answered, 33_000, turn + 1 < EXCHANGES);
+        }
+        if record % 16 == 0 {
+            consumer.tick(START_NS + record * EXCHANGES * 7_000, &Deaf);
             shared.drain_spans(usize::MAX);
         }
     }

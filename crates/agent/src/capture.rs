@@ -63,6 +63,8 @@ pub struct Bytes<'a> {
     pub pieces: &'a [(u64, &'a [u8])],
     /// Bytes here exist in the stream and could not be had (`sendfile`, `splice`, full buffer): a counted gap.
     pub lost: bool,
+    /// More of this socket follows at once: what need be done but once can wait for the last.
+    pub more: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

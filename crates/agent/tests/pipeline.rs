@@ -146,6 +146,7 @@ impl World {
             tgid: of.tgid,
             pieces,
             lost: false,
+            more: false,
         });
     }
 

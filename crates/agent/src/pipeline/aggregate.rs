@@ -162,16 +162,20 @@ impl Table {
         self.links.get_mut(link)
     }
 
-    /// Counts one request; returns from which duration on this series calls one slow.
-    pub fn record(&mut self, edge: EdgeRef, request: &Request, duration_ns: u64, now_ns: u64) -> u64 {
+    /// The number of the series that the request belongs to, valid as long as `edge` is.
+    pub fn series_of(&mut self, edge: EdgeRef, request: &Request, now_ns: u64) -> u32 {
         let resource = request.resource.as_deref().unwrap_or_default();
         let code = request.code.as_deref().unwrap_or_default();
         let values = [request.operation.as_str(), resource, code];
-        let at = match self.find_series(edge.edge, request.status, values) {
+        match self.find_series(edge.edge, request.status, values) {
             Some(at) => at,
             None => self.new_series(edge.edge, request.status, values, now_ns),
-        };
-        let Some(series) = self.series.get_mut(at) else { return u64::MAX };
+        }
+    }
+
+    /// Counts one request; returns from which duration on this series calls one slow.
+    pub fn record(&mut self, series: u32, duration_ns: u64, now_ns: u64) -> u64 {
+        let Some(series) = self.series.get_mut(series) else { return u64::MAX };
         if series.capped {
             losses::SERIES_CAPPED.add(1);
         }

@@ -5,6 +5,7 @@
 //! guessed and put right by the protocol engine.
 
 use super::aggregate::EdgeRef;
+use super::shapes::Shapes;
 use super::times::{Stretch, Times};
 use super::views::Pending;
 use crate::capture::{Bytes, CloseReason, ConnectionKey, Mode, SocketInfo, Transport};
@@ -108,8 +109,11 @@ pub(super) struct Conn {
     /// The server's end as assumed when parsing began; `swapped` puts it right.
     server: usize,
     pub swapped: bool,
+    /// How often the engine has given a protocol up, as far as it is counted.
+    pub given_up: u32,
     pub protocol: Option<&'static Protocol>,
     pub pending: VecDeque<Pending>,
+    pub shapes: Shapes,
     /// Nothing more of it is wanted but the count of bytes.
     pub ignored: bool,
     /// Since the last look of the eviction's hand.
@@ -134,8 +138,10 @@ impl Conn {
             parsed: None,
             server: 0,
             swapped: false,
+            given_up: 0,
             protocol: None,
             pending: VecDeque::new(),
+            shapes: Shapes::default(),
             ignored: false,
             recent: true,
             watched: false,

@@ -38,6 +38,7 @@ pub(super) struct Pipeline {
     conns: Vec<Option<Box<Conn>>>,
     free: Vec<u32>,
     sockets: FxHashMap<SocketId, (u32, u8)>,
+    last: Option<(SocketId, (u32, u8))>,
     keys: FxHashMap<ConnectionKey, u32>,
     /// Where the eviction's hand stands.
     hand: usize,
@@ -98,13 +99,18 @@ impl Consumer for Pipeline {
     }
 
     fn bytes(&mut self, bytes: Bytes<'_>) {
-        let Some(&(slot, at)) = self.sockets.get(&bytes.socket) else {
+        let Some((slot, at)) = self.end_of(bytes.socket) else {
             losses::UNKNOWN_SOCKET.add(1);
             return;
         };
         let Some(mut conn) = self.conns.get_mut(slot as usize).and_then(Option::take) else { return };
         self.on_bytes(&mut conn, usize::from(at), &bytes);
-        self.put_back(slot, conn);
+        if !bytes.more {
+            return self.put_back(slot, conn);
+        }
+        if let Some(place) = self.conns.get_mut(slot as usize) {
+            *place = Some(conn);
+        }
     }
 
     fn ended(&mut self, socket: SocketId, time_ns: u64) {
@@ -162,6 +168,7 @@ impl Pipeline {
             conns: Vec::new(),
             free: Vec::new(),
             sockets: FxHashMap::default(),
+            last: None,
             keys: FxHashMap::default(),
             hand: 0,
             watched: Vec::new(),
@@ -171,6 +178,18 @@ impl Pipeline {
             swept_ns: 0,
             accounted_ns: 0,
         }
+    }
+
+    /// Where the socket is. Several events of one follow each other, so the last answer is kept.
+    fn end_of(&mut self, socket: SocketId) -> Option<(u32, u8)> {
+        if let Some((last, end)) = self.last
+            && last == socket
+        {
+            return Some(end);
+        }
+        let end = *self.sockets.get(&socket)?;
+        self.last = Some((socket, end));
+        Some(end)
     }
 
     /// Where a new socket belongs: beside the other end of its connection, or in a connection of its own.
@@ -241,6 +260,9 @@ impl Pipeline {
         conn.recent = true;
         let now_ns = bytes.last_ns.max(bytes.first_ns);
         self.note_owner(conn, at, bytes.tgid, now_ns);
+        if !bytes.more {
+            self.follow_identities(conn, now_ns);
+        }
         let Some(end) = conn.end_mut(at) else { return };
         end.count(bytes);
         if conn.ignored {
@@ -255,11 +277,11 @@ impl Pipeline {
                 end.note_times(bytes);
             }
             self.parse(conn, at, bytes, now_ns);
-        } else {
-            if let Some(end) = conn.end_mut(at) {
-                end.note_times(bytes);
-            }
-            self.join(conn, now_ns);
+        } else if let Some(end) = conn.end_mut(at) {
+            end.note_times(bytes);
+        }
+        if !bytes.more {
+            self.settle(conn, now_ns);
         }
     }
 
@@ -278,7 +300,6 @@ impl Pipeline {
             }
             conn.forget_edges();
         }
-        self.follow_identities(conn, now_ns);
     }
 
     fn follow_identities(&self, conn: &mut Conn, now_ns: u64) {
@@ -306,7 +327,7 @@ impl Pipeline {
 
     fn parse(&mut self, conn: &mut Conn, at: usize, bytes: &Bytes<'_>, now_ns: u64) {
         let direction = conn.direction(at, bytes.sent);
-        self.drive(conn, now_ns, |engine, sink| {
+        self.step(conn, now_ns, |engine, sink| {
             let mut done = 0;
             for (place, piece) in bytes.pieces {
                 if *place > done {
@@ -323,22 +344,33 @@ impl Pipeline {
 
     /// Lets the engine do something, and takes care of what came out of it.
     fn drive(&mut self, conn: &mut Conn, now_ns: u64, step: impl FnOnce(&mut Connection, &mut dyn Sink)) {
-        let Some(mut engine) = conn.engine.take() else { return };
-        let (given_up, waited) = (engine.given_up(), conn.pending.len());
-        step(&mut engine, &mut Finished { pending: &mut conn.pending, now_ns });
-        losses::PARSE_GIVEN_UP.add(u64::from(engine.given_up().saturating_sub(given_up)));
-        if engine.swapped() != conn.swapped {
+        self.step(conn, now_ns, step);
+        self.settle(conn, now_ns);
+    }
+
+    fn step(&mut self, conn: &mut Conn, now_ns: u64, step: impl FnOnce(&mut Connection, &mut dyn Sink)) {
+        let Some(engine) = conn.engine.as_deref_mut() else { return };
+        let waited = conn.pending.len();
+        step(engine, &mut Finished { pending: &mut conn.pending, now_ns });
+        self.pending += conn.pending.len() - waited;
+    }
+
+    /// What several steps of the engine need only once behind them.
+    fn settle(&mut self, conn: &mut Conn, now_ns: u64) {
+        let mut nothing = false;
+        if let Some(engine) = conn.engine.as_deref_mut() {
+            losses::PARSE_GIVEN_UP.add(u64::from(engine.given_up().saturating_sub(conn.given_up)));
+            conn.given_up = engine.given_up();
+            let swapped = engine.swapped() != conn.swapped;
             conn.swapped = engine.swapped();
-            conn.forget_edges();
+            conn.protocol = engine.protocol().or(conn.protocol);
+            conn.news = true;
+            nothing = engine.verdict() == Verdict::Pinned(Capture::Nothing);
+            if swapped {
+                conn.forget_edges();
+            }
         }
-        conn.protocol = engine.protocol().or(conn.protocol);
-        conn.news = true;
-        let nothing = engine.verdict() == Verdict::Pinned(Capture::Nothing);
-        conn.engine = Some(engine);
-        if conn.pending.len() > waited {
-            self.pending += conn.pending.len() - waited;
-            self.join(conn, now_ns);
-        }
+        self.join(conn, now_ns);
         if nothing && conn.pending.is_empty() {
             conn.ignore();
         }
@@ -346,7 +378,7 @@ impl Pipeline {
 
     /// Emits the requests that wait at the front as far as the other end's times are there.
     fn join(&mut self, conn: &mut Conn, now_ns: u64) {
-        let Some(parsed) = conn.parsed else { return };
+        let Some(parsed) = conn.parsed.filter(|_| !conn.pending.is_empty()) else { return };
         let alone = conn.end(1 - parsed).is_none();
         let waits = alone && conn.expects_other(now_ns);
         // A process that lived for a millisecond: the record of its start comes through another ring, and /proc is empty.
@@ -384,6 +416,8 @@ impl Pipeline {
         let Some(parsed) = conn.parsed else { return };
         let mut pending = std::mem::take(&mut conn.pending);
         let mut done = 0;
+        let emitter = self.emitter.clone();
+        let mut table = emitter.table();
         for front in &pending {
             let own = Seen { at: parsed, view: parsed_view(conn, parsed, &front.request) };
             let other = match next(conn, front, pending.len() - done) {
@@ -398,14 +432,15 @@ impl Pipeline {
             };
             let other = other.map(|view| Seen { at: 1 - parsed, view });
             match (front.parsed_out, other) {
-                (false, Some(other)) => self.emitter.emit(conn, &front.request, &[own, other], now_ns),
-                (false, None) => self.emitter.emit(conn, &front.request, &[own], now_ns),
-                (true, Some(other)) => self.emitter.emit_late(conn, &front.request, &own, &other, now_ns),
+                (false, Some(other)) => emitter.emit(conn, &front.request, &[own, other], &mut table, now_ns),
+                (false, None) => emitter.emit(conn, &front.request, &[own], &mut table, now_ns),
+                (true, Some(other)) => emitter.emit_late(conn, &front.request, &own, &other, &mut table, now_ns),
                 (true, None) => {}
             }
             forget_times(conn, &front.request);
             done += 1;
         }
+        drop(table);
         pending.drain(..done);
         self.pending -= done;
         conn.pending = pending;
@@ -419,7 +454,7 @@ impl Pipeline {
         for waiting in due.filter(|waiting| !waiting.parsed_out) {
             waiting.parsed_out = true;
             let seen = [Seen { at: parsed, view: parsed_view(conn, parsed, &waiting.request) }];
-            self.emitter.emit(conn, &waiting.request, &seen, now_ns);
+            self.emitter.emit(conn, &waiting.request, &seen, &mut self.emitter.table(), now_ns);
         }
         conn.pending = pending;
     }
@@ -497,6 +532,7 @@ impl Pipeline {
 
     fn remove(&mut self, slot: u32) {
         let Some(mut conn) = self.conns.get_mut(slot as usize).and_then(Option::take) else { return };
+        self.last = None;
         let now_ns = self.inner.now_ns.load(Ordering::Relaxed);
         self.give_up(&mut conn, now_ns, 0);
         self.emitter.account(&mut conn, now_ns, true);

@@ -4,14 +4,14 @@ use super::Inner;
 use super::aggregate::{EdgeLabels, EdgeRef, Split, Table};
 use super::connection::{CachedEdge, Conn, End};
 use super::sampling::Kept;
-use super::trace_ids::TraceIds;
+use super::trace_ids::{Seed, TraceIds};
 use super::views::View;
 use crate::losses;
 use crate::telemetry::{Peer, Process, Span};
 use compact_str::format_compact;
 use limpid_model::request::Attribute;
 use limpid_model::{Kind, Request, Side, Status, Text, Unanswered};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A process that lives shorter than this is no instance of its own in the metrics.
 const SHORT_LIVED_NS: u64 = 10_000_000_000;
@@ -26,22 +26,28 @@ pub(super) struct Seen {
     pub view: View,
 }
 
+#[derive(Clone)]
 pub(super) struct Emitter {
     pub inner: Arc<Inner>,
     pub table: Arc<Mutex<Table>>,
 }
 
 impl Emitter {
+    /// The thread's aggregates, to be given to the calls below: one lock serves all requests of a batch.
+    pub fn table(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Counts the request for the sides in `seen` (one or two), and keeps spans of them if it is sampled.
-    pub fn emit(&self, conn: &mut Conn, request: &Request, seen: &[Seen], now_ns: u64) {
+    pub fn emit(&self, conn: &mut Conn, request: &Request, seen: &[Seen], table: &mut Table, now_ns: u64) {
         let mut slow = false;
         if request.kind != Kind::Session {
-            let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+            let shape = conn.shapes.of(request);
             for one in seen {
-                slow |= self.count(conn, request, one, &mut table, now_ns);
+                slow |= self.count(conn, request, shape, one, table, now_ns);
             }
             if let [one, other] = seen {
-                self.count_split(conn, request, one, other, &mut table, now_ns);
+                self.count_split(conn, request, one, other, table, now_ns);
             }
         }
         if self.inner.sampler.wanted() {
@@ -50,15 +56,30 @@ impl Emitter {
     }
 
     /// The view of the other end comes after the first one is `out` already: both together still tell what the network took.
-    pub fn emit_late(&self, conn: &mut Conn, request: &Request, out: &Seen, late: &Seen, now_ns: u64) {
-        self.emit(conn, request, std::slice::from_ref(late), now_ns);
+    pub fn emit_late(
+        &self,
+        conn: &mut Conn,
+        request: &Request,
+        out: &Seen,
+        late: &Seen,
+        table: &mut Table,
+        now_ns: u64,
+    ) {
+        self.emit(conn, request, std::slice::from_ref(late), table, now_ns);
         if request.kind != Kind::Session {
-            let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
-            self.count_split(conn, request, out, late, &mut table, now_ns);
+            self.count_split(conn, request, out, late, table, now_ns);
         }
     }
 
-    fn count(&self, conn: &mut Conn, request: &Request, seen: &Seen, table: &mut Table, now_ns: u64) -> bool {
+    fn count(
+        &self,
+        conn: &mut Conn,
+        request: &Request,
+        shape: usize,
+        seen: &Seen,
+        table: &mut Table,
+        now_ns: u64,
+    ) -> bool {
         let Some(edge) = self.edge(conn, seen.at, request.protocol, table, now_ns) else { return false };
         if request.corrects {
             self.wait(conn, seen.at, edge, table, |waiting| waiting.saturating_sub(1));
@@ -68,11 +89,12 @@ impl Emitter {
             self.wait(conn, seen.at, edge, table, |waiting| waiting + 1);
         }
         let duration_ns = clamped(seen.view.duration_ns());
-        let slow_ns = if seen.view.abandoned {
-            table.record(edge, &abandoned(request), duration_ns, now_ns)
+        let series = if seen.view.abandoned {
+            table.series_of(edge, &abandoned(request), now_ns)
         } else {
-            table.record(edge, request, duration_ns, now_ns)
+            conn.shapes.series(shape, seen.at, edge, || table.series_of(edge, request, now_ns))
         };
+        let slow_ns = table.record(series, duration_ns, now_ns);
         duration_ns > slow_ns && duration_ns >= SLOW_LEAST_NS
     }
 
@@ -113,7 +135,7 @@ impl Emitter {
             return;
         }
         let protocol = conn.protocol_name();
-        let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut table = self.table();
         for at in 0..2 {
             let Some(edge) = self.edge(conn, at, protocol, &mut table, now_ns) else { continue };
             self.count_connection(conn, at, edge, &mut table);
@@ -183,9 +205,10 @@ impl Emitter {
     }
 
     fn sample(&self, conn: &Conn, request: &Request, seen: &[Seen], slow: bool) {
-        let ids = TraceIds::new(conn.key, self.inner.config.machine, request);
+        let seed = Seed::new(conn.key, self.inner.config.machine, request);
         let important = slow || request.status != Status::Ok;
-        let Some(kept) = self.inner.sampler.decide(ids.randomness(), important, seen.len() as u64) else { return };
+        let Some(kept) = self.inner.sampler.decide(seed.randomness(), important, seen.len() as u64) else { return };
+        let ids = seed.ids();
         for one in seen {
             if let Some(span) = span(conn, request, one, &ids, kept) {
                 self.inner.queue.push(span);

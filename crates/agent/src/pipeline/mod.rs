@@ -12,6 +12,7 @@ mod consumer;
 mod emit;
 mod queue;
 mod sampling;
+mod shapes;
 mod snapshot;
 mod times;
 mod trace_ids;

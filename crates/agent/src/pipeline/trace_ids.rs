@@ -23,6 +23,12 @@ const K3: u64 = 0x8cb9_2ba7_2f3d_8dd7;
 const K4: u64 = 0xaaaa_aaaa_5555_5555;
 const K5: u64 = 0x5851_f42d_4c95_7f2d;
 
+/// What a request's ids are made from. The decision whether it is sampled needs no more than the trace id's end.
+pub(super) struct Seed {
+    seed: u64,
+    given: Option<[u8; 16]>,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TraceIds {
     pub trace_id: [u8; 16],
@@ -30,21 +36,39 @@ pub struct TraceIds {
     pub server_span: [u8; 8],
 }
 
-impl TraceIds {
+impl Seed {
     /// `salt` tells machines apart for connections that have no sequence numbers.
     pub fn new(key: ConnectionKey, salt: u64, request: &Request) -> Self {
         let seed = mix(key_word(key, salt).wrapping_add(K1)) ^ request.request_offset;
-        let mut trace_id = [0; 16];
-        match &request.trace {
-            Some(context) => trace_id = context.trace_id,
-            None => {
-                trace_id[..8].copy_from_slice(&mix(seed.wrapping_add(K2)).to_be_bytes());
-                trace_id[8..].copy_from_slice(&mix(seed.wrapping_add(K3)).to_be_bytes());
-            }
-        }
+        Seed { seed, given: request.trace.map(|context| context.trace_id) }
+    }
+
+    /// The 56 bits by which everybody samples alike.
+    pub fn randomness(&self) -> u64 {
+        let low = match self.given {
+            Some([.., a, b, c, d, e, f, g, h]) => u64::from_be_bytes([a, b, c, d, e, f, g, h]),
+            None => mix(self.seed.wrapping_add(K3)),
+        };
+        low & ((1 << 56) - 1)
+    }
+
+    pub fn ids(&self) -> TraceIds {
+        let word = |salt: u64| mix(self.seed.wrapping_add(salt));
+        let trace_id = self.given.unwrap_or_else(|| {
+            let mut made = [0; 16];
+            made[..8].copy_from_slice(&word(K2).to_be_bytes());
+            made[8..].copy_from_slice(&word(K3).to_be_bytes());
+            made
+        });
         // An id of zeros means "none" to every reader.
-        let span = |word: u64| mix(seed.wrapping_add(word)).max(1).to_be_bytes();
+        let span = |salt: u64| word(salt).max(1).to_be_bytes();
         TraceIds { trace_id, client_span: span(K4), server_span: span(K5) }
+    }
+}
+
+impl TraceIds {
+    pub fn new(key: ConnectionKey, salt: u64, request: &Request) -> Self {
+        Seed::new(key, salt, request).ids()
     }
 
     pub fn span_id(&self, side: Side) -> [u8; 8] {
@@ -52,13 +76,6 @@ impl TraceIds {
             Side::Client => self.client_span,
             Side::Server => self.server_span,
         }
-    }
-
-    /// The 56 bits by which everybody samples alike.
-    pub fn randomness(&self) -> u64 {
-        let mut low = [0; 8];
-        low.copy_from_slice(&self.trace_id[8..]);
-        u64::from_be_bytes(low) & ((1 << 56) - 1)
     }
 }
 
@@ -113,7 +130,7 @@ mod tests {
         for offset in 0..100_000 {
             let ids = TraceIds::new(KEY, 0, &request(offset));
             assert!(seen.insert(ids.client_span) && seen.insert(ids.server_span));
-            low += u32::from(ids.randomness() < 1 << 55);
+            low += u32::from(Seed::new(KEY, 0, &request(offset)).randomness() < 1 << 55);
         }
         assert!((49_000..51_000).contains(&low), "{low} of 100000 in the lower half");
     }

@@ -134,29 +134,31 @@ impl State {
 
     fn halves(&mut self, header: &Header, mut bytes: &[u8]) {
         self.verdicts.confirm(header.socket, header.verdict, header.time_ns);
-        for _ in 0..header.halves {
-            let Some((half, pieces, rest)) = record::split_half(bytes) else { return };
-            self.half(header.socket, &half, pieces);
+        let mut next = record::split_half(bytes);
+        for left in (0..header.halves).rev() {
+            let Some((half, pieces, rest)) = next else { return };
             bytes = rest;
+            next = record::split_half(bytes).filter(|_| left > 0);
+            self.half(header.socket, &half, pieces, next.is_some());
         }
     }
 
-    fn half(&mut self, socket: SocketId, half: &Half, bytes: &[u8]) {
+    fn half(&mut self, socket: SocketId, half: &Half, bytes: &[u8], more: bool) {
         let mut on_stack: [(u64, &[u8]); PIECES_ON_STACK] = [(0, &[]); PIECES_ON_STACK];
         let count = usize::from(half.pieces);
         if count > PIECES_ON_STACK {
             let pieces: Vec<_> = Pieces(bytes).take(count).collect();
-            return self.bytes(socket, half, &pieces);
+            return self.bytes(socket, half, &pieces, more);
         }
         let mut found = 0;
         for (place, piece) in on_stack.iter_mut().zip(Pieces(bytes).take(count)) {
             *place = piece;
             found += 1;
         }
-        self.bytes(socket, half, &on_stack[..found]);
+        self.bytes(socket, half, &on_stack[..found], more);
     }
 
-    fn bytes(&mut self, socket: SocketId, half: &Half, pieces: &[(u64, &[u8])]) {
+    fn bytes(&mut self, socket: SocketId, half: &Half, pieces: &[(u64, &[u8])], more: bool) {
         let arrived = (half.arrived_ns != 0).then(|| self.unix_ns(half.arrived_ns));
         let bytes = Bytes {
             socket,
@@ -169,6 +171,7 @@ impl State {
             tgid: half.tgid,
             pieces,
             lost: half.flags & HALF_LOST != 0,
+            more,
         };
         self.consumer.bytes(bytes);
     }
