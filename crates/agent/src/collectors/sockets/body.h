@@ -19,15 +19,32 @@ static __always_inline bool is_own(u32 tgid)
 	return false;
 }
 
+/* Limpid's own sockets are left alone. Looked up when somebody else moves the bytes than before. */
+static __always_inline bool is_own_call(struct connection *connection, u32 tgid)
+{
+	if (connection->tgid != tgid) {
+		connection->tgid = tgid;
+		connection->own = is_own(tgid);
+	}
+	if (connection->own)
+		count(COUNT_OWN, 1);
+	return connection->own;
+}
+
 static __always_inline void take_verdict(struct connection *connection)
 {
-	u32 index = connection->cookie & (VERDICT_SLOTS - 1);
-	u64 *slot = bpf_map_lookup_elem(&verdict_slots, &index);
+	u32 zero = 0, slot;
+	struct slots *slots = bpf_map_lookup_elem(&verdict_slots, &zero);
 	struct verdict *verdict;
 
-	if (!slot || *slot == connection->slot)
+	if (!slots)
 		return;
-	connection->slot = *slot;
+	slot = slots->count[connection->cookie & (VERDICT_SLOTS - 1)];
+	if (slot == connection->slot)
+		return;
+	connection->slot = slot;
+	/* The own processes may have changed too. */
+	connection->tgid = 0;
 	verdict = bpf_map_lookup_elem(&verdicts, &connection->cookie);
 	if (!verdict)
 		return;
@@ -47,7 +64,7 @@ static __always_inline u64 stream_end(struct connection *connection, struct sock
 	if (connection->family == AF_UNIX)
 		return (sent ? __sync_fetch_and_add(&connection->sent, result)
 			     : __sync_fetch_and_add(&connection->received, result)) + result;
-	tcp = bpf_skc_to_tcp_sock(sk);
+	tcp = tcp_of(sk);
 	if (!tcp)
 		return result;
 	if (sent) {
@@ -115,7 +132,7 @@ static __always_inline void take_arrival(struct connection *connection, struct s
 	if (!connection->arrived_ns)
 		return;
 	call->arrived_ns = connection->arrived_ns;
-	tcp = bpf_skc_to_tcp_sock(sk);
+	tcp = tcp_of(sk);
 	/* What is left unread has waited since this call at most for its reader. */
 	connection->arrived_ns = tcp && tcp->copied_seq != tcp->rcv_nxt ? call->now : 0;
 }
@@ -177,6 +194,8 @@ static __always_inline void on_moved(struct sock *sk, struct task_struct *task, 
 	if (!connection)
 		return;
 	take_verdict(connection);
+	if (is_own_call(connection, call.tgid))
+		return;
 	call.offset = stream_end(connection, sk, result, sent) - result;
 	if (connection->mode == MODE_IGNORE)
 		return;
@@ -202,10 +221,6 @@ static __always_inline int on_bytes(struct sock *sk, s32 result, u32 flags, bool
 	if (!is_tcp(sk) && !is_unix_stream(sk))
 		return 0;
 	task = bpf_get_current_task_btf();
-	if (is_own(task->tgid)) {
-		count(COUNT_OWN, 1);
-		return 0;
-	}
 	if (result <= 0) {
 		if (result == 0 && !sent)
 			on_end(sk);

@@ -100,9 +100,6 @@ static __always_inline bool is_compat_call(struct task_struct *task)
 #endif
 }
 
-/* Since 6.2: memory of the kernel read like a structure of this type, with plain loads instead of calls. */
-extern void *bpf_rdonly_cast(const void *object, u32 type) __ksym __weak;
-
 static __always_inline void *private_data_of(struct file **place)
 {
 	struct file *file = NULL;

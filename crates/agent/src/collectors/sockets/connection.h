@@ -11,49 +11,59 @@
 #define WAITING_HALF (sizeof(struct half) + sizeof(struct piece) + WAITING_PIECE)
 #define WAITING_BYTES 1728
 
-/* The value begins 8 bytes into a cache line. What every call touches fills this line and the next, then come the waiting
- * halves; what is only needed when the connection is told to user space stands behind them. */
+/* The value begins 8 bytes into a cache line. An event costs what it touches, and these lines are cold at each call, so:
+ * the first is rarely written (an arrival runs on the sender's CPU and looks there), the next is what every call writes,
+ * arrivals have one that bounces between the two CPUs alone, and then come the waiting halves. */
 struct connection {
 	u64 cookie;
-	u64 sent;            /* offset behind the last byte sent, and read */
-	u64 received;
 	u64 skip_sent_until;
 	u64 skip_received_until;
 	u32 sent_first;      /* sequence number of the first byte */
 	u32 received_first;
 	u32 limit;
+	u32 verdict;
+	u32 slot;            /* the slot's count when the verdict was last looked up */
+	u16 flags;
+	u16 local_port;
+	u16 remote_port;
+	u8 family;
+	u8 ring;
 	u8 mode;
 	u8 known;            /* key and addresses are there */
 	u8 told;             /* user space knows it */
 	u8 ended;
 	/* the second line */
-	u64 slot;            /* the slot's count when the verdict was last looked up */
-	u64 arrived_ns;
+	u64 sent;            /* offset behind the last byte sent, and read */
+	u64 received;
 	u64 answered_ns;     /* when the last exchange was complete */
 	u64 waiting_since_ns;
-	u32 busy;
+	u64 last_end;        /* of the last waiting half: the offset behind it */
+	u32 last_half;       /* where it begins */
 	u32 waiting_bytes;
-	u32 last_half;       /* where the last waiting half begins */
-	u32 verdict;
-	u32 ring;
+	u32 busy;
+	u32 tgid;            /* who moved the last bytes */
 	u32 undecided_bytes; /* copied while undecided */
-	u16 family;
-	u16 flags;
-	u16 local_port;
-	u16 remote_port;
+	u16 waiting_halves;
+	u8 last_grows;       /* a call that continues it in this direction may be added: 1 sent, 2 received */
+	u8 own;              /* the process is one of Limpid's */
+	/* the third line */
+	u64 arrived_ns;
+	u64 key[2];          /* TCP: the initial sequence numbers of client and server. Unix: the cookies, smaller first */
+	u64 netns;
+	u64 opened_ns;
+	u8 local[16];
+	u64 unused;
+	u8 remote[16];
 	/* Halves that wait for the rest of their exchange: a record as it will be submitted. */
 	struct {
 		struct record header;
 		u8 halves[WAITING_BYTES];
 	} waiting;
-	u64 key[2];          /* TCP: the initial sequence numbers of client and server. Unix: the cookies, smaller first */
-	u64 netns;
-	u64 opened_ns;
-	u8 local[16];
-	u8 remote[16];
 };
 
-_Static_assert(__builtin_offsetof(struct connection, waiting) == 56 + 64, "what every call touches fills two lines");
+_Static_assert(__builtin_offsetof(struct connection, sent) == 56, "the first line holds what is rarely written");
+_Static_assert(__builtin_offsetof(struct connection, arrived_ns) == 56 + 64, "every call writes the second line alone");
+_Static_assert(__builtin_offsetof(struct connection, remote) == 56 + 128, "arrivals have the third line");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
@@ -70,17 +80,28 @@ static __always_inline bool is_tcp(struct sock *sk)
 	return (family == AF_INET || family == AF_INET6) && sk->sk_protocol == IPPROTO_TCP;
 }
 
+/* Since 6.2: memory of the kernel read like a structure of this type, with plain loads instead of calls. */
+extern void *bpf_rdonly_cast(const void *object, u32 type) __ksym __weak;
+
+/* Of a socket that `is_tcp`. */
+static __always_inline struct tcp_sock *tcp_of(struct sock *sk)
+{
+	if (bpf_ksym_exists(bpf_rdonly_cast))
+		return bpf_rdonly_cast(sk, bpf_core_type_id_kernel(struct tcp_sock));
+	return bpf_skc_to_tcp_sock(sk);
+}
+
 static __always_inline bool is_unix_stream(struct sock *sk)
 {
 	return sk->__sk_common.skc_family == AF_UNIX && sk->sk_type == SOCK_STREAM;
 }
 
 /* The ring is chosen by what both ends have in common. */
-static __always_inline u32 ring_of(struct connection *connection)
+static __always_inline u8 ring_of(struct connection *connection)
 {
 	u32 mixed = (u32)(connection->key[0] ^ connection->key[1]) * 2654435761u;
 
-	return mixed >> 16;
+	return mixed >> 24;
 }
 
 static __always_inline u64 netns_of(struct sock *sk)
@@ -166,7 +187,7 @@ static __always_inline u16 role_from_counts(struct tcp_counts *counts, u8 state)
 
 static __always_inline void learn_tcp(struct connection *connection, struct sock *sk, u16 role)
 {
-	struct tcp_sock *tcp = bpf_skc_to_tcp_sock(sk);
+	struct tcp_sock *tcp = tcp_of(sk);
 	struct tcp_counts counts;
 	u32 own, peer;
 

@@ -44,9 +44,19 @@ static __always_inline void flush_waiting(struct connection *connection)
 
 	if (!bytes || bytes > WAITING_BYTES)
 		return;
+	/* The header is filled only now: while halves are added its line is not touched. */
+	fill_header(&connection->waiting.header, connection, RECORD_HALVES, connection->waiting_since_ns);
+	connection->waiting.header.halves = connection->waiting_halves;
 	connection->waiting_bytes = 0;
+	connection->waiting_halves = 0;
+	connection->last_grows = 0;
 	if (!submit(connection->ring, &connection->waiting, sizeof(struct record) + bytes))
 		count(COUNT_RING_FULL_BYTES, bytes);
+}
+
+static __always_inline u8 growing(struct call *call)
+{
+	return call->sent ? 1 : 2;
 }
 
 /* The half of the last call, if this one only continues it and no byte is wanted: then it grows. */
@@ -55,14 +65,14 @@ static __always_inline bool extend_waiting(struct connection *connection, struct
 	u32 at = connection->last_half;
 	struct half *half;
 
-	if (!connection->waiting_bytes || call->wanted || at > WAITING_BYTES - sizeof(struct half))
+	if (connection->last_grows != growing(call) || call->wanted || connection->last_end != call->offset ||
+	    at > WAITING_BYTES - sizeof(struct half))
 		return false;
 	half = (struct half *)&connection->waiting.halves[at];
-	if (!!(half->flags & HALF_SENT) != call->sent || half->offset + half->length != call->offset || half->pieces)
-		return false;
 	half->length += call->length;
 	half->last_ns = call->now;
 	half->tgid = call->tgid;
+	connection->last_end += call->length;
 	return true;
 }
 
@@ -98,15 +108,15 @@ static __always_inline void wait_half(struct connection *connection, struct call
 	at = connection->waiting_bytes;
 	if (at > WAITING_BYTES - WAITING_HALF)
 		return;
-	if (at == 0) {
-		fill_header(&connection->waiting.header, connection, RECORD_HALVES, call->now);
+	if (at == 0)
 		connection->waiting_since_ns = call->now;
-	}
 	half = (struct half *)&connection->waiting.halves[at];
 	fill_half(half, call);
 	copy_waiting_piece(connection, half, at, call);
 	connection->last_half = at;
-	connection->waiting.header.halves++;
+	connection->last_end = call->offset + call->length;
+	connection->last_grows = half->pieces ? 0 : growing(call);
+	connection->waiting_halves++;
 	connection->waiting_bytes = at + sizeof(*half) + (half->bytes & 1023);
 }
 
@@ -115,7 +125,7 @@ static __always_inline bool is_answer(struct connection *connection, struct call
 {
 	bool asked = connection->flags & OPEN_ACTIVE ? !call->sent : call->sent;
 
-	return asked && connection->waiting.header.halves > 1;
+	return asked && connection->waiting_halves > 1;
 }
 
 /* Whether to wait for more exchanges. While undecided nothing waits: the verdict depends on what is seen. */

@@ -45,9 +45,9 @@ struct {
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, VERDICT_SLOTS);
+	__uint(max_entries, 1);
 	__type(key, u32);
-	__type(value, u64);
+	__type(value, struct slots);
 } verdict_slots SEC(".maps");
 
 /* A connection keeps to one ring, so that its records come from one consumer in the kernel's order. */

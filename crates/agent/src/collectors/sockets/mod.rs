@@ -95,6 +95,7 @@ pub struct Sockets {
     threads: Vec<JoinHandle<()>>,
     shared: Vec<Arc<Shared>>,
     own: MapHandle,
+    slots: Arc<Slots>,
     counters: MapHandle,
     programs: Vec<ProgramStatus>,
     object: Arc<Object>,
@@ -117,6 +118,7 @@ impl Sockets {
             threads: Vec::new(),
             shared: Vec::new(),
             own,
+            slots: slots.clone(),
             counters,
             programs: loaded.programs,
             object: Arc::new(loaded.object),
@@ -190,7 +192,9 @@ impl Sockets {
             return Err(CollectorError(format!("cannot ignore process {tgid}: {OWN_MAX} processes are the most")));
         };
         free.copy_from_slice(&wanted);
-        self.own.update(&zero, &own, MapFlags::ANY).map_err(failed)
+        self.own.update(&zero, &own, MapFlags::ANY).map_err(failed)?;
+        self.slots.count_all_up();
+        Ok(())
     }
 
     pub fn status(&self) -> CollectorStatus {

@@ -93,8 +93,11 @@ struct verdict {
 };
 
 /* A slot counts the verdicts for its sockets (those with the same cookie modulo the number of slots), so that an event
- * looks into the table only when there is something new. */
-#define VERDICT_SLOTS 8192
+ * looks into the table only when there is something new. Few, so that they stay in the caches. */
+#define VERDICT_SLOTS 512
+struct slots {
+	u32 count[VERDICT_SLOTS];
+};
 
 /* ---- options, set before the programs are loaded ---- */
 

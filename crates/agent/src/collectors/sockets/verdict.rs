@@ -10,9 +10,11 @@ use rustc_hash::FxHashMap;
 use std::cell::{Cell, RefCell};
 use std::os::fd::{AsFd, AsRawFd};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 
-const SLOTS: usize = 8192;
+/// `VERDICT_SLOTS` in `sockets.h`.
+const SLOTS: usize = 512;
+const SLOTS_BYTES: usize = SLOTS * size_of::<AtomicU32>();
 /// Verdicts that no record has confirmed yet; beyond it they are sent but not followed.
 const FOLLOWED_MAX: usize = 65_536;
 /// A record that was made so long after the verdict was written should have obeyed it.
@@ -44,7 +46,7 @@ impl RawVerdict {
 
 /// The slots' counts, shared with the kernel.
 pub struct Slots {
-    memory: *mut AtomicU64,
+    memory: *mut AtomicU32,
 }
 
 // SAFETY: the memory is only used through atomics and lives until the last owner is gone.
@@ -56,24 +58,34 @@ impl Slots {
         let fd = map.as_fd().as_raw_fd();
         let protection = libc::PROT_READ | libc::PROT_WRITE;
         // SAFETY: a new shared mapping of a map that is as large as this; the result is checked.
-        let memory = unsafe { libc::mmap(std::ptr::null_mut(), SLOTS * 8, protection, libc::MAP_SHARED, fd, 0) };
+        let memory = unsafe { libc::mmap(std::ptr::null_mut(), SLOTS_BYTES, protection, libc::MAP_SHARED, fd, 0) };
         if memory == libc::MAP_FAILED {
             return Err(std::io::Error::last_os_error());
         }
         Ok(Slots { memory: memory.cast() })
     }
 
+    fn all(&self) -> &[AtomicU32] {
+        // SAFETY: so many were mapped, they live as long as `self`, and both sides use them as atomics only.
+        unsafe { std::slice::from_raw_parts(self.memory, SLOTS) }
+    }
+
     fn count_up(&self, socket: SocketId) {
-        let index = socket as usize & (SLOTS - 1);
-        // SAFETY: the index is below the number of slots that were mapped.
-        unsafe { &*self.memory.add(index) }.fetch_add(1, Ordering::Release);
+        self.all()[socket as usize & (SLOTS - 1)].fetch_add(1, Ordering::Release);
+    }
+
+    /// Every socket looks anew at its next event: for its verdict, and whether its process is one of Limpid's.
+    pub fn count_all_up(&self) {
+        for slot in self.all() {
+            slot.fetch_add(1, Ordering::Release);
+        }
     }
 }
 
 impl Drop for Slots {
     fn drop(&mut self) {
         // SAFETY: this is what `map` has mapped, and nobody else has it.
-        unsafe { libc::munmap(self.memory.cast(), SLOTS * 8) };
+        unsafe { libc::munmap(self.memory.cast(), SLOTS_BYTES) };
     }
 }
 
