@@ -35,7 +35,7 @@ impl TraceIds {
     pub fn new(key: ConnectionKey, salt: u64, request: &Request) -> Self {
         let seed = mix(key_word(key, salt).wrapping_add(K1)) ^ request.request_offset;
         let mut trace_id = [0; 16];
-        match &request.trace {
+        match request.trace() {
             Some(context) => trace_id = context.trace_id,
             None => {
                 trace_id[..8].copy_from_slice(&mix(seed.wrapping_add(K2)).to_be_bytes());

@@ -1,6 +1,7 @@
 //! Heads: the first line and the few header fields that matter, found line by line.
 
 use crate::Detection;
+use crate::lines::line_feed;
 use crate::trace::TraceFields;
 
 /// Longer heads are reported with what is in front; servers refuse them.
@@ -30,6 +31,16 @@ pub(super) struct Fields<'a> {
     pub host: Option<&'a [u8]>,
     pub user_agent: Option<&'a [u8]>,
     pub trace: TraceFields<'a>,
+    last: Last,
+}
+
+/// The field that a folded line would go on with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Last {
+    ContentLength,
+    TransferEncoding,
+    #[default]
+    Other,
 }
 
 pub(super) struct RequestLine<'a> {
@@ -39,6 +50,7 @@ pub(super) struct RequestLine<'a> {
     pub minor: u8,
 }
 
+#[derive(Clone, Copy, Debug)]
 pub(super) struct StatusLine {
     pub code: [u8; 3],
     /// The version is one of this protocol.
@@ -57,26 +69,44 @@ impl StatusLine {
 }
 
 impl<'a> Fields<'a> {
-    /// Most fields do not matter, and their first letter tells. A folded line begins with a space and is none.
+    /// Most fields do not matter, and their first letter tells.
+    #[inline]
     fn read(&mut self, line: &'a [u8]) {
+        let last = std::mem::take(&mut self.last);
         match line.first().map(u8::to_ascii_lowercase) {
             Some(b'c') => {
                 if let Some(value) = value(line, b"content-length") {
                     self.content_length = self.content_length.or_else(|| decimal(value));
+                    self.last = Last::ContentLength;
                 }
             }
+            Some(b' ' | b'\t') => self.go_on(last, line.trim_ascii()),
             Some(b'h') => self.host = value(line, b"host").or(self.host),
             Some(b'u') => {
                 self.upgrade = value(line, b"upgrade").or(self.upgrade);
                 self.user_agent = value(line, b"user-agent").or(self.user_agent);
             }
             Some(b't') => {
-                self.transfer_encoding = value(line, b"transfer-encoding").or(self.transfer_encoding);
+                if let Some(value) = value(line, b"transfer-encoding") {
+                    self.transfer_encoding = Some(value);
+                    self.last = Last::TransferEncoding;
+                }
                 self.trace.read(line);
             }
             Some(b'b' | b'x') => self.trace.read(line),
             _ => {}
         }
+    }
+
+    /// A folded line (RFC 9112, section 5.2) is more of the value before it; of a list only the end matters.
+    #[cold]
+    fn go_on(&mut self, last: Last, rest: &'a [u8]) {
+        match last {
+            Last::ContentLength => self.content_length = self.content_length.or_else(|| decimal(rest)),
+            Last::TransferEncoding if !rest.is_empty() => self.transfer_encoding = Some(rest),
+            _ => {}
+        }
+        self.last = last;
     }
 
     fn is_chunked(&self) -> bool {
@@ -164,21 +194,6 @@ fn line(data: &[u8], at: usize) -> Option<(&[u8], usize)> {
     let end = line_feed(rest)?;
     let text = rest.get(..end)?;
     Some((text.strip_suffix(b"\r").unwrap_or(text), at + end + 1))
-}
-
-/// Lines are short: eight bytes at a time, without a call, beats a search made for long texts.
-#[inline]
-fn line_feed(data: &[u8]) -> Option<usize> {
-    const ONES: u64 = u64::MAX / 255;
-    let (chunks, rest) = data.as_chunks::<8>();
-    for (index, chunk) in chunks.iter().enumerate() {
-        let zero_where_found = u64::from_le_bytes(*chunk) ^ (ONES * b'\n' as u64);
-        let found = zero_where_found.wrapping_sub(ONES) & !zero_where_found & (ONES * 0x80);
-        if found != 0 {
-            return Some(index * 8 + found.trailing_zeros() as usize / 8);
-        }
-    }
-    rest.iter().position(|byte| *byte == b'\n').map(|at| chunks.len() * 8 + at)
 }
 
 pub(super) fn request_line(line: &[u8]) -> Option<RequestLine<'_>> {

@@ -224,6 +224,32 @@ fn a_statement_that_cannot_be_prepared_is_told() {
 }
 
 #[test]
+fn a_pipeline_without_syncs_that_fails() {
+    let one = |statement: &str| join(&[parse("", statement), bind("", ""), execute(""), message(b'H', b"")]);
+    let parts = [
+        (ToServer, one("SELECT 1")),
+        (ToClient, join(&[message(b'1', b""), message(b'2', b""), row(), complete("SELECT 1")])),
+        (ToServer, one("SELECT 1/0")),
+        (ToClient, join(&[message(b'1', b""), message(b'2', b""), error("ERROR", "22012")])),
+        // The client does not know yet.
+        (ToServer, one("INSERT INTO t VALUES (1)")),
+        (ToServer, sync()),
+        (ToClient, ready(b'E')),
+        (ToServer, query("ROLLBACK")),
+        (ToClient, join(&[complete("ROLLBACK"), ready(b'I')])),
+    ];
+    check_deliveries(
+        &parts,
+        &[
+            "SELECT SELECT ? - ok",
+            "SELECT SELECT ?/? 22012 error",
+            "INSERT INSERT INTO t VALUES (?) - unanswered",
+            "ROLLBACK ROLLBACK - ok",
+        ],
+    );
+}
+
+#[test]
 fn copy_in_both_protocols() {
     let data = join(&[message(b'd', &vec![b'x'; 3000]), message(b'd', b"y\n"), message(b'c', b"")]);
     let copy = [
@@ -321,7 +347,7 @@ fn only_heads_of_long_messages_are_needed() {
     player.say(ToClient, &join(&[complete("COMMIT"), ready(b'I')]));
     let got = player.close();
     assert_eq!(got.lines(), ["INSERT INSERT INTO t VALUES (?)… - ok", "COMMIT COMMIT - ok"]);
-    assert_eq!(got.requests[0].request_bytes, statement.len() as u64);
+    assert_eq!(got.requests[0].request_bytes(), statement.len() as u64);
 }
 
 #[test]
@@ -365,7 +391,7 @@ fn a_trace_context_is_adopted() {
         ),
     ];
     let got = play(&script(&parts), &Options::default());
-    let traced: Vec<_> = got.requests.iter().map(|request| request.trace.is_some()).collect();
+    let traced: Vec<_> = got.requests.iter().map(|request| request.trace().is_some()).collect();
     assert_eq!(traced, [true, true, false]);
 }
 
