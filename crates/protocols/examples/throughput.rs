@@ -72,6 +72,17 @@ fn loads() -> Vec<Load> {
         Load { opening: POSTGRESQL_LOGIN, ..load("postgresql", "small", POSTGRESQL_QUERY, POSTGRESQL_ANSWER, 0, 1) },
         Load {
             opening: POSTGRESQL_LOGIN,
+            ..load(
+                "postgresql",
+                "16 unlike",
+                &unlike(POSTGRESQL_QUERY, b"t WHERE"),
+                &POSTGRESQL_ANSWER.repeat(16),
+                0,
+                16,
+            )
+        },
+        Load {
+            opening: POSTGRESQL_LOGIN,
             ..load("postgresql", "body", POSTGRESQL_QUERY, &postgresql_rows(body), 1024, 1)
         },
     ]

@@ -154,7 +154,8 @@ impl Http {
         if blank > 0 {
             return Step::Taken(blank as u64);
         }
-        let scan = head::scan(input.data, &mut self.asking.scanned, input.gap_after > 0);
+        let mut fields = head::Fields::default();
+        let scan = head::scan(input.data, &mut self.asking.scanned, input.gap_after > 0, &mut fields);
         let head = match scan {
             Scan::Need if head::may_be_request(input.data) => return Step::Need(input.data.len() + 1),
             Scan::Need => {
@@ -167,17 +168,16 @@ impl Http {
         let line = head::request_line(head.first_line).filter(|line| !self.asking.lost || line.is_known());
         let Some(line) = line else { return Step::Invalid("no request line") };
         let asked = Asked { head: line.method == b"HEAD", connect: line.method == b"CONNECT" };
-        let body_bytes = if head.complete && !asked.connect { head.fields.body_bytes() } else { Some(0) };
-        let request = self.request_of(&line, &head.fields, &input);
-        // Details are read of each head anew.
-        if head.complete && !self.details && line.is_known() {
+        let body_bytes = if head.complete && !asked.connect { fields.body_bytes() } else { Some(0) };
+        let request = self.request_of(&line, &fields, &input);
+        if head.complete && line.is_known() {
             let head = input.data.get(..head.length).unwrap_or_default();
             self.known_request.learn(head, || RequestHead {
                 operation: request.operation.clone(),
                 route: request.resource.clone().unwrap_or_default(),
                 asked,
                 body_bytes,
-                trace: request.trace().copied(),
+                details: request.details.clone(),
             });
         }
         let step = self.ask(request, asked, head.length, body_bytes, &input, sink);
@@ -194,9 +194,7 @@ impl Http {
         request.resource = Some(said.route);
         request.start_ns = input.time_at(0);
         request.request_offset = input.offset;
-        if said.trace.is_some() {
-            request.details_mut().trace = said.trace;
-        }
+        request.details = said.details;
         self.ask(request, said.asked, length, said.body_bytes, input, sink)
     }
 
@@ -288,7 +286,9 @@ impl Http {
             self.answering.scanned = 0;
             return Step::Invalid("no status line");
         }
-        let Scan::Head(head) = head::scan(input.data, &mut self.answering.scanned, input.gap_after > 0) else {
+        let mut fields = head::Fields::default();
+        let Scan::Head(head) = head::scan(input.data, &mut self.answering.scanned, input.gap_after > 0, &mut fields)
+        else {
             return Step::Need(input.data.len() + 1);
         };
         let Some(line) = head::status_line(head.first_line) else { return Step::Invalid("no status line") };
@@ -297,14 +297,14 @@ impl Http {
             let length = head.length;
             return if head.complete { Step::Taken(length as u64) } else { Step::Need(length + 1) };
         }
-        let body_bytes = head.complete.then(|| head.fields.answer_body_bytes());
+        let body_bytes = head.complete.then(|| fields.answer_body_bytes());
         if let Some(body_bytes) = body_bytes
             && line.code != *b"101"
         {
             let head = input.data.get(..head.length).unwrap_or_default();
             self.known_answer.learn(head, || AnswerHead { line, body_bytes });
         }
-        self.answer_of(line, head.fields.upgrade, head.length, body_bytes, &input, sink)
+        self.answer_of(line, fields.upgrade, head.length, body_bytes, &input, sink)
     }
 
     /// A final answer's head was read. `body_bytes`: none of an incomplete head.

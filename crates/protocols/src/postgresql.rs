@@ -92,6 +92,8 @@ struct PostgreSql {
     last_parsed: Box<[u8]>,
     /// First message of the answer that is being read.
     answer: Option<Mark>,
+    /// A replication stream, up to the next ReadyForQuery.
+    streams: bool,
     lost: [bool; 2],
 }
 
@@ -111,6 +113,7 @@ impl PostgreSql {
             parsed: false,
             last_parsed: Box::default(),
             answer: None,
+            streams: false,
             lost: [false; 2],
         }
     }
@@ -266,11 +269,13 @@ impl PostgreSql {
         match header.kind {
             // These come at any time and answer nothing.
             b'A' | b'N' | b'K' => return,
+            // The end of a stream completes what was answered at its beginning.
+            b'd' | b'c' | b'C' | b'E' if self.streams => return,
             b'S' => return self.parameter(body),
             _ => self.answer.get_or_insert(begins),
         };
         match header.kind {
-            b'C' => self.completed(messages::rows(body).filter(|_| self.details), ends, sink),
+            b'C' => self.completed(if self.details { messages::rows(body) } else { None }, ends, sink),
             b'I' | b's' => self.completed(None, ends, sink),
             b'E' => self.failed(messages::error(body), ends, sink),
             b'V' => self.front_completed(ends),
@@ -394,10 +399,12 @@ impl PostgreSql {
     fn stream_begins(&mut self, ends: Mark, sink: &mut dyn Sink) {
         if let Some(Waits::Ready | Waits::Execute) = self.answered(ends, sink) {
             self.finish(Status::Ok, None, ends, sink);
+            self.streams = true;
         }
     }
 
     fn ready(&mut self, ends: Mark, sink: &mut dyn Sink) {
+        self.streams = false;
         // With nothing in flight it ends an answer that was counted at its completion.
         while !self.pending.is_empty() {
             match self.answered(ends, sink) {
@@ -541,7 +548,7 @@ impl Parser for PostgreSql {
                 self.statements.set(b"", None);
                 self.portals.clear();
             }
-            Direction::ToClient => self.answer = None,
+            Direction::ToClient => (self.answer, self.streams) = (None, false),
         }
         self.pending.gap(direction, time_ns);
     }

@@ -15,7 +15,6 @@ pub(super) struct Head<'a> {
     pub length: usize,
     pub complete: bool,
     pub first_line: &'a [u8],
-    pub fields: Fields<'a>,
 }
 
 pub(super) enum Scan<'a> {
@@ -31,16 +30,6 @@ pub(super) struct Fields<'a> {
     pub host: Option<&'a [u8]>,
     pub user_agent: Option<&'a [u8]>,
     pub trace: TraceFields<'a>,
-    last: Last,
-}
-
-/// The field that a folded line would go on with.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Last {
-    ContentLength,
-    TransferEncoding,
-    #[default]
-    Other,
 }
 
 pub(super) struct RequestLine<'a> {
@@ -69,44 +58,28 @@ impl StatusLine {
 }
 
 impl<'a> Fields<'a> {
-    /// Most fields do not matter, and their first letter tells.
+    /// Most fields do not matter, and their first letter tells. A folded line begins with a space and is none: servers
+    /// refuse it where it would matter.
     #[inline]
     fn read(&mut self, line: &'a [u8]) {
-        let last = std::mem::take(&mut self.last);
         match line.first().map(u8::to_ascii_lowercase) {
             Some(b'c') => {
                 if let Some(value) = value(line, b"content-length") {
                     self.content_length = self.content_length.or_else(|| decimal(value));
-                    self.last = Last::ContentLength;
                 }
             }
-            Some(b' ' | b'\t') => self.go_on(last, line.trim_ascii()),
             Some(b'h') => self.host = value(line, b"host").or(self.host),
             Some(b'u') => {
                 self.upgrade = value(line, b"upgrade").or(self.upgrade);
                 self.user_agent = value(line, b"user-agent").or(self.user_agent);
             }
             Some(b't') => {
-                if let Some(value) = value(line, b"transfer-encoding") {
-                    self.transfer_encoding = Some(value);
-                    self.last = Last::TransferEncoding;
-                }
+                self.transfer_encoding = value(line, b"transfer-encoding").or(self.transfer_encoding);
                 self.trace.read(line);
             }
             Some(b'b' | b'x') => self.trace.read(line),
             _ => {}
         }
-    }
-
-    /// A folded line (RFC 9112, section 5.2) is more of the value before it; of a list only the end matters.
-    #[cold]
-    fn go_on(&mut self, last: Last, rest: &'a [u8]) {
-        match last {
-            Last::ContentLength => self.content_length = self.content_length.or_else(|| decimal(rest)),
-            Last::TransferEncoding if !rest.is_empty() => self.transfer_encoding = Some(rest),
-            _ => {}
-        }
-        self.last = last;
     }
 
     fn is_chunked(&self) -> bool {
@@ -140,13 +113,13 @@ pub(super) fn blank_lines(data: &[u8]) -> usize {
 
 /// Reads a head from the front of `data`. `scanned` remembers over calls how much of it holds no end, so that a head
 /// that comes byte by byte is read once. An incomplete head is given when no more will come, or it is too long.
-pub(super) fn scan<'a>(data: &'a [u8], scanned: &mut usize, is_all: bool) -> Scan<'a> {
+pub(super) fn scan<'a>(data: &'a [u8], scanned: &mut usize, is_all: bool, fields: &mut Fields<'a>) -> Scan<'a> {
     let give_up = is_all || data.len() >= MAX_HEAD_BYTES;
     if *scanned > 0 && !give_up && !has_end(data, *scanned) {
         *scanned = data.len();
         return Scan::Need;
     }
-    match read(data) {
+    match read(data, fields) {
         Some(head) if head.complete || give_up => Scan::Head(head),
         _ => {
             *scanned = data.len();
@@ -162,20 +135,20 @@ fn has_end(data: &[u8], from: usize) -> bool {
 }
 
 #[inline]
-fn read(data: &[u8]) -> Option<Head<'_>> {
+fn read<'a>(data: &'a [u8], fields: &mut Fields<'a>) -> Option<Head<'a>> {
     let (first_line, mut at) = line(data, 0)?;
-    let mut fields = Fields::default();
     while let Some((text, next)) = line(data, at) {
         if text.is_empty() {
-            return Some(Head { length: next, complete: true, first_line, fields });
+            return Some(Head { length: next, complete: true, first_line });
         }
         fields.read(text);
         at = next;
     }
-    Some(Head { length: data.len(), complete: false, first_line, fields })
+    Some(Head { length: data.len(), complete: false, first_line })
 }
 
 /// The value of a line if it is the field of this (lower-case) name.
+#[inline]
 pub(crate) fn value<'a>(line: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
     let (front, rest) = line.split_at_checked(name.len())?;
     // Looking for the colon first tells nearly all others apart; some servers let a space stand before it.
@@ -222,11 +195,16 @@ fn is_token(byte: u8) -> bool {
         || matches!(byte, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'^'..=b'`' | b'|' | b'~')
 }
 
+/// How an answer begins. Radio stations write `ICY 200 OK` and mean HTTP.
+const STARTS: [&[u8]; 2] = [b"HTTP/", b"ICY "];
+
 /// `HTTP/1.1 200 OK`; servers exist that write other versions, and mean this one.
 pub(super) fn status_line(line: &[u8]) -> Option<StatusLine> {
-    let rest = line.strip_prefix(b"HTTP/")?;
-    let version = rest.iter().take(8).take_while(|byte| **byte != b' ').count();
-    let (version, rest) = rest.split_at_checked(version)?;
+    let (version, rest) = match line.strip_prefix(b"HTTP/") {
+        Some(rest) => rest.split_at_checked(rest.iter().take(8).take_while(|byte| **byte != b' ').count())?,
+        None if line.starts_with(b"ICY ") => line.split_at_checked(3)?,
+        None => return None,
+    };
     let code: [u8; 3] = rest.strip_prefix(b" ")?.trim_ascii_start().get(..3)?.try_into().ok()?;
     let behind = rest.trim_ascii_start().get(3);
     let is_code = (b'1'..=b'9').contains(&code[0]) && code.iter().all(u8::is_ascii_digit);
@@ -252,9 +230,10 @@ impl RequestLine<'_> {
 
 /// The beginning of an answer, as far as it is there.
 pub(super) fn may_be_answer(data: &[u8]) -> bool {
-    const START: &[u8] = b"HTTP/";
-    let length = START.len().min(data.len());
-    data.get(..length) == START.get(..length)
+    STARTS.iter().any(|start| {
+        let length = start.len().min(data.len());
+        data.get(..length) == start.get(..length)
+    })
 }
 
 pub(super) fn is_status_line(data: &[u8]) -> bool {
@@ -292,10 +271,8 @@ pub(super) fn detect_request(data: &[u8]) -> Detection {
 }
 
 pub(super) fn detect_status(data: &[u8]) -> Detection {
-    const START: &[u8] = b"HTTP/";
     let data = data.get(blank_lines(data)..).unwrap_or_default();
-    let common = data.iter().zip(START).take_while(|(have, want)| have == want).count();
-    if common < START.len().min(data.len()) {
+    if !may_be_answer(data) {
         return Detection::No;
     }
     match line(data, 0).map(|(line, _)| line).or_else(|| data.get(..20)).map(status_line) {

@@ -2,7 +2,7 @@
 
 use super::Asked;
 use super::head::StatusLine;
-use limpid_model::{Text, TraceContext};
+use limpid_model::{Details, Text};
 
 /// A connection keeps little: there may be thousands.
 const MAX_KNOWN_BYTES: usize = 512;
@@ -54,7 +54,7 @@ pub(super) struct RequestHead {
     pub asked: Asked,
     /// `None`: chunked.
     pub body_bytes: Option<u64>,
-    pub trace: Option<TraceContext>,
+    pub details: Option<Box<Details>>,
 }
 
 /// What the head of an answer says that upgrades nothing.

@@ -31,7 +31,7 @@ impl Routes {
 impl Http {
     pub(super) fn request_of(&mut self, line: &RequestLine<'_>, fields: &Fields<'_>, input: &Input<'_>) -> Request {
         let target = Target::of(line);
-        let mut request = Request::new(NAME, text(line.method, MAX_TEXT_BYTES));
+        let mut request = Request::new(NAME, method(line.method));
         request.resource = Some(self.routes.of(target.path));
         request.start_ns = input.time_at(0);
         request.request_offset = input.offset;
@@ -63,6 +63,17 @@ impl Http {
         if let Some(size) = fields.content_length.filter(|_| fields.transfer_encoding.is_none()) {
             details.attributes.push(("http.request.body.size", Attribute::Int(size as i64)));
         }
+    }
+}
+
+fn method(method: &[u8]) -> Text {
+    match method {
+        b"GET" => Text::const_new("GET"),
+        b"POST" => Text::const_new("POST"),
+        b"PUT" => Text::const_new("PUT"),
+        b"HEAD" => Text::const_new("HEAD"),
+        b"DELETE" => Text::const_new("DELETE"),
+        _ => text(method, MAX_TEXT_BYTES),
     }
 }
 

@@ -94,12 +94,17 @@ fn one_conversation_a_row() {
         (
             "folded fields",
             &[
-                (ToServer, b"PUT /a HTTP/1.1\r\nX: y\r\nTransfer-Encoding: gzip,\r\n chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n"),
-                (ToClient, b"HTTP/1.1 200 OK\r\nContent-Length:\r\n\t2\r\nX: 1\r\n chunked\r\n\r\nok"),
+                (ToServer, b"PUT /a HTTP/1.1\r\nX: y\r\n Content-Length: 9\r\nContent-Length: 1\r\n\r\nx"),
+                (ToClient, b"HTTP/1.1 200 OK\r\nX: 1\r\n\tTransfer-Encoding: chunked\r\nContent-Length: 2\r\n\r\nok"),
                 (ToServer, b"GET /b HTTP/1.1\r\n\r\n"),
                 (ToClient, OK),
             ],
             &["PUT /a 200 ok", "GET /b 200 ok"],
+        ),
+        (
+            "a radio station",
+            &[(ToServer, b"GET /listen HTTP/1.0\r\nIcy-MetaData: 1\r\n\r\n"), (ToClient, b"ICY 200 OK\r\nicy-br:128\r\n\r\nmusic")],
+            &["GET /listen 200 ok"],
         ),
         ("no answer", &[(ToServer, b"GET /a HTTP/1.1\r\n\r\n")], &["GET /a - unanswered"]),
         (
@@ -162,6 +167,8 @@ fn heads_that_come_again_say_the_same() {
             let sent: &[u8] = parts[*index][0].1;
             assert_eq!(request.request_bytes(), sent.len() as u64);
             assert_eq!(request.trace().is_some(), *index == 0);
+            let fresh = one(parts[*index], &options);
+            assert_eq!((&request.details, request.kind), (&fresh.details, fresh.kind));
         }
         assert_same_at_every_cut(&script[..22], &options);
     }

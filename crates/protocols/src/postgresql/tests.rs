@@ -290,12 +290,19 @@ fn replication_cancel_function_call_and_shutdown() {
         (ToServer, query("START_REPLICATION 0/0")),
         (ToClient, join(&[message(b'W', b"\0\0\0"), message(b'd', b"w123")])),
         (ToServer, message(b'd', b"r123")),
+        (ToServer, message(b'c', b"")),
+        (ToClient, join(&[message(b'c', b""), complete("COPY 0"), complete("START_REPLICATION"), ready(b'I')])),
+        (ToServer, query("SELECT 1/0")),
+        (ToClient, join(&[error("ERROR", "22012"), ready(b'I')])),
         (ToClient, error("FATAL", "57P01")),
     ];
     let mut after_login = login().to_vec();
     after_login.extend(parts);
     let got = play(&script(&after_login), &Options::default());
-    assert_eq!(got.lines()[1..], ["FUNCTION_CALL - - ok", "START_REPLICATION START_REPLICATION ?/? - ok"]);
+    assert_eq!(
+        got.lines()[1..],
+        ["FUNCTION_CALL - - ok", "START_REPLICATION START_REPLICATION ?/? - ok", "SELECT SELECT ?/? 22012 error"]
+    );
     assert_eq!(got.orphans, 0);
     let killed = [(ToServer, query("SELECT 1")), (ToClient, error("FATAL", "57P01"))];
     assert_eq!(lines(&killed), ["SELECT SELECT ? 57P01 error"]);
