@@ -15,7 +15,7 @@ pub mod series;
 
 pub use entity::Entity;
 pub use histogram::ExpHistogram;
-pub use request::{Direction, Kind, Request, Side, Status, TraceContext, Unanswered};
+pub use request::{Details, Direction, Kind, Request, Side, Status, TraceContext, Unanswered};
 pub use series::{Labels, Matcher, Sample, Series, SeriesSource, Value};
 
 /// Short strings of up to 24 bytes live in place: methods, commands and codes never allocate.

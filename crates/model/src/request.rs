@@ -110,6 +110,19 @@ pub enum Attribute {
     Bool(bool),
 }
 
+/// What few requests have, or only those of which a span is wanted. It stands apart so that a request stays small:
+/// every request is moved several times.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Details {
+    /// The resource as it was on the wire, where the protocol's row in `requests.md` says *raw*; never a statement's
+    /// literals.
+    pub resource_raw: Option<Text>,
+    pub trace: Option<TraceContext>,
+    /// What the request's own fields do not say, named by the semantic conventions. Left empty unless the parser was
+    /// asked for details.
+    pub attributes: Vec<(&'static str, Attribute)>,
+}
+
 /// One request as a parser reports it. Times are nanoseconds of the capture's own clock; offsets count bytes of the
 /// stream of their direction, so that the views of both ends can be joined by them.
 #[derive(Clone, Debug, PartialEq)]
@@ -121,8 +134,6 @@ pub struct Request {
     pub operation: Text,
     /// Normalised (route, statement shape): part of the metrics' labels.
     pub resource: Option<Text>,
-    /// As it was on the wire, where the protocol's row in `requests.md` says *raw*; never a statement's literals.
-    pub resource_raw: Option<Text>,
     pub code: Option<Text>,
     pub status: Status,
     pub unanswered: Option<Unanswered>,
@@ -134,8 +145,6 @@ pub struct Request {
     pub first_byte_ns: Option<u64>,
     /// Last byte of the answer, or when it was given up.
     pub end_ns: u64,
-    pub request_bytes: u64,
-    pub response_bytes: u64,
     /// Offset of the request's first byte in the direction `ToServer`.
     pub request_offset: u64,
     /// Offset just after the request's last byte in the direction `ToServer`.
@@ -144,20 +153,17 @@ pub struct Request {
     pub response_offset: u64,
     /// Offset just after the answer's last byte in the direction `ToClient`.
     pub response_end_offset: u64,
-    pub trace: Option<TraceContext>,
-    /// What the fields above do not say, named by the semantic conventions. Left empty unless the parser was asked
-    /// for details.
-    pub attributes: Vec<(&'static str, Attribute)>,
+    pub details: Option<Box<Details>>,
 }
 
 impl Request {
+    #[inline]
     pub fn new(protocol: &'static str, operation: impl Into<Text>) -> Self {
         Request {
             protocol,
             kind: Kind::Request,
             operation: operation.into(),
             resource: None,
-            resource_raw: None,
             code: None,
             status: Status::Unanswered,
             unanswered: None,
@@ -165,15 +171,37 @@ impl Request {
             start_ns: 0,
             first_byte_ns: None,
             end_ns: 0,
-            request_bytes: 0,
-            response_bytes: 0,
             request_offset: 0,
             request_end_offset: 0,
             response_offset: 0,
             response_end_offset: 0,
-            trace: None,
-            attributes: Vec::new(),
+            details: None,
         }
+    }
+
+    pub fn details_mut(&mut self) -> &mut Details {
+        self.details.get_or_insert_default()
+    }
+
+    pub fn resource_raw(&self) -> Option<&Text> {
+        self.details.as_ref()?.resource_raw.as_ref()
+    }
+
+    pub fn trace(&self) -> Option<&TraceContext> {
+        self.details.as_ref()?.trace.as_ref()
+    }
+
+    pub fn attributes(&self) -> &[(&'static str, Attribute)] {
+        self.details.as_ref().map_or(&[][..], |details| details.attributes.as_slice())
+    }
+
+    pub fn request_bytes(&self) -> u64 {
+        self.request_end_offset.saturating_sub(self.request_offset)
+    }
+
+    /// 0 while the answer has no end.
+    pub fn response_bytes(&self) -> u64 {
+        self.response_end_offset.saturating_sub(self.response_offset)
     }
 
     /// Events of one connection can be stamped out of order by some microseconds; a duration is never negative.

@@ -63,6 +63,7 @@ fn loads() -> Vec<Load> {
     vec![
         load("http", "small", &http_request, &http_answer, 0, 1),
         load("http", "pipeline of 16", &http_request.repeat(16), &http_answer.repeat(16), 0, 16),
+        load("http", "16 unlike", &unlike(&http_request, b"items"), &unlike(&http_answer, b"nginx"), 0, 16),
         load("http", "body", &http_request, &http_body, 1024, 1),
         load("http", "chunked body", &http_request, &http_chunked, 1024, 1),
         load("redis", "small", &get, b"$3\r\nabc\r\n", 0, 1),
@@ -71,9 +72,32 @@ fn loads() -> Vec<Load> {
         Load { opening: POSTGRESQL_LOGIN, ..load("postgresql", "small", POSTGRESQL_QUERY, POSTGRESQL_ANSWER, 0, 1) },
         Load {
             opening: POSTGRESQL_LOGIN,
+            ..load(
+                "postgresql",
+                "16 unlike",
+                &unlike(POSTGRESQL_QUERY, b"t WHERE"),
+                &POSTGRESQL_ANSWER.repeat(16),
+                0,
+                16,
+            )
+        },
+        Load {
+            opening: POSTGRESQL_LOGIN,
             ..load("postgresql", "body", POSTGRESQL_QUERY, &postgresql_rows(body), 1024, 1)
         },
     ]
+}
+
+/// 16 of them, each with another letter in place of `word`'s first: what is remembered of the last is of no use.
+fn unlike(head: &[u8], word: &[u8]) -> Vec<u8> {
+    let at = head.windows(word.len()).position(|part| part == word).expect("the head holds the word");
+    let mut heads = Vec::new();
+    for letter in b'a'..=b'p' {
+        heads.extend_from_slice(head);
+        let begins = heads.len() - head.len();
+        heads[begins + at] = letter;
+    }
+    heads
 }
 
 const POSTGRESQL_LOGIN: &[(Direction, &[u8])] =

@@ -10,7 +10,7 @@ use self::drive::Rest;
 use crate::detect::{Decision, Detector};
 use crate::protocols::Capture;
 use crate::stream::{Piece, Stream, Turn};
-use crate::{Parser, Protocol, Sink};
+use crate::{Parser, Protocol, Sink, proxy};
 use limpid_model::{Direction, Unanswered};
 
 /// `Invalid`s in a row after which this is not the protocol.
@@ -202,6 +202,7 @@ impl Connection {
         if self.swapped { direction.reverse() } else { direction }
     }
 
+    #[inline]
     fn arrive(&mut self, direction: Direction, piece: Piece<'_>, sink: &mut dyn Sink) {
         if matches!(self.state, State::Unknown) || piece.end() > MAX_OFFSET {
             return;
@@ -209,6 +210,11 @@ impl Connection {
         let direction = self.oriented(direction);
         if self.held_since_ns.is_some() {
             self.release(piece.time_ns, false, sink);
+        }
+        if let State::Pinned(..) = self.state
+            && let Some(bytes) = self.streams[direction as usize].takes_next(&piece)
+        {
+            return self.read_next(direction, &piece, bytes, sink);
         }
         let stream = &mut self.streams[direction as usize];
         match stream.turn(piece) {
@@ -243,10 +249,15 @@ impl Connection {
 
     /// The next piece in order. Returns its direction, which detection may have turned round.
     fn pass(&mut self, direction: Direction, piece: Piece<'_>, sink: &mut dyn Sink) -> Direction {
-        let stream = &mut self.streams[direction as usize];
-        stream.next = piece.end();
-        stream.before_ns = stream.last_ns;
-        stream.last_ns = stream.last_ns.max(piece.time_ns);
+        self.streams[direction as usize].pass(&piece);
+        let opens = self.hints.from_start && direction == Direction::ToServer && piece.offset == 0;
+        let piece = match self.state {
+            State::Detecting(_) if opens => match proxy::without_header(piece) {
+                Some(piece) => piece,
+                None => return direction,
+            },
+            _ => piece,
+        };
         match &mut self.state {
             State::Pinned(..) => {
                 self.read(direction, piece, sink);

@@ -93,7 +93,7 @@ pub fn attributes(request: &Request, out: &mut Vec<(&'static str, Attribute)>) {
         let nanoseconds = first_byte_ns.saturating_sub(request.start_ns);
         out.push(("limpid.time_to_first_byte_ns", Attribute::Int(i64::try_from(nanoseconds).unwrap_or(i64::MAX))));
     }
-    for (name, value) in &request.attributes {
+    for (name, value) in request.attributes() {
         if !out.iter().any(|(have, _)| have == name) {
             out.push((name, value.clone()));
         }
@@ -115,8 +115,8 @@ fn push_field(
         }
         Field::Operation => Some(request.operation.clone()),
         Field::Resource => request.resource.clone(),
-        Field::ResourceRaw => request.resource_raw.clone(),
-        Field::ResourceText => request.resource_raw.clone().or_else(|| request.resource.clone()),
+        Field::ResourceRaw => request.resource_raw().cloned(),
+        Field::ResourceText => request.resource_raw().cloned().or_else(|| request.resource.clone()),
         Field::CodeText => request.code.clone(),
         Field::System => Some(Text::const_new(specification)),
         Field::Is(text) => Some(Text::const_new(text)),
@@ -185,9 +185,9 @@ mod tests {
     fn http_is_named_by_method_and_route() {
         let mut request = Request::new("http", "GET");
         request.resource = Some("/cart/{id}".into());
-        request.resource_raw = Some("/cart/7".into());
+        request.details_mut().resource_raw = Some("/cart/7".into());
         (request.code, request.status) = (Some("503".into()), Status::Error);
-        request.attributes.push(("user_agent.original", Attribute::Text("curl".into())));
+        request.details_mut().attributes.push(("user_agent.original", Attribute::Text("curl".into())));
         assert_eq!(span_name(&request), "GET /cart/{id}");
         let mut out = Vec::new();
         attributes(&request, &mut out);

@@ -6,16 +6,18 @@
 
 mod body;
 mod head;
+mod known;
 mod request;
 
 use self::body::{Chunked, chunked};
 pub(crate) use self::head::value;
 use self::head::{Scan, StatusLine};
+use self::known::{AnswerHead, Known, RequestHead};
 use crate::pending::Pending;
 use crate::protocols::Capture;
 use crate::{Detection, Input, Options, Parser, Protocol, Sink, Step};
 use limpid_model::request::Attribute;
-use limpid_model::{Direction, Status, Text, Unanswered};
+use limpid_model::{Direction, Request, Status, Text, Unanswered};
 
 const NAME: &str = "http";
 /// An answer whose end the capture does not show is taken to be over after this silence.
@@ -103,6 +105,10 @@ struct Http {
     answer: Option<Answer>,
     becomes: Option<Becomes>,
     routes: request::Routes,
+    known_request: Known<RequestHead>,
+    known_answer: Known<AnswerHead>,
+    last_code: [u8; 3],
+    last_code_text: Text,
 }
 
 impl Http {
@@ -116,6 +122,10 @@ impl Http {
             answer: None,
             becomes: None,
             routes: request::Routes::default(),
+            known_request: Known::default(),
+            known_answer: Known::default(),
+            last_code: [0; 3],
+            last_code_text: Text::const_new(""),
         }
     }
 
@@ -133,11 +143,19 @@ impl Http {
 
     fn request_head(&mut self, input: Input<'_>, sink: &mut dyn Sink) -> Step {
         self.asking.place = Place::Head;
+        if self.asking.scanned == 0
+            && let Some((length, said)) = self.known_request.get(input.data)
+        {
+            let said = said.clone();
+            self.known_request.is_known();
+            return self.known_again(said, length, &input, sink);
+        }
         let blank = head::blank_lines(input.data);
         if blank > 0 {
             return Step::Taken(blank as u64);
         }
-        let scan = head::scan(input.data, &mut self.asking.scanned, input.gap_after > 0);
+        let mut fields = head::Fields::default();
+        let scan = head::scan(input.data, &mut self.asking.scanned, input.gap_after > 0, &mut fields);
         let head = match scan {
             Scan::Need if head::may_be_request(input.data) => return Step::Need(input.data.len() + 1),
             Scan::Need => {
@@ -149,24 +167,60 @@ impl Http {
         self.asking.scanned = 0;
         let line = head::request_line(head.first_line).filter(|line| !self.asking.lost || line.is_known());
         let Some(line) = line else { return Step::Invalid("no request line") };
-        self.asking.lost = false;
-        self.answer_ended_before(input.time_at(0), sink);
         let asked = Asked { head: line.method == b"HEAD", connect: line.method == b"CONNECT" };
-        let body_bytes = if head.complete && !asked.connect { head.fields.body_bytes() } else { Some(0) };
-        let mut request = self.request_of(&line, &head.fields, &input);
-        let total = (head.length as u64).saturating_add(body_bytes.unwrap_or_default());
-        request.request_bytes = total;
-        request.request_end_offset = input.offset.saturating_add(total);
-        self.pending.push(request, asked, sink);
+        let body_bytes = if head.complete && !asked.connect { fields.body_bytes() } else { Some(0) };
+        let request = self.request_of(&line, &fields, &input);
+        if head.complete && line.is_known() {
+            let head = input.data.get(..head.length).unwrap_or_default();
+            self.known_request.learn(head, || RequestHead {
+                operation: request.operation.clone(),
+                route: request.resource.clone().unwrap_or_default(),
+                asked,
+                body_bytes,
+                details: request.details.clone(),
+            });
+        }
+        let step = self.ask(request, asked, head.length, body_bytes, &input, sink);
+        if head.complete {
+            return step;
+        }
+        self.asking.place = Place::Drift;
+        Step::Taken((head.length as u64).saturating_add(input.gap_after))
+    }
+
+    /// A request whose head is that of the one before, byte for byte.
+    fn known_again(&mut self, said: RequestHead, length: usize, input: &Input<'_>, sink: &mut dyn Sink) -> Step {
+        let mut request = Request::new(NAME, said.operation);
+        request.resource = Some(said.route);
+        request.start_ns = input.time_at(0);
+        request.request_offset = input.offset;
+        request.details = said.details;
+        self.ask(request, said.asked, length, said.body_bytes, input, sink)
+    }
+
+    /// A request's head was read: it waits for its answer now.
+    #[inline]
+    fn ask(
+        &mut self,
+        mut request: Request,
+        asked: Asked,
+        head_length: usize,
+        body_bytes: Option<u64>,
+        input: &Input<'_>,
+        sink: &mut dyn Sink,
+    ) -> Step {
+        self.asking.lost = false;
+        self.answer_ended_before(request.start_ns, sink);
+        let total = (head_length as u64).saturating_add(body_bytes.unwrap_or_default());
         let end = input.offset.saturating_add(total);
+        request.request_end_offset = end;
+        self.pending.push(request, asked, sink);
         self.asking.place = match body_bytes {
-            _ if !head.complete => Place::Drift,
             None => Place::Chunks,
             Some(_) if total > input.data.len() as u64 => Place::Body(end),
             Some(_) => Place::Head,
         };
-        let gap = if head.complete { 0 } else { input.gap_after };
-        Step::Taken(total.saturating_add(gap))
+        Step::Taken(total)
     }
 
     fn request_chunks(&mut self, input: Input<'_>) -> Step {
@@ -190,12 +244,11 @@ impl Http {
     /// The youngest request is complete, if it was not answered long before.
     fn request_ends_at(&mut self, offset: u64) {
         if let Some(request) = self.pending.back_mut().and_then(|waiting| waiting.request.as_mut()) {
-            let head_bytes = request.request_bytes;
+            let head_bytes = request.request_bytes();
             request.request_end_offset = offset;
-            request.request_bytes = offset.saturating_sub(request.request_offset);
             if self.details {
-                let size = request.request_bytes.saturating_sub(head_bytes);
-                request.attributes.push(("http.request.body.size", Attribute::Int(size as i64)));
+                let size = request.request_bytes().saturating_sub(head_bytes);
+                request.details_mut().attributes.push(("http.request.body.size", Attribute::Int(size as i64)));
             }
         }
     }
@@ -219,6 +272,12 @@ impl Http {
     }
 
     fn answer_head(&mut self, input: Input<'_>, sink: &mut dyn Sink) -> Step {
+        if self.answering.scanned == 0
+            && let Some((length, &AnswerHead { line, body_bytes })) = self.known_answer.get(input.data)
+        {
+            self.known_answer.is_known();
+            return self.answer_of(line, None, length, Some(body_bytes), &input, sink);
+        }
         let blank = head::blank_lines(input.data);
         if blank > 0 {
             return Step::Taken(blank as u64);
@@ -227,7 +286,9 @@ impl Http {
             self.answering.scanned = 0;
             return Step::Invalid("no status line");
         }
-        let Scan::Head(head) = head::scan(input.data, &mut self.answering.scanned, input.gap_after > 0) else {
+        let mut fields = head::Fields::default();
+        let Scan::Head(head) = head::scan(input.data, &mut self.answering.scanned, input.gap_after > 0, &mut fields)
+        else {
             return Step::Need(input.data.len() + 1);
         };
         let Some(line) = head::status_line(head.first_line) else { return Step::Invalid("no status line") };
@@ -236,18 +297,37 @@ impl Http {
             let length = head.length;
             return if head.complete { Step::Taken(length as u64) } else { Step::Need(length + 1) };
         }
+        let body_bytes = head.complete.then(|| fields.answer_body_bytes());
+        if let Some(body_bytes) = body_bytes
+            && line.code != *b"101"
+        {
+            let head = input.data.get(..head.length).unwrap_or_default();
+            self.known_answer.learn(head, || AnswerHead { line, body_bytes });
+        }
+        self.answer_of(line, fields.upgrade, head.length, body_bytes, &input, sink)
+    }
+
+    /// A final answer's head was read. `body_bytes`: none of an incomplete head.
+    fn answer_of(
+        &mut self,
+        line: StatusLine,
+        upgrade: Option<&[u8]>,
+        head_length: usize,
+        body_bytes: Option<Option<u64>>,
+        input: &Input<'_>,
+        sink: &mut dyn Sink,
+    ) -> Step {
         let paired = self.pending.answer_begins(input.offset, input.time_at(0), sink);
         let asked = self.pending.front().filter(|_| paired).map(|waiting| waiting.state).unwrap_or_default();
-        let body_offset = input.offset.saturating_add(head.length as u64);
-        let becomes = becomes(&line, asked, &head.fields);
+        let body_offset = input.offset.saturating_add(head_length as u64);
+        let becomes = becomes(&line, asked, upgrade);
         self.answer = Some(Answer { code: line.code, body_offset, paired, becomes });
-        if !head.complete {
+        let Some(body_bytes) = body_bytes else {
             self.answering.place = Place::Drift;
-            return self.drift(Direction::ToClient, &input);
-        }
+            return self.drift(Direction::ToClient, input);
+        };
         let has_no_body = line.has_no_body() || asked.head || becomes.is_some();
-        let body_bytes = if has_no_body { Some(0) } else { head.fields.answer_body_bytes() };
-        self.answer_body(body_bytes, head.length, &input, sink)
+        self.answer_body(if has_no_body { Some(0) } else { body_bytes }, head_length, input, sink)
     }
 
     fn answer_body(
@@ -326,10 +406,14 @@ impl Http {
             && let Some(request) = self.pending.front_mut().and_then(|waiting| waiting.request.as_mut())
         {
             let size = end_offset.saturating_sub(answer.body_offset);
-            request.attributes.push(("http.response.body.size", Attribute::Int(size as i64)));
+            request.details_mut().attributes.push(("http.response.body.size", Attribute::Int(size as i64)));
         }
         let status = if answer.code[0] >= b'5' { Status::Error } else { Status::Ok };
-        let code = std::str::from_utf8(&answer.code).ok().map(Text::new);
+        if self.last_code != answer.code {
+            self.last_code = answer.code;
+            self.last_code_text = Text::from_utf8_lossy(&answer.code);
+        }
+        let code = Some(self.last_code_text.clone());
         self.pending.finish(status, code, end_offset, end_ns, sink);
     }
 
@@ -348,9 +432,9 @@ impl Http {
 }
 
 /// What an answer turns the connection into: 101 by its `Upgrade`, CONNECT into a tunnel of anything.
-fn becomes(line: &StatusLine, asked: Asked, fields: &head::Fields<'_>) -> Option<Becomes> {
+fn becomes(line: &StatusLine, asked: Asked, upgrade: Option<&[u8]>) -> Option<Becomes> {
     if line.code == *b"101" {
-        return Some(Becomes(Some(match fields.upgrade {
+        return Some(Becomes(Some(match upgrade {
             Some(to) if to.eq_ignore_ascii_case(b"h2c") => "http2",
             Some(to) if to.eq_ignore_ascii_case(b"websocket") => "websocket",
             _ => "other",

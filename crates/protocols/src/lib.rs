@@ -10,10 +10,12 @@ mod detect;
 #[cfg(test)]
 mod detect_tests;
 mod http;
+mod lines;
 pub mod parser;
 pub mod pending;
 mod postgresql;
 pub mod protocols;
+mod proxy;
 #[cfg(test)]
 mod recorded_tests;
 pub mod redact;

@@ -54,6 +54,7 @@ impl<T> Pending<T> {
     }
 
     /// Places that still owe an answer, marks and unkept ones included.
+    #[inline]
     pub fn len(&self) -> usize {
         self.waiting.len() + self.beyond
     }
@@ -90,12 +91,18 @@ impl<T> Pending<T> {
         self.waiting.iter_mut()
     }
 
+    #[inline]
     pub fn push(&mut self, request: Request, state: T, sink: &mut dyn Sink) {
         self.overlaps |= !self.waiting.is_empty();
         if self.beyond == 0 && self.waiting.len() < MAX_IN_FLIGHT {
             self.waiting.push_back(Waiting { request: Some(request), state, timed_out: false });
-            return;
+        } else {
+            self.push_beyond(request, sink);
         }
+    }
+
+    #[cold]
+    fn push_beyond(&mut self, request: Request, sink: &mut dyn Sink) {
         self.beyond += 1;
         let now_ns = request.start_ns;
         sink.request(unanswered(request, Unanswered::Gap, now_ns));
@@ -112,6 +119,7 @@ impl<T> Pending<T> {
 
     /// An answer begins, its first byte at `time_ns`: is it that of `front`? If not, its request was not seen or not
     /// kept; it is counted, and must be read over.
+    #[inline]
     pub fn answer_begins(&mut self, offset: u64, time_ns: u64, sink: &mut dyn Sink) -> bool {
         if let Some(lost_ns) = self.answers_lost_ns.take() {
             self.drop_lost_answers(lost_ns, time_ns, sink);
@@ -141,6 +149,7 @@ impl<T> Pending<T> {
     /// Answers were lost before the one that begins at `time_ns`. A client that waits for each answer has asked
     /// exactly one thing since its last: the youngest request from before. One that does not wait leaves no way to
     /// tell, so everything asked until then stays unanswered.
+    #[cold]
     fn drop_lost_answers(&mut self, lost_ns: u64, time_ns: u64, sink: &mut dyn Sink) {
         let until_ns = if self.pipelines { time_ns.max(lost_ns) } else { time_ns };
         let asked =
@@ -157,18 +166,13 @@ impl<T> Pending<T> {
     pub fn finish(&mut self, status: Status, code: Option<Text>, end_offset: u64, end_ns: u64, sink: &mut dyn Sink) {
         let next_start_ns = self.waiting.get(1).and_then(Waiting::start_ns);
         self.pipelines |= next_start_ns.is_some_and(|next| next < end_ns);
-        // Filled in where it stands: a request is large, and every move of it counts.
-        if let Some(Waiting { request: Some(request), timed_out, .. }) = self.waiting.front_mut() {
-            request.status = status;
-            request.code = code;
-            request.end_ns = end_ns.max(request.start_ns);
-            request.response_end_offset = end_offset;
-            request.response_bytes = end_offset.saturating_sub(request.response_offset);
-            request.corrects = *timed_out;
-        }
-        if let Some(Waiting { request: Some(request), .. }) = self.pop() {
-            sink.request(request);
-        }
+        let Some(Waiting { request: Some(mut request), timed_out, .. }) = self.pop() else { return };
+        request.status = status;
+        request.code = code;
+        request.end_ns = end_ns.max(request.start_ns);
+        request.response_end_offset = end_offset;
+        request.corrects = timed_out;
+        sink.request(request);
     }
 
     /// The front will not be answered.

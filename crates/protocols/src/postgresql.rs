@@ -15,7 +15,7 @@ use crate::protocols::{Capture, Framing, FramingKind};
 use crate::{Detection, Input, Options, Parser, Protocol, Sink, Step, sql};
 use limpid_model::request::Attribute;
 use limpid_model::{Direction, Kind, Request, Status, Text, TraceContext, Unanswered};
-use messages::{Header, text};
+use messages::{Header, SqlState, text};
 use statements::{Named, Recent, Statement, UNKNOWN};
 use std::sync::Arc;
 
@@ -51,7 +51,8 @@ enum Waits {
 #[derive(Debug)]
 struct Place {
     waits: Waits,
-    code: Option<Text>,
+    /// The error in it, with its code if that was seen.
+    failed: Option<Option<SqlState>>,
     rows: Option<i64>,
     /// Where a completion was seen: an answer that has none was lost in part.
     completed: Option<Mark>,
@@ -61,7 +62,7 @@ struct Place {
 
 impl Place {
     fn new(waits: Waits) -> Self {
-        Place { waits, code: None, rows: None, completed: None, prepares: None }
+        Place { waits, failed: None, rows: None, completed: None, prepares: None }
     }
 }
 
@@ -91,6 +92,8 @@ struct PostgreSql {
     last_parsed: Box<[u8]>,
     /// First message of the answer that is being read.
     answer: Option<Mark>,
+    /// A replication stream, up to the next ReadyForQuery.
+    streams: bool,
     lost: [bool; 2],
 }
 
@@ -110,6 +113,7 @@ impl PostgreSql {
             parsed: false,
             last_parsed: Box::default(),
             answer: None,
+            streams: false,
             lost: [false; 2],
         }
     }
@@ -139,11 +143,10 @@ impl PostgreSql {
         request.start_ns = begins.time_ns;
         request.request_offset = begins.offset;
         request.request_end_offset = ends.offset;
-        request.request_bytes = ends.offset.saturating_sub(begins.offset);
         if self.details
             && let Some(database) = &self.database
         {
-            request.attributes.push(("db.namespace", Attribute::Text(database.clone())));
+            request.details_mut().attributes.push(("db.namespace", Attribute::Text(database.clone())));
         }
         request
     }
@@ -178,8 +181,7 @@ impl PostgreSql {
         }
         let mut request = self.request(statement.operation.clone(), begins, ends);
         request.resource = Some(statement.shape.clone()).filter(|shape| !shape.is_empty());
-        request.resource_raw = statement.raw.clone();
-        request.trace = statement.trace;
+        add_details(&mut request, statement.raw.as_ref(), statement.trace);
         self.pending.push(request, Place::new(Waits::Ready), sink);
     }
 
@@ -225,11 +227,13 @@ impl PostgreSql {
         let operation = statement.as_ref().map_or(UNKNOWN, |known| known.operation.clone());
         let group = self.group.take().unwrap_or(begins);
         let mut request = self.request(operation, group, ends);
+        let trace = self.trace.take();
         if let Some(statement) = statement {
             request.resource = Some(statement.shape.clone()).filter(|shape| !shape.is_empty());
-            request.resource_raw = statement.raw.clone();
+            add_details(&mut request, statement.raw.as_ref(), trace);
+        } else {
+            add_details(&mut request, None, trace);
         }
-        request.trace = self.trace.take();
         self.parsed = false;
         self.pending.push(request, Place::new(Waits::Execute), sink);
     }
@@ -255,7 +259,7 @@ impl PostgreSql {
         let mut request = self.request("PREPARE".into(), begins, ends);
         request.kind = Kind::Session;
         request.resource = self.statements.get(&name).map(|known| known.shape.clone());
-        request.trace = self.trace.take();
+        add_details(&mut request, None, self.trace.take());
         request
     }
 
@@ -265,11 +269,13 @@ impl PostgreSql {
         match header.kind {
             // These come at any time and answer nothing.
             b'A' | b'N' | b'K' => return,
+            // The end of a stream completes what was answered at its beginning.
+            b'd' | b'c' | b'C' | b'E' if self.streams => return,
             b'S' => return self.parameter(body),
             _ => self.answer.get_or_insert(begins),
         };
         match header.kind {
-            b'C' => self.completed(messages::rows(body).filter(|_| self.details), ends, sink),
+            b'C' => self.completed(if self.details { messages::rows(body) } else { None }, ends, sink),
             b'I' | b's' => self.completed(None, ends, sink),
             b'E' => self.failed(messages::error(body), ends, sink),
             b'V' => self.front_completed(ends),
@@ -325,12 +331,12 @@ impl PostgreSql {
     fn set_rows(&mut self, rows: Option<i64>) {
         let request = self.pending.front_mut().and_then(|front| front.request.as_mut());
         if let (Some(request), Some(rows)) = (request, rows) {
-            request.attributes.push(("db.response.returned_rows", Attribute::Int(rows)));
+            request.details_mut().attributes.push(("db.response.returned_rows", Attribute::Int(rows)));
         }
     }
 
-    fn finish(&mut self, status: Status, code: Option<Text>, ends: Mark, sink: &mut dyn Sink) {
-        self.pending.finish(status, code, ends.offset, ends.time_ns, sink);
+    fn finish(&mut self, status: Status, code: Option<SqlState>, ends: Mark, sink: &mut dyn Sink) {
+        self.pending.finish(status, code.map(SqlState::text), ends.offset, ends.time_ns, sink);
         self.answer = None;
     }
 
@@ -348,7 +354,7 @@ impl PostgreSql {
             Some(Waits::Ready) => {
                 self.front_completed(ends);
                 if let Some(front) = self.pending.front_mut() {
-                    front.state.code = error.sqlstate.or(Some(Text::const_new("_OTHER")));
+                    front.state.failed = Some(error.sqlstate);
                 }
             }
             Some(Waits::Sync) => self.prepare_failed(error.sqlstate, ends, sink),
@@ -366,17 +372,16 @@ impl PostgreSql {
         }
     }
 
-    fn prepare_failed(&mut self, sqlstate: Option<Text>, ends: Mark, sink: &mut dyn Sink) {
+    fn prepare_failed(&mut self, sqlstate: Option<SqlState>, ends: Mark, sink: &mut dyn Sink) {
         let answer = self.answer.unwrap_or(ends);
         let prepares = self.pending.front_mut().and_then(|front| front.state.prepares.take());
         let Some(mut request) = prepares else { return };
         request.status = Status::Error;
-        request.code = sqlstate;
+        request.code = sqlstate.map(SqlState::text);
         request.first_byte_ns = Some(answer.time_ns.max(request.start_ns));
         request.end_ns = ends.time_ns.max(request.start_ns);
         request.response_offset = answer.offset;
         request.response_end_offset = ends.offset;
-        request.response_bytes = ends.offset.saturating_sub(answer.offset);
         sink.request(*request);
     }
 
@@ -394,10 +399,12 @@ impl PostgreSql {
     fn stream_begins(&mut self, ends: Mark, sink: &mut dyn Sink) {
         if let Some(Waits::Ready | Waits::Execute) = self.answered(ends, sink) {
             self.finish(Status::Ok, None, ends, sink);
+            self.streams = true;
         }
     }
 
     fn ready(&mut self, ends: Mark, sink: &mut dyn Sink) {
+        self.streams = false;
         // With nothing in flight it ends an answer that was counted at its completion.
         while !self.pending.is_empty() {
             match self.answered(ends, sink) {
@@ -425,10 +432,10 @@ impl PostgreSql {
         if front.state.completed.is_none() && !login {
             return self.pending.give_up(Unanswered::Gap, ends.time_ns, sink);
         }
-        let (code, rows) = (front.state.code.take(), front.state.rows.take());
+        let (failed, rows) = (front.state.failed, front.state.rows.take());
         self.set_rows(rows);
-        let status = if code.is_some() { Status::Error } else { Status::Ok };
-        self.finish(status, code.filter(|code| code != "_OTHER"), ends, sink);
+        let status = if failed.is_some() { Status::Error } else { Status::Ok };
+        self.finish(status, failed.flatten(), ends, sink);
     }
 
     /// `S` and `N` are bytes here, not messages.
@@ -486,6 +493,13 @@ impl PostgreSql {
     }
 }
 
+fn add_details(request: &mut Request, raw: Option<&Text>, trace: Option<TraceContext>) {
+    if raw.is_some() || trace.is_some() {
+        let details = request.details_mut();
+        (details.resource_raw, details.trace) = (raw.cloned(), trace);
+    }
+}
+
 /// How much of a message is read, its header included.
 fn wanted(direction: Direction, kind: u8) -> usize {
     match (direction, kind) {
@@ -506,10 +520,8 @@ impl Parser for PostgreSql {
         }
         let mut at = 0;
         while let Some(&first) = input.data.get(at) {
-            let step = match (direction, self.encryption(first)) {
-                (Direction::ToClient, Some(step)) => step,
-                _ => self.message(direction, &input, at, sink),
-            };
+            let encryption = if direction == Direction::ToClient { self.encryption(first) } else { None };
+            let step = encryption.unwrap_or_else(|| self.message(direction, &input, at, sink));
             match step {
                 Step::Taken(length) if at as u64 + length > input.data.len() as u64 => {
                     return Step::Taken(at as u64 + length);
@@ -536,7 +548,7 @@ impl Parser for PostgreSql {
                 self.statements.set(b"", None);
                 self.portals.clear();
             }
-            Direction::ToClient => self.answer = None,
+            Direction::ToClient => (self.answer, self.streams) = (None, false),
         }
         self.pending.gap(direction, time_ns);
     }

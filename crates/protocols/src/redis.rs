@@ -31,8 +31,6 @@ pub const PROTOCOL: Protocol = Protocol {
 const PUBSUB: [&str; 6] = ["subscribe", "psubscribe", "ssubscribe", "unsubscribe", "punsubscribe", "sunsubscribe"];
 /// Published messages, with the length of the array that carries one.
 const MESSAGES: [(&str, u64); 3] = [("message", 3), ("pmessage", 4), ("smessage", 3)];
-/// What a login consists of.
-const SESSION: [&str; 2] = ["HELLO", "AUTH"];
 /// Error replies of normal work: a cluster's redirections, and a server that still reads its data.
 const NO_FAILURES: [&str; 3] = ["MOVED", "ASK", "LOADING"];
 /// Inline commands that detection believes in, if the answer is RESP as well.
@@ -82,11 +80,62 @@ const INLINE: [&str; 43] = [
     "FLUSHALL",
 ];
 
+/// What a command means for what follows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Role {
+    Plain,
+    /// Part of a login.
+    Session,
+    /// Its answers are confirmations, one a channel.
+    PubSub,
+    Select,
+    Monitor,
+    Sync,
+    PSync,
+    Reset,
+}
+
+impl Role {
+    fn of(operation: &str) -> Self {
+        match operation {
+            "HELLO" | "AUTH" => Role::Session,
+            "SUBSCRIBE" | "PSUBSCRIBE" | "SSUBSCRIBE" | "UNSUBSCRIBE" | "PUNSUBSCRIBE" | "SUNSUBSCRIBE" => Role::PubSub,
+            "SELECT" => Role::Select,
+            "MONITOR" => Role::Monitor,
+            "SYNC" => Role::Sync,
+            "PSYNC" => Role::PSync,
+            "RESET" => Role::Reset,
+            _ => Role::Plain,
+        }
+    }
+}
+
+#[derive(Debug)]
 struct Waits {
+    role: Role,
     /// Confirmations still to come, for the PUBSUB commands.
     confirmations: u64,
     /// The database that becomes current when this succeeds.
-    selects: Option<Text>,
+    selects: Option<u32>,
+}
+
+/// Which commands the server does not reply to: `CLIENT REPLY OFF|ON|SKIP`.
+#[derive(Default)]
+struct Silence {
+    off: bool,
+    skip_next: bool,
+}
+
+impl Silence {
+    fn covers(&mut self, words: &[Word; 3]) -> bool {
+        let mut skip = std::mem::take(&mut self.skip_next);
+        if words[0].is("CLIENT") && words[1].is("REPLY") {
+            self.off = words[2].is("OFF") || self.off && !words[2].is("ON");
+            self.skip_next = words[2].is("SKIP") && !self.off;
+            skip |= words[2].is("SKIP");
+        }
+        self.off || skip
+    }
 }
 
 /// One direction.
@@ -106,12 +155,11 @@ struct Redis {
     pending: Pending<Waits>,
     client: Half,
     server: Half,
-    replies_off: bool,
-    skip_reply: bool,
+    silence: Silence,
     subscribed: bool,
     monitors: bool,
     replicates: bool,
-    database: Option<Text>,
+    database: Option<u32>,
 }
 
 impl Redis {
@@ -121,8 +169,7 @@ impl Redis {
             pending: Pending::new(NAME),
             client: Half::default(),
             server: Half::default(),
-            replies_off: false,
-            skip_reply: false,
+            silence: Silence::default(),
             subscribed: false,
             monitors: false,
             replicates: false,
@@ -145,69 +192,54 @@ impl Redis {
     }
 
     fn command(&mut self, end_offset: u64, end_ns: u64, sink: &mut dyn Sink) {
-        let words = self.client.reader.words;
-        let elements = self.client.reader.elements;
-        if elements == 0 {
+        let Reader { words, elements, .. } = &self.client.reader;
+        if *elements == 0 {
             return;
         }
         let mut request = Request::new(NAME, operation(&words[0]));
         request.start_ns = self.client.start_ns;
         request.request_offset = self.client.start_offset;
         request.request_end_offset = end_offset;
-        request.request_bytes = end_offset.saturating_sub(self.client.start_offset);
-        if SESSION.contains(&request.operation.as_str()) {
+        let role = Role::of(&request.operation);
+        if role == Role::Session {
             request.kind = Kind::Session;
         }
-        if self.is_silent(&words) || self.replicates {
+        // A replica's word to its master is never answered, and what the master says to it are no replies.
+        let acknowledges = words[0].is("REPLCONF") && words[1].is("ACK");
+        self.replicates |= acknowledges && self.pending.is_empty();
+        if self.silence.covers(words) || self.replicates || acknowledges {
             request.kind = Kind::Oneway;
             request.status = Status::Ok;
             request.end_ns = end_ns.max(request.start_ns);
             return sink.request(request);
         }
-        let waits = self.waits(&request.operation, &words, elements);
-        self.pending.push(request, waits, sink);
-    }
-
-    fn waits(&mut self, operation: &str, words: &[Word], elements: u64) -> Waits {
-        let pubsub = PUBSUB.iter().any(|name| name.eq_ignore_ascii_case(operation));
-        self.subscribed |= pubsub;
-        let confirmations = if pubsub { (elements - 1).max(1) } else { 0 };
-        let database = words[1].get().filter(|word| operation == "SELECT" && word.iter().all(u8::is_ascii_digit));
-        Waits { confirmations, selects: database.map(|word| Text::from_utf8_lossy(word)) }
-    }
-
-    /// Whether the server will not reply to this command: `CLIENT REPLY OFF|ON|SKIP`.
-    fn is_silent(&mut self, words: &[Word; 3]) -> bool {
-        let mut skip = std::mem::take(&mut self.skip_reply);
-        if words[0].is("CLIENT") && words[1].is("REPLY") {
-            self.replies_off = words[2].is("OFF") || self.replies_off && !words[2].is("ON");
-            self.skip_reply = words[2].is("SKIP") && !self.replies_off;
-            skip |= words[2].is("SKIP");
-        }
-        self.replies_off || skip
+        self.subscribed |= role == Role::PubSub;
+        let confirmations = if role == Role::PubSub { (*elements - 1).max(1) } else { 0 };
+        let selects = if role == Role::Select { words[1].get().and_then(database) } else { None };
+        self.pending.push(request, Waits { role, confirmations, selects }, sink);
     }
 
     fn reply(&mut self, end_offset: u64, end_ns: u64, sink: &mut dyn Sink) {
-        let reader = &self.server.reader;
-        let (kind, elements, word) = (reader.kind, reader.elements, reader.words[0]);
+        let Reader { kind, elements, words: [word, ..], .. } = &self.server.reader;
         if matches!(kind, b'>' | b'*') {
-            if PUBSUB.iter().any(|name| word.is(name)) && (kind == b'>' || elements == 3) {
+            let confirms = *kind == b'>' || *elements == 3 && self.subscribed;
+            if confirms && PUBSUB.iter().any(|name| word.is(name)) {
+                let word = *word;
                 return self.confirmation(&word, end_offset, end_ns, sink);
             }
-            if kind == b'>' || self.is_message(&word, elements) {
+            if *kind == b'>' || self.is_message(word, *elements) {
                 return;
             }
         }
-        let digit = word.get().is_none_or(|word| word.first().is_some_and(u8::is_ascii_digit));
-        if self.monitors && kind == b'+' && digit {
+        if self.monitors && *kind == b'+' && word.get().is_none_or(|word| word.first().is_some_and(u8::is_ascii_digit))
+        {
             return;
         }
-        let (start_offset, start_ns) = (self.server.start_offset, self.server.start_ns);
-        if !self.pending.answer_begins(start_offset, start_ns, sink) {
+        let (status, code) = outcome(*kind, word);
+        if !self.pending.answer_begins(self.server.start_offset, self.server.start_ns, sink) {
             return;
         }
         self.describe();
-        let (status, code) = outcome(kind, &word);
         if status == Status::Ok {
             self.succeeded();
         }
@@ -236,27 +268,26 @@ impl Redis {
 
     /// Only now is it known which SELECTs before it have succeeded.
     fn describe(&mut self) {
-        let Some(database) = self.database.as_ref().filter(|_| self.details) else { return };
+        let Some(database) = self.database.filter(|_| self.details) else { return };
         if let Some(request) = self.pending.front_mut().and_then(|front| front.request.as_mut()) {
-            request.attributes.push(("db.namespace", Attribute::Text(database.clone())));
+            let database = Text::from(database.to_string());
+            request.details_mut().attributes.push(("db.namespace", Attribute::Text(database)));
         }
     }
 
     /// What the command at the front changes, now that it has succeeded.
     fn succeeded(&mut self) {
-        let Some(front) = self.pending.front_mut() else { return };
-        if let Some(database) = front.state.selects.take() {
-            self.database = Some(database);
-        }
-        match front.request.as_ref().map_or("", |request| request.operation.as_str()) {
-            "MONITOR" => self.monitors = true,
-            "PSYNC" | "SYNC" => self.replicates = true,
-            "RESET" => {
+        let Some(waits) = self.pending.front().map(|front| &front.state) else { return };
+        match waits.role {
+            Role::Select => self.database = waits.selects.or(self.database),
+            Role::Monitor => self.monitors = true,
+            Role::PSync | Role::Sync => self.replicates = true,
+            Role::Reset => {
                 self.monitors = false;
                 self.subscribed = false;
                 self.database = None;
             }
-            _ => {}
+            Role::Plain | Role::Session | Role::PubSub => {}
         }
     }
 
@@ -281,8 +312,12 @@ impl Redis {
         if direction == Direction::ToServer {
             return None;
         }
-        let sync = self.pending.front().and_then(|front| front.request.as_ref()).is_some_and(|r| r.operation == "SYNC");
-        if sync && self.pending.answer_begins(input.offset, input.time_at(0), sink) {
+        let sync = self.pending.front().is_some_and(|front| front.state.role == Role::Sync);
+        // It begins with the file, unless the server refuses.
+        if sync
+            && input.data.first().is_some_and(|first| *first != b'-')
+            && self.pending.answer_begins(input.offset, input.time_at(0), sink)
+        {
             self.succeeded();
             self.pending.finish(Status::Ok, None, input.offset.saturating_add(1), input.time_at(0), sink);
         }
@@ -364,6 +399,10 @@ impl Parser for Redis {
 
 fn taken_or_need(taken: usize, need: usize) -> Step {
     if taken > 0 { Step::Taken(taken as u64) } else { Step::Need(need) }
+}
+
+fn database(word: &[u8]) -> Option<u32> {
+    std::str::from_utf8(word).ok()?.parse().ok()
 }
 
 /// Bounded: it becomes a label of metrics, and anybody can send any word.

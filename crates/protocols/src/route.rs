@@ -15,6 +15,9 @@ const MIN_HASH_BYTES: usize = 8;
 const MIN_RANDOM_BYTES: usize = 16;
 
 pub fn normalise(path: &[u8]) -> Text {
+    if let Some(plain) = std::str::from_utf8(path).ok().filter(|_| has_plain_words_only(path)) {
+        return Text::new(plain);
+    }
     let mut route = Text::default();
     for (index, segment) in path.split(|byte| *byte == b'/').enumerate() {
         if index > 0 {
@@ -29,6 +32,23 @@ pub fn normalise(path: &[u8]) -> Text {
     route
 }
 
+/// Short words of letters and a few separators, as in most paths that are routes already: nothing is to be replaced.
+fn has_plain_words_only(path: &[u8]) -> bool {
+    let (mut segments, mut length) = (0, 0);
+    path.len() <= MAX_ROUTE_BYTES
+        && path.iter().all(|byte| match byte {
+            b'/' => {
+                (segments, length) = (segments + 1, 0);
+                segments <= MAX_SEGMENTS
+            }
+            b'a'..=b'z' | b'A'..=b'Z' | b'-' | b'_' | b'.' => {
+                length += 1;
+                length < MIN_RANDOM_BYTES
+            }
+            _ => false,
+        })
+}
+
 fn push_segment(route: &mut Text, segment: &[u8]) {
     // Matrix parameters (`;jsessionid=…`) say which, not what.
     let name = segment.split(|byte| *byte == b';').next().unwrap_or_default();
@@ -41,25 +61,34 @@ fn push_segment(route: &mut Text, segment: &[u8]) {
         push_text(route, name);
         return;
     }
-    let mut at = 0;
+    let (mut at, mut ids) = (0, 0);
     while let Some(rest) = name.get(at..).filter(|rest| !rest.is_empty()) {
         let length = rest.iter().position(|byte| is_separator(*byte)).unwrap_or(rest.len());
         let (part, behind) = rest.split_at(length);
-        push_part(route, part);
+        ids += usize::from(push_part(route, part));
         if let Some(separator) = behind.first() {
             route.push(char::from(*separator));
         }
         at += length + 1;
     }
-    collapse(route);
+    if ids > 1 {
+        collapse(route);
+    }
 }
 
 fn is_separator(byte: u8) -> bool {
     matches!(byte, b'-' | b'_' | b'.' | b':' | b',' | b'~' | b'+' | b'=')
 }
 
-fn push_part(route: &mut Text, part: &[u8]) {
-    if is_id(part) { route.push_str(ID) } else { push_text(route, part) }
+/// Whether an identifier was pushed.
+fn push_part(route: &mut Text, part: &[u8]) -> bool {
+    let id = is_id(part);
+    if id {
+        route.push_str(ID)
+    } else {
+        push_text(route, part)
+    }
+    id
 }
 
 fn push_text(route: &mut Text, text: &[u8]) {
@@ -73,9 +102,6 @@ fn push_text(route: &mut Text, text: &[u8]) {
 /// `{id}-{id}` is one identifier written in groups: a UUID, a date, a version of a file.
 fn collapse(route: &mut Text) {
     let segment_at = route.rfind('/').map_or(0, |at| at + 1);
-    if route.as_str().get(segment_at..).is_none_or(|segment| segment.matches(ID).count() < 2) {
-        return;
-    }
     let mut segment = route.as_str().get(segment_at..).unwrap_or_default().to_owned();
     for separator in ['-', '_', '.', ':', ',', '~', '+', '='] {
         let double = format!("{ID}{separator}{ID}");

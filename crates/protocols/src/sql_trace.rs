@@ -6,6 +6,8 @@ use limpid_model::TraceContext;
 
 /// Looks into comments only: a literal that looks like one says nothing about this statement.
 pub fn in_comments(statement: &[u8]) -> Option<TraceContext> {
+    // Most statements have no comment, and one byte tells.
+    memchr::memchr(b'/', statement)?;
     // sqlcommenter appends, some libraries prepend: outside of both there is nothing to look at.
     let key = memchr::memmem::rfind(statement, b"traceparent=")?;
     let open = memchr::memmem::rfind(&statement[..key], b"/*")?;

@@ -166,6 +166,27 @@ impl Stream {
         Some(Piece { offset: self.next, length, time_ns: first.time_ns, at_call: false, bytes: None })
     }
 
+    /// The bytes of a piece that is next in order, while nothing is kept, skipped, awaited or searched for: nearly all.
+    #[inline]
+    pub fn takes_next<'a>(&self, piece: &Piece<'a>) -> Option<&'a [u8]> {
+        let plain = self.started
+            && piece.offset == self.next
+            && piece.at_call
+            && self.skip_to == 0
+            && !self.lost
+            && self.kept.is_empty()
+            && self.early.is_empty();
+        piece.bytes.filter(|bytes| plain && !bytes.is_empty())
+    }
+
+    /// The piece is the next in order.
+    #[inline]
+    pub fn pass(&mut self, piece: &Piece<'_>) {
+        self.next = piece.end();
+        self.before_ns = self.last_ns;
+        self.last_ns = self.last_ns.max(piece.time_ns);
+    }
+
     /// Notes where and when a piece joins what is being parsed, `at` bytes behind its front.
     pub fn note(&mut self, at: usize, piece: &Piece<'_>) {
         if piece.at_call && self.calls.len() < MAX_CALLS {
@@ -181,6 +202,7 @@ impl Stream {
     }
 
     /// The parser took this many bytes from the front.
+    #[inline]
     pub fn took(&mut self, count: usize) {
         if self.times.len() <= 1 {
             return;
@@ -190,6 +212,7 @@ impl Stream {
         self.times.iter_mut().for_each(|(at, _)| *at = at.saturating_sub(count));
     }
 
+    #[inline]
     pub fn begins_call(&self, offset: u64) -> bool {
         self.calls.contains(&offset)
     }
@@ -199,6 +222,7 @@ impl Stream {
     }
 
     /// Forgets what was kept.
+    #[inline]
     pub fn clear(&mut self) {
         self.kept.clear();
         self.times.clear();

@@ -80,7 +80,7 @@ impl Collected {
 fn line(ends: Ends, request: &Request) -> Line<'_> {
     let mut pairs = Vec::new();
     conventions::attributes(request, &mut pairs);
-    pairs.extend(request.attributes.iter().cloned());
+    pairs.extend(request.attributes().iter().cloned());
     let mut attributes: BTreeMap<&str, serde_json::Value> =
         pairs.into_iter().map(|(name, value)| (name, json(value))).collect();
     if let Some(first_byte_ns) = request.first_byte_ns {
@@ -95,7 +95,7 @@ fn line(ends: Ends, request: &Request) -> Line<'_> {
         kind: request.kind.as_str(),
         operation: &request.operation,
         // The raw value where the protocol has one: a route says less than the path that was asked for.
-        resource: request.resource_raw.as_ref().or(request.resource.as_ref()).map(|text| text.as_str()),
+        resource: request.resource_raw().or(request.resource.as_ref()).map(|text| text.as_str()),
         code: request.code.as_ref().map(|text| text.as_str()),
         status: request.status.as_str(),
         name: conventions::span_name(request).to_string(),

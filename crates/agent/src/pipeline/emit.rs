@@ -258,12 +258,14 @@ fn span(conn: &Conn, request: &Request, seen: &Seen, ids: &TraceIds, kept: Kept)
     own.end_ns = view.end_ns.max(view.start_ns);
     let parent = parent(conn, seen.at, request, ids);
     if let Some((_, evidence)) = parent {
-        own.attributes.push(("limpid.parent.evidence", Attribute::Text(Text::const_new(evidence))));
+        own.details_mut().attributes.push(("limpid.parent.evidence", Attribute::Text(Text::const_new(evidence))));
     }
     if kept.probability() < 1.0 {
         let probability = format_compact!("{:.6}", kept.probability());
-        own.attributes.push(("limpid.sampling.probability", Attribute::Text(probability)));
-        own.attributes.push(("limpid.sampling.threshold", Attribute::Text(kept.tracestate_threshold().into())));
+        own.details_mut().attributes.push(("limpid.sampling.probability", Attribute::Text(probability)));
+        own.details_mut()
+            .attributes
+            .push(("limpid.sampling.threshold", Attribute::Text(kept.tracestate_threshold().into())));
     }
     let (local, remote) = (end.info.local, end.info.remote);
     let (client, server) = if side == Side::Client { (local, remote) } else { (remote, local) };
@@ -285,7 +287,7 @@ fn span(conn: &Conn, request: &Request, seen: &Seen, ids: &TraceIds, kept: Kept)
 /// The parent's span id and what speaks for it. A client elsewhere may be watched by another agent, which then makes
 /// the very id; a reader that never sees it takes this span for the root.
 fn parent(conn: &Conn, at: usize, request: &Request, ids: &TraceIds) -> Option<([u8; 8], &'static str)> {
-    let given = request.trace.map(|context| (context.parent_span_id, "traceparent"));
+    let given = request.trace().map(|context| (context.parent_span_id, "traceparent"));
     if conn.side(at) == Side::Client {
         return given;
     }

@@ -40,7 +40,7 @@ impl Seed {
     /// `salt` tells machines apart for connections that have no sequence numbers.
     pub fn new(key: ConnectionKey, salt: u64, request: &Request) -> Self {
         let seed = mix(key_word(key, salt).wrapping_add(K1)) ^ request.request_offset;
-        Seed { seed, given: request.trace.map(|context| context.trace_id) }
+        Seed { seed, given: request.trace().map(|context| context.trace_id) }
     }
 
     /// The 56 bits by which everybody samples alike.
@@ -116,8 +116,12 @@ mod tests {
     #[test]
     fn a_trace_context_is_adopted_and_spans_stay_apart() {
         let context = TraceContext { trace_id: [9; 16], parent_span_id: [8; 8], sampled: true };
-        let one = TraceIds::new(KEY, 0, &Request { trace: Some(context), ..request(0) });
-        let two = TraceIds::new(KEY, 0, &Request { trace: Some(context), ..request(100) });
+        let ids = |offset: u64| {
+            let mut asked = request(offset);
+            asked.details_mut().trace = Some(context);
+            TraceIds::new(KEY, 0, &asked)
+        };
+        let (one, two) = (ids(0), ids(100));
         assert_eq!(one.trace_id, [9; 16]);
         assert_eq!(one.trace_id, two.trace_id);
         assert_ne!(one.client_span, two.client_span);

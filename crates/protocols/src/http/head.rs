@@ -1,6 +1,7 @@
 //! Heads: the first line and the few header fields that matter, found line by line.
 
 use crate::Detection;
+use crate::lines::line_feed;
 use crate::trace::TraceFields;
 
 /// Longer heads are reported with what is in front; servers refuse them.
@@ -14,7 +15,6 @@ pub(super) struct Head<'a> {
     pub length: usize,
     pub complete: bool,
     pub first_line: &'a [u8],
-    pub fields: Fields<'a>,
 }
 
 pub(super) enum Scan<'a> {
@@ -39,6 +39,7 @@ pub(super) struct RequestLine<'a> {
     pub minor: u8,
 }
 
+#[derive(Clone, Copy, Debug)]
 pub(super) struct StatusLine {
     pub code: [u8; 3],
     /// The version is one of this protocol.
@@ -57,7 +58,9 @@ impl StatusLine {
 }
 
 impl<'a> Fields<'a> {
-    /// Most fields do not matter, and their first letter tells. A folded line begins with a space and is none.
+    /// Most fields do not matter, and their first letter tells. A folded line begins with a space and is none: servers
+    /// refuse it where it would matter.
+    #[inline]
     fn read(&mut self, line: &'a [u8]) {
         match line.first().map(u8::to_ascii_lowercase) {
             Some(b'c') => {
@@ -110,13 +113,13 @@ pub(super) fn blank_lines(data: &[u8]) -> usize {
 
 /// Reads a head from the front of `data`. `scanned` remembers over calls how much of it holds no end, so that a head
 /// that comes byte by byte is read once. An incomplete head is given when no more will come, or it is too long.
-pub(super) fn scan<'a>(data: &'a [u8], scanned: &mut usize, is_all: bool) -> Scan<'a> {
+pub(super) fn scan<'a>(data: &'a [u8], scanned: &mut usize, is_all: bool, fields: &mut Fields<'a>) -> Scan<'a> {
     let give_up = is_all || data.len() >= MAX_HEAD_BYTES;
     if *scanned > 0 && !give_up && !has_end(data, *scanned) {
         *scanned = data.len();
         return Scan::Need;
     }
-    match read(data) {
+    match read(data, fields) {
         Some(head) if head.complete || give_up => Scan::Head(head),
         _ => {
             *scanned = data.len();
@@ -132,20 +135,20 @@ fn has_end(data: &[u8], from: usize) -> bool {
 }
 
 #[inline]
-fn read(data: &[u8]) -> Option<Head<'_>> {
+fn read<'a>(data: &'a [u8], fields: &mut Fields<'a>) -> Option<Head<'a>> {
     let (first_line, mut at) = line(data, 0)?;
-    let mut fields = Fields::default();
     while let Some((text, next)) = line(data, at) {
         if text.is_empty() {
-            return Some(Head { length: next, complete: true, first_line, fields });
+            return Some(Head { length: next, complete: true, first_line });
         }
         fields.read(text);
         at = next;
     }
-    Some(Head { length: data.len(), complete: false, first_line, fields })
+    Some(Head { length: data.len(), complete: false, first_line })
 }
 
 /// The value of a line if it is the field of this (lower-case) name.
+#[inline]
 pub(crate) fn value<'a>(line: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
     let (front, rest) = line.split_at_checked(name.len())?;
     // Looking for the colon first tells nearly all others apart; some servers let a space stand before it.
@@ -164,21 +167,6 @@ fn line(data: &[u8], at: usize) -> Option<(&[u8], usize)> {
     let end = line_feed(rest)?;
     let text = rest.get(..end)?;
     Some((text.strip_suffix(b"\r").unwrap_or(text), at + end + 1))
-}
-
-/// Lines are short: eight bytes at a time, without a call, beats a search made for long texts.
-#[inline]
-fn line_feed(data: &[u8]) -> Option<usize> {
-    const ONES: u64 = u64::MAX / 255;
-    let (chunks, rest) = data.as_chunks::<8>();
-    for (index, chunk) in chunks.iter().enumerate() {
-        let zero_where_found = u64::from_le_bytes(*chunk) ^ (ONES * b'\n' as u64);
-        let found = zero_where_found.wrapping_sub(ONES) & !zero_where_found & (ONES * 0x80);
-        if found != 0 {
-            return Some(index * 8 + found.trailing_zeros() as usize / 8);
-        }
-    }
-    rest.iter().position(|byte| *byte == b'\n').map(|at| chunks.len() * 8 + at)
 }
 
 pub(super) fn request_line(line: &[u8]) -> Option<RequestLine<'_>> {
@@ -207,11 +195,16 @@ fn is_token(byte: u8) -> bool {
         || matches!(byte, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'^'..=b'`' | b'|' | b'~')
 }
 
+/// How an answer begins. Radio stations write `ICY 200 OK` and mean HTTP.
+const STARTS: [&[u8]; 2] = [b"HTTP/", b"ICY "];
+
 /// `HTTP/1.1 200 OK`; servers exist that write other versions, and mean this one.
 pub(super) fn status_line(line: &[u8]) -> Option<StatusLine> {
-    let rest = line.strip_prefix(b"HTTP/")?;
-    let version = rest.iter().take(8).take_while(|byte| **byte != b' ').count();
-    let (version, rest) = rest.split_at_checked(version)?;
+    let (version, rest) = match line.strip_prefix(b"HTTP/") {
+        Some(rest) => rest.split_at_checked(rest.iter().take(8).take_while(|byte| **byte != b' ').count())?,
+        None if line.starts_with(b"ICY ") => line.split_at_checked(3)?,
+        None => return None,
+    };
     let code: [u8; 3] = rest.strip_prefix(b" ")?.trim_ascii_start().get(..3)?.try_into().ok()?;
     let behind = rest.trim_ascii_start().get(3);
     let is_code = (b'1'..=b'9').contains(&code[0]) && code.iter().all(u8::is_ascii_digit);
@@ -237,9 +230,10 @@ impl RequestLine<'_> {
 
 /// The beginning of an answer, as far as it is there.
 pub(super) fn may_be_answer(data: &[u8]) -> bool {
-    const START: &[u8] = b"HTTP/";
-    let length = START.len().min(data.len());
-    data.get(..length) == START.get(..length)
+    STARTS.iter().any(|start| {
+        let length = start.len().min(data.len());
+        data.get(..length) == start.get(..length)
+    })
 }
 
 pub(super) fn is_status_line(data: &[u8]) -> bool {
@@ -277,10 +271,8 @@ pub(super) fn detect_request(data: &[u8]) -> Detection {
 }
 
 pub(super) fn detect_status(data: &[u8]) -> Detection {
-    const START: &[u8] = b"HTTP/";
     let data = data.get(blank_lines(data)..).unwrap_or_default();
-    let common = data.iter().zip(START).take_while(|(have, want)| have == want).count();
-    if common < START.len().min(data.len()) {
+    if !may_be_answer(data) {
         return Detection::No;
     }
     match line(data, 0).map(|(line, _)| line).or_else(|| data.get(..20)).map(status_line) {

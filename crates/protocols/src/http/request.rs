@@ -4,7 +4,7 @@ use super::head::{Fields, RequestLine};
 use super::{Http, NAME};
 use crate::{Input, redact, route};
 use limpid_model::request::Attribute;
-use limpid_model::{Request, Text};
+use limpid_model::{Details, Request, Text};
 
 /// Of a path, a query or a header value in a span.
 const MAX_TEXT_BYTES: usize = 4096;
@@ -31,21 +31,23 @@ impl Routes {
 impl Http {
     pub(super) fn request_of(&mut self, line: &RequestLine<'_>, fields: &Fields<'_>, input: &Input<'_>) -> Request {
         let target = Target::of(line);
-        let mut request = Request::new(NAME, text(line.method, MAX_TEXT_BYTES));
+        let mut request = Request::new(NAME, method(line.method));
         request.resource = Some(self.routes.of(target.path));
         request.start_ns = input.time_at(0);
         request.request_offset = input.offset;
-        request.trace = fields.trace.context();
+        if let Some(trace) = fields.trace.context() {
+            request.details_mut().trace = Some(trace);
+        }
         if self.details {
-            request.resource_raw =
-                Some(if self.raw { text(target.path, MAX_TEXT_BYTES) } else { redact::path(target.path) });
-            self.add_details(&mut request, line, &target, fields);
+            self.add_details(request.details_mut(), line, &target, fields);
         }
         request
     }
 
-    fn add_details(&self, request: &mut Request, line: &RequestLine<'_>, target: &Target<'_>, fields: &Fields<'_>) {
-        let mut add = |name, value: Text| request.attributes.push((name, Attribute::Text(value)));
+    fn add_details(&self, details: &mut Details, line: &RequestLine<'_>, target: &Target<'_>, fields: &Fields<'_>) {
+        let path = if self.raw { text(target.path, MAX_TEXT_BYTES) } else { redact::path(target.path) };
+        details.resource_raw = Some(path);
+        let mut add = |name, value: Text| details.attributes.push((name, Attribute::Text(value)));
         add("network.protocol.version", Text::const_new(if line.minor == b'0' { "1.0" } else { "1.1" }));
         if let Some(query) = target.query {
             add("url.query", if self.raw { text(query, MAX_TEXT_BYTES) } else { redact::query(query) });
@@ -56,11 +58,22 @@ impl Http {
         if let Some(host) = target.authority.or(fields.host) {
             let (address, port) = redact::host_and_port(host);
             add("server.address", address);
-            request.attributes.extend(port.map(|port| ("server.port", Attribute::Int(i64::from(port)))));
+            details.attributes.extend(port.map(|port| ("server.port", Attribute::Int(i64::from(port)))));
         }
         if let Some(size) = fields.content_length.filter(|_| fields.transfer_encoding.is_none()) {
-            request.attributes.push(("http.request.body.size", Attribute::Int(size as i64)));
+            details.attributes.push(("http.request.body.size", Attribute::Int(size as i64)));
         }
+    }
+}
+
+fn method(method: &[u8]) -> Text {
+    match method {
+        b"GET" => Text::const_new("GET"),
+        b"POST" => Text::const_new("POST"),
+        b"PUT" => Text::const_new("PUT"),
+        b"HEAD" => Text::const_new("HEAD"),
+        b"DELETE" => Text::const_new("DELETE"),
+        _ => text(method, MAX_TEXT_BYTES),
     }
 }
 

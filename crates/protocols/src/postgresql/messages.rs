@@ -10,8 +10,8 @@ const MAX_STARTUP_BYTES: u32 = 10_000;
 pub const SSL_REQUEST: u32 = 80_877_103;
 pub const GSSENC_REQUEST: u32 = 80_877_104;
 pub const CANCEL_REQUEST: u32 = 80_877_102;
-const CLIENT_TYPES: &[u8] = b"QPBEDCSHFdcfpX";
-const SERVER_TYPES: &[u8] = b"RSKZTDCENA123nstIGHWdcVv";
+/// The types of messages, by direction.
+static TYPES: [[bool; 256]; 2] = [types(b"QPBEDCSHFdcfpX"), types(b"RSKZTDCENA123nstIGHWdcVv")];
 /// A longer message is not believed before another was: a quarter of all noise is a possible length.
 const MAX_FIRST_BYTES: u64 = 1 << 24;
 /// Messages that a connection joined in the middle may show first; with the others it must wait.
@@ -51,14 +51,24 @@ pub struct Header {
     pub total: u64,
 }
 
+const fn types(of: &[u8]) -> [bool; 256] {
+    let mut types = [false; 256];
+    let mut at = 0;
+    while at < of.len() {
+        types[of[at] as usize] = true;
+        at += 1;
+    }
+    types
+}
+
 /// `Ok(None)`: the header is not complete.
+#[inline]
 pub fn header(direction: Direction, data: &[u8]) -> Result<Option<Header>, &'static str> {
-    let types = if direction == Direction::ToServer { CLIENT_TYPES } else { SERVER_TYPES };
     let Some(&kind) = data.first() else { return Ok(None) };
     if kind == 0 && direction == Direction::ToServer {
         return opening(data);
     }
-    if !types.contains(&kind) {
+    if !TYPES[direction as usize][kind as usize] {
         return Err("unknown message type");
     }
     let Some(length) = int(data, 1) else { return Ok(None) };
@@ -105,9 +115,24 @@ pub fn database(mut parameters: &[u8]) -> Option<Text> {
     }
 }
 
+/// Five letters and digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SqlState([u8; 5]);
+
+impl SqlState {
+    fn new(code: &[u8]) -> Option<Self> {
+        let code: [u8; 5] = code.try_into().ok()?;
+        code.iter().all(u8::is_ascii_alphanumeric).then_some(SqlState(code))
+    }
+
+    pub fn text(self) -> Text {
+        Text::from_utf8_lossy(&self.0)
+    }
+}
+
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct ServerError {
-    pub sqlstate: Option<Text>,
+    pub sqlstate: Option<SqlState>,
     /// The connection ends with it.
     pub fatal: bool,
 }
@@ -118,9 +143,7 @@ pub fn error(mut fields: &[u8]) -> ServerError {
         let (value, Some(rest)) = text(rest) else { break };
         match field {
             b'S' | b'V' => error.fatal |= matches!(value, b"FATAL" | b"PANIC"),
-            b'C' if value.len() == 5 && value.iter().all(u8::is_ascii_alphanumeric) => {
-                error.sqlstate = Some(Text::from_utf8_lossy(value));
-            }
+            b'C' => error.sqlstate = SqlState::new(value).or(error.sqlstate),
             _ => {}
         }
         fields = rest;

@@ -224,6 +224,32 @@ fn a_statement_that_cannot_be_prepared_is_told() {
 }
 
 #[test]
+fn a_pipeline_without_syncs_that_fails() {
+    let one = |statement: &str| join(&[parse("", statement), bind("", ""), execute(""), message(b'H', b"")]);
+    let parts = [
+        (ToServer, one("SELECT 1")),
+        (ToClient, join(&[message(b'1', b""), message(b'2', b""), row(), complete("SELECT 1")])),
+        (ToServer, one("SELECT 1/0")),
+        (ToClient, join(&[message(b'1', b""), message(b'2', b""), error("ERROR", "22012")])),
+        // The client does not know yet.
+        (ToServer, one("INSERT INTO t VALUES (1)")),
+        (ToServer, sync()),
+        (ToClient, ready(b'E')),
+        (ToServer, query("ROLLBACK")),
+        (ToClient, join(&[complete("ROLLBACK"), ready(b'I')])),
+    ];
+    check_deliveries(
+        &parts,
+        &[
+            "SELECT SELECT ? - ok",
+            "SELECT SELECT ?/? 22012 error",
+            "INSERT INSERT INTO t VALUES (?) - unanswered",
+            "ROLLBACK ROLLBACK - ok",
+        ],
+    );
+}
+
+#[test]
 fn copy_in_both_protocols() {
     let data = join(&[message(b'd', &vec![b'x'; 3000]), message(b'd', b"y\n"), message(b'c', b"")]);
     let copy = [
@@ -264,12 +290,19 @@ fn replication_cancel_function_call_and_shutdown() {
         (ToServer, query("START_REPLICATION 0/0")),
         (ToClient, join(&[message(b'W', b"\0\0\0"), message(b'd', b"w123")])),
         (ToServer, message(b'd', b"r123")),
+        (ToServer, message(b'c', b"")),
+        (ToClient, join(&[message(b'c', b""), complete("COPY 0"), complete("START_REPLICATION"), ready(b'I')])),
+        (ToServer, query("SELECT 1/0")),
+        (ToClient, join(&[error("ERROR", "22012"), ready(b'I')])),
         (ToClient, error("FATAL", "57P01")),
     ];
     let mut after_login = login().to_vec();
     after_login.extend(parts);
     let got = play(&script(&after_login), &Options::default());
-    assert_eq!(got.lines()[1..], ["FUNCTION_CALL - - ok", "START_REPLICATION START_REPLICATION ?/? - ok"]);
+    assert_eq!(
+        got.lines()[1..],
+        ["FUNCTION_CALL - - ok", "START_REPLICATION START_REPLICATION ?/? - ok", "SELECT SELECT ?/? 22012 error"]
+    );
     assert_eq!(got.orphans, 0);
     let killed = [(ToServer, query("SELECT 1")), (ToClient, error("FATAL", "57P01"))];
     assert_eq!(lines(&killed), ["SELECT SELECT ? 57P01 error"]);
@@ -321,7 +354,7 @@ fn only_heads_of_long_messages_are_needed() {
     player.say(ToClient, &join(&[complete("COMMIT"), ready(b'I')]));
     let got = player.close();
     assert_eq!(got.lines(), ["INSERT INSERT INTO t VALUES (?)… - ok", "COMMIT COMMIT - ok"]);
-    assert_eq!(got.requests[0].request_bytes, statement.len() as u64);
+    assert_eq!(got.requests[0].request_bytes(), statement.len() as u64);
 }
 
 #[test]
@@ -365,7 +398,7 @@ fn a_trace_context_is_adopted() {
         ),
     ];
     let got = play(&script(&parts), &Options::default());
-    let traced: Vec<_> = got.requests.iter().map(|request| request.trace.is_some()).collect();
+    let traced: Vec<_> = got.requests.iter().map(|request| request.trace().is_some()).collect();
     assert_eq!(traced, [true, true, false]);
 }
 

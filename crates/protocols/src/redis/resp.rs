@@ -4,6 +4,8 @@
 //! by. Long strings are skipped by their length, so their bytes need not even be captured.
 //! <https://redis.io/docs/latest/develop/reference/protocol-spec/>
 
+use crate::lines::line_feed;
+
 /// Longest word that is kept: command names, error codes, channels' kinds.
 pub const MAX_WORD_BYTES: usize = 24;
 /// Words of a command that say what it is (`CLIENT REPLY OFF`).
@@ -17,7 +19,7 @@ const MAX_STRING_BYTES: u64 = 4 << 30;
 const MAX_ELEMENTS: u64 = 1 << 32;
 
 /// A short string, in place. One that is longer, or was not captured, is known to exist only.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Word {
     bytes: [u8; MAX_WORD_BYTES],
     length: u8,
@@ -25,20 +27,23 @@ pub struct Word {
 }
 
 impl Word {
-    pub fn new(bytes: &[u8]) -> Self {
-        let mut word = Word::default();
-        if let Some(place) = word.bytes.get_mut(..bytes.len()) {
-            place.copy_from_slice(bytes);
-            word.length = bytes.len() as u8;
-            word.known = true;
+    #[inline]
+    fn set(&mut self, bytes: &[u8]) {
+        match self.bytes.get_mut(..bytes.len()) {
+            Some(place) => {
+                place.copy_from_slice(bytes);
+                (self.length, self.known) = (bytes.len() as u8, true);
+            }
+            None => self.known = false,
         }
-        word
     }
 
+    #[inline]
     pub fn get(&self) -> Option<&[u8]> {
         self.known.then(|| self.bytes.get(..self.length as usize))?
     }
 
+    #[inline]
     pub fn is(&self, other: &str) -> bool {
         self.get().is_some_and(|word| word.eq_ignore_ascii_case(other.as_bytes()))
     }
@@ -100,7 +105,8 @@ impl Reader {
         self.skipping = false;
         self.elements = 0;
         self.position = 0;
-        self.words = [Word::default(); WORDS];
+        // Their bytes may stay: every message comes by here.
+        self.words.iter_mut().for_each(|word| word.known = false);
     }
 
     /// `last`: nothing follows `data` but a gap. `client`: commands are arrays of strings, or plain lines.
@@ -112,7 +118,7 @@ impl Reader {
                 self.reset();
                 self.kind = rest[0];
             }
-            let length = match memchr::memchr(b'\n', &rest[..rest.len().min(MAX_LINE_BYTES)]) {
+            let length = match line_feed(&rest[..rest.len().min(MAX_LINE_BYTES)]) {
                 Some(length) => length + 1,
                 None if rest.len() >= MAX_LINE_BYTES => return Progress::Invalid("line too long"),
                 None => return partial(at, rest.len() + 1),
@@ -217,22 +223,23 @@ impl Reader {
         if wanted && !last && size as usize <= MAX_LINE_BYTES {
             return Ok(Leaf::More);
         }
-        self.keep(Word::default());
+        self.keep(None);
         self.started = true;
         Ok(Leaf::Skip(total))
     }
 
     fn leaf(&mut self, word: &[u8]) {
         if self.position < WORDS && self.depth <= 1 {
-            self.keep(Word::new(word));
+            self.keep(Some(word));
         }
         self.element_done();
     }
 
-    fn keep(&mut self, word: Word) {
+    /// `None`: a word that was not captured.
+    fn keep(&mut self, word: Option<&[u8]>) {
         if self.depth <= 1 {
-            if let Some(place) = self.words.get_mut(self.position) {
-                *place = word;
+            if let (Some(place), Some(word)) = (self.words.get_mut(self.position), word) {
+                place.set(word);
             }
             self.position += 1;
         }
@@ -271,7 +278,7 @@ impl Reader {
         let words = line.split(|byte| byte.is_ascii_whitespace()).filter(|word| !word.is_empty());
         for word in words {
             self.elements += 1;
-            self.keep(Word::new(word));
+            self.keep(Some(word));
         }
     }
 }
