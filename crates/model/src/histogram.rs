@@ -50,7 +50,8 @@ pub fn bucket_index(value: f64) -> i32 {
         // An exact power of two is the upper bound of the bucket below it.
         return (exponent * 8 - 1).clamp(MIN_INDEX, MAX_INDEX);
     }
-    let within = MANTISSA_BOUNDS.iter().take_while(|bound| mantissa > **bound).count() as i32;
+    // All eight are compared: which one it is cannot be predicted, and a wrong guess costs more than eight comparisons.
+    let within: i32 = MANTISSA_BOUNDS.iter().map(|bound| i32::from(mantissa > *bound)).sum();
     (exponent * 8 + within).clamp(MIN_INDEX, MAX_INDEX)
 }
 

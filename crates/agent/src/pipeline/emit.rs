@@ -182,7 +182,7 @@ impl Emitter {
     ) -> Option<EdgeRef> {
         let end = conn.end(at)?;
         if let Some(cached) = end.edge
-            && cached.protocol == protocol
+            && std::ptr::eq(cached.protocol, protocol)
             && now_ns < cached.until_ns
             && table.is_valid(cached.edge)
         {
