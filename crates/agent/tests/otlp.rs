@@ -28,7 +28,7 @@ fn process(service: &str) -> Arc<Process> {
 fn span(process: &Arc<Process>, side: Side, code: &str) -> Span {
     let mut request = Request::new("http", "GET");
     request.resource = Some("/cart/{id}".into());
-    request.resource_raw = Some("/cart/42".into());
+    request.details_mut().resource_raw = Some("/cart/42".into());
     request.code = Some(code.into());
     request.status = if code.starts_with('5') { Status::Error } else { Status::Ok };
     (request.start_ns, request.first_byte_ns, request.end_ns) = (1_000, Some(2_000), 5_000);

@@ -404,7 +404,11 @@ impl PostgreSql {
     }
 
     fn ready(&mut self, ends: Mark, sink: &mut dyn Sink) {
-        self.streams = false;
+        if std::mem::take(&mut self.streams) {
+            // It ends the stream and none of what was asked since.
+            self.answer = None;
+            return;
+        }
         // With nothing in flight it ends an answer that was counted at its completion.
         while !self.pending.is_empty() {
             match self.answered(ends, sink) {
@@ -568,7 +572,7 @@ impl Parser for PostgreSql {
     }
 
     fn in_flight(&self) -> usize {
-        self.pending.len()
+        self.pending.len() + usize::from(self.streams)
     }
 }
 
