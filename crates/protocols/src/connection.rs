@@ -161,6 +161,9 @@ impl Connection {
             State::Detecting(_) => Verdict::Undecided,
             State::Pinned(protocol, parser) => match protocol.capture {
                 Capture::Head(_) if parser.overlaps() => Verdict::Pinned(Capture::All(OVERLAPPING_BYTES)),
+                Capture::Head(most) => {
+                    Verdict::Pinned(Capture::Head(parser.head_bytes().map_or(most, |bytes| bytes.min(most))))
+                }
                 capture => Verdict::Pinned(capture),
             },
             State::Unknown => Verdict::Pinned(Capture::Nothing),

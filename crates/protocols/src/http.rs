@@ -6,12 +6,14 @@
 
 mod body;
 mod head;
+mod heads;
 mod known;
 mod request;
 
 use self::body::{Chunked, chunked};
 pub(crate) use self::head::value;
 use self::head::{Scan, StatusLine};
+use self::heads::Heads;
 use self::known::{AnswerHead, Known, RequestHead};
 use crate::pending::Pending;
 use crate::protocols::Capture;
@@ -105,6 +107,7 @@ struct Http {
     answer: Option<Answer>,
     becomes: Option<Becomes>,
     routes: request::Routes,
+    heads: Heads,
     known_request: Known<RequestHead>,
     known_answer: Known<AnswerHead>,
     last_code: [u8; 3],
@@ -122,6 +125,7 @@ impl Http {
             answer: None,
             becomes: None,
             routes: request::Routes::default(),
+            heads: Heads::default(),
             known_request: Known::default(),
             known_answer: Known::default(),
             last_code: [0; 3],
@@ -184,6 +188,7 @@ impl Http {
         if head.complete {
             return step;
         }
+        self.heads.vary();
         self.asking.place = Place::Drift;
         Step::Taken((head.length as u64).saturating_add(input.gap_after))
     }
@@ -210,6 +215,7 @@ impl Http {
         sink: &mut dyn Sink,
     ) -> Step {
         self.asking.lost = false;
+        self.heads.note(head_length, body_bytes);
         self.answer_ended_before(request.start_ns, sink);
         let total = (head_length as u64).saturating_add(body_bytes.unwrap_or_default());
         let end = input.offset.saturating_add(total);
@@ -323,9 +329,11 @@ impl Http {
         let becomes = becomes(&line, asked, upgrade);
         self.answer = Some(Answer { code: line.code, body_offset, paired, becomes });
         let Some(body_bytes) = body_bytes else {
+            self.heads.vary();
             self.answering.place = Place::Drift;
             return self.drift(Direction::ToClient, input);
         };
+        self.heads.note(head_length, body_bytes);
         let has_no_body = line.has_no_body() || asked.head || becomes.is_some();
         self.answer_body(if has_no_body { Some(0) } else { body_bytes }, head_length, input, sink)
     }
@@ -499,6 +507,10 @@ impl Parser for Http {
 
     fn overlaps(&self) -> bool {
         self.pending.overlaps()
+    }
+
+    fn head_bytes(&self) -> Option<u32> {
+        self.heads.enough()
     }
 }
 

@@ -77,6 +77,10 @@ pub trait Parser: Send {
     fn overlaps(&self) -> bool {
         false
     }
+    /// From each call's front so many bytes suffice, by what this connection has shown: less than `Capture::Head` allows.
+    fn head_bytes(&self) -> Option<u32> {
+        None
+    }
 }
 
 /// What the first bytes of one direction say about a protocol.

@@ -89,6 +89,25 @@ static __always_inline bool copy_to_scratch(struct scratch *scratch, u32 at, str
 	return bpf_probe_read_user(scratch->pieces + at, want, (void *)(call->buffers.base + from)) == 0;
 }
 
+/* A head and a body behind it, both short: two buffers are nearly as common as one, and go straight to where they belong.
+ * False: they are not short, or cannot be read. */
+static __always_inline bool copy_two(u8 *to, struct call *call, u32 want)
+{
+	struct iovec parts[2];
+	u64 first, rest;
+
+	if (call->buffers.vectors != 2 || bpf_probe_read_user(parts, sizeof(parts), (void *)call->buffers.vector))
+		return false;
+	first = parts[0].iov_len < want ? parts[0].iov_len : want;
+	rest = want - first;
+	barrier_var(first);
+	barrier_var(rest);
+	if (first > WAITING_PIECE / 2 || rest > WAITING_PIECE / 2)
+		return false;
+	return bpf_probe_read_user(to, first, parts[0].iov_base) == 0 &&
+	       bpf_probe_read_user(to + first, rest, parts[1].iov_base) == 0;
+}
+
 /* The front of the call to where halves wait. */
 static __always_inline bool copy_to_waiting(u8 *to, struct call *call, u32 want)
 {
@@ -101,6 +120,8 @@ static __always_inline bool copy_to_waiting(u8 *to, struct call *call, u32 want)
 			return false;
 		return bpf_probe_read_user(to, want, (void *)from) == 0;
 	}
+	if (copy_two(to, call, want))
+		return true;
 	scratch = scratch_of(call->sent);
 	if (!scratch || gather(&call->buffers, 0, want, 0, call->sent))
 		return false;
