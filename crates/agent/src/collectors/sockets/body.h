@@ -190,6 +190,7 @@ static __always_inline void on_moved(struct sock *sk, struct task_struct *task, 
 	call.tgid = task->tgid;
 	call.sent = sent;
 	call.readable = false;
+	call.buffers.vectors = 0;
 	connection = connection_of(sk, call.now);
 	if (!connection)
 		return;

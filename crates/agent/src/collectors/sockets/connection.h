@@ -5,11 +5,11 @@
  */
 #pragma once
 
-/* Room for an exchange of two halves with WAITING_PIECE bytes each, or for several short ones. With the rest of the
- * storage it fills what the kernel allocates, 2 KiB. */
+/* Room for several short exchanges, or for one whose halves have WAITING_PIECE bytes each. With the rest of the storage
+ * it fills what the kernel allocates, 2 KiB. */
 #define WAITING_PIECE 512
-#define WAITING_HALF (sizeof(struct half) + sizeof(struct piece) + WAITING_PIECE)
-#define WAITING_BYTES 1728
+#define WAITING_SHORT 64
+#define WAITING_BYTES 1704
 
 /* The value begins 8 bytes into a cache line. An event costs what it touches, and these lines are cold at each call, so:
  * the first is rarely written (an arrival runs on the sender's CPU and looks there), the next is what every call writes,
@@ -38,8 +38,9 @@ struct connection {
 	u64 answered_ns;     /* when the last exchange was complete */
 	u64 waiting_since_ns;
 	u64 last_end;        /* of the last waiting half: the offset behind it */
-	u32 last_half;       /* where it begins */
-	u32 waiting_bytes;
+	u16 last_half;       /* where it begins */
+	u16 waiting_bytes;
+	u32 waiting_tgid;    /* who moved the bytes of the waiting halves */
 	u32 busy;
 	u32 tgid;            /* who moved the last bytes */
 	u32 undecided_bytes; /* copied while undecided */
@@ -56,7 +57,7 @@ struct connection {
 	u8 remote[16];
 	/* Halves that wait for the rest of their exchange: a record as it will be submitted. */
 	struct {
-		struct record header;
+		struct record_halves header;
 		u8 halves[WAITING_BYTES];
 	} waiting;
 };

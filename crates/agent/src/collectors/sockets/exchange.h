@@ -9,6 +9,10 @@
 
 /* Exchanges that are further apart than this leave one by one. */
 #define CLOSE_NS 3000000ull
+/* A half does not grow beyond this: its place in the stream is told by 32 bits. */
+#define GROWN_MAX (1u << 30)
+/* Halves whose answer does not come leave after this time. */
+#define WAITING_MAX_NS 900000000ll
 /* For so long at most exchanges wait for others. */
 #define BATCH_NS 10000000ull
 
@@ -22,19 +26,38 @@ static __always_inline void fill_header(struct record *header, struct connection
 	header->halves = 0;
 }
 
-static __always_inline void fill_half(struct half *half, struct call *call)
+static __always_inline void fill_halves_header(struct record_halves *header, struct connection *connection, u64 now,
+						u32 tgid, u32 halves)
+{
+	fill_header(&header->header, connection, RECORD_HALVES, now);
+	header->header.halves = halves;
+	header->sent = connection->sent;
+	header->received = connection->received;
+	header->tgid = tgid;
+	header->unused = 0;
+}
+
+static __always_inline u32 waited(struct call *call)
+{
+	u64 units;
+
+	if (!call->arrived_ns)
+		return 0;
+	units = call->now > call->arrived_ns ? (call->now - call->arrived_ns) / WAITED_NS : 0;
+	return units < 0xfffffffe ? units + 1 : 0xffffffff;
+}
+
+/* `since`: the time of the record. */
+static __always_inline void fill_half(struct half *half, struct call *call, u64 since)
 {
 	half->offset = call->offset;
 	half->length = call->length;
-	half->first_ns = half->last_ns = call->now;
-	half->arrived_ns = call->arrived_ns;
-	half->tgid = call->tgid;
+	half->first_ns = half->last_ns = call->now - since;
+	half->waited = waited(call);
 	half->flags = call->sent ? HALF_SENT : 0;
 	if (call->wanted && !call->readable)
 		half->flags |= HALF_LOST;
-	half->pieces = 0;
 	half->bytes = 0;
-	half->unused = 0;
 }
 
 /* Submits what waits. Called with the lock. */
@@ -45,12 +68,12 @@ static __always_inline void flush_waiting(struct connection *connection)
 	if (!bytes || bytes > WAITING_BYTES)
 		return;
 	/* The header is filled only now: while halves are added its line is not touched. */
-	fill_header(&connection->waiting.header, connection, RECORD_HALVES, connection->waiting_since_ns);
-	connection->waiting.header.halves = connection->waiting_halves;
+	fill_halves_header(&connection->waiting.header, connection, connection->waiting_since_ns,
+			   connection->waiting_tgid, connection->waiting_halves);
 	connection->waiting_bytes = 0;
 	connection->waiting_halves = 0;
 	connection->last_grows = 0;
-	if (!submit(connection->ring, &connection->waiting, sizeof(struct record) + bytes))
+	if (!submit(connection->ring, &connection->waiting, sizeof(struct record_halves) + bytes))
 		count(COUNT_RING_FULL_BYTES, bytes);
 }
 
@@ -69,55 +92,64 @@ static __always_inline bool extend_waiting(struct connection *connection, struct
 	    at > WAITING_BYTES - sizeof(struct half))
 		return false;
 	half = (struct half *)&connection->waiting.halves[at];
+	if (half->length + call->length > GROWN_MAX)
+		return false;
 	half->length += call->length;
-	half->last_ns = call->now;
-	half->tgid = call->tgid;
+	half->last_ns = call->now - connection->waiting_since_ns;
 	connection->last_end += call->length;
 	return true;
 }
 
-static __always_inline void copy_waiting_piece(struct connection *connection, struct half *half, u32 at,
-					       struct call *call)
+/* A half behind the others, with `want` bytes of the call. The two limits are the same for the verifier's sake: it knows
+ * that `at` and `want` are each below something, not that their sum is. */
+static __always_inline u32 add_waiting(struct connection *connection, u32 at, struct call *call, u32 want, u32 most)
 {
-	u32 want = call->copied;
-	struct piece *piece = (struct piece *)(half + 1);
+	struct half *half;
+	u8 *to;
 
-	if (!call->wanted || !call->readable)
-		return;
-	if (want > WAITING_PIECE)
-		want = WAITING_PIECE;
-	piece->place = 0;
-	piece->length = want;
-	if (!copy_to_waiting(connection->waiting.halves + at + sizeof(*half) + sizeof(*piece), call, want)) {
+	barrier_var(at);
+	if (at > WAITING_BYTES - sizeof(struct half) - most)
+		return 0;
+	half = (struct half *)&connection->waiting.halves[at];
+	fill_half(half, call, connection->waiting_since_ns);
+	if (!want)
+		return sizeof(struct half);
+	to = (u8 *)(half + 1);
+	if (!(most == WAITING_SHORT ? copy_short(to, call, want) : copy_to_waiting(to, call, want))) {
 		count(COUNT_PAYLOAD_FAULT, 1);
 		half->flags |= HALF_LOST;
-		return;
+		return sizeof(struct half);
 	}
-	half->pieces = 1;
-	half->bytes = sizeof(*piece) + ((want + 7) & ~7u);
+	half->bytes = want;
+	return sizeof(struct half) + ((want + 7) & (2 * WAITING_PIECE - 8));
 }
 
 /* Lets a half wait. Called with the lock. */
 static __always_inline void wait_half(struct connection *connection, struct call *call)
 {
-	struct half *half;
-	u32 at;
+	u32 want = call->wanted && call->readable ? call->copied : 0;
+	bool is_short = want <= WAITING_SHORT && !call->buffers.vectors;
+	u32 most = is_short ? WAITING_SHORT : WAITING_PIECE;
+	u32 at, added;
 
-	if (connection->waiting_bytes > WAITING_BYTES - WAITING_HALF)
+	if (want > WAITING_PIECE)
+		want = WAITING_PIECE;
+	if (connection->waiting_bytes > WAITING_BYTES - sizeof(struct half) - most)
 		flush_waiting(connection);
 	at = connection->waiting_bytes;
-	if (at > WAITING_BYTES - WAITING_HALF)
-		return;
-	if (at == 0)
+	if (at == 0) {
 		connection->waiting_since_ns = call->now;
-	half = (struct half *)&connection->waiting.halves[at];
-	fill_half(half, call);
-	copy_waiting_piece(connection, half, at, call);
+		connection->waiting_tgid = call->tgid;
+	}
+	added = is_short ? add_waiting(connection, at, call, want, WAITING_SHORT)
+			 : add_waiting(connection, at, call, want, WAITING_PIECE);
+	if (!added)
+		return;
 	connection->last_half = at;
 	connection->last_end = call->offset + call->length;
-	connection->last_grows = half->pieces ? 0 : growing(call);
+	connection->last_grows = want ? 0 : growing(call);
 	connection->waiting_halves++;
-	connection->waiting_bytes = at + sizeof(*half) + (half->bytes & 1023);
+	connection->waiting_bytes = at + added;
 }
 
 /* An exchange is complete with the first half of its answer: what follows of that waits for the next one. */
@@ -138,9 +170,17 @@ static __always_inline bool batches(struct connection *connection, u64 now)
 	       now - connection->waiting_since_ns < BATCH_NS;
 }
 
+/* Times of halves have 31 bits, and all of a record are of one process. */
+static __always_inline bool fits(struct connection *connection, struct call *call)
+{
+	return connection->waiting_tgid == call->tgid && (s64)(call->now - connection->waiting_since_ns) < WAITING_MAX_NS;
+}
+
 /* Called with the lock. */
 static __always_inline void exchange(struct connection *connection, struct call *call)
 {
+	if (connection->waiting_bytes && !fits(connection, call))
+		flush_waiting(connection);
 	if (extend_waiting(connection, call))
 		return;
 	wait_half(connection, call);

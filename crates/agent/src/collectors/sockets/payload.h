@@ -23,7 +23,7 @@ struct call {
 
 /* One area for each CPU and direction: the programs of one direction do not interrupt each other. */
 struct scratch {
-	struct record header;
+	struct record_halves header;
 	struct half half;
 	u8 pieces[3 * CHUNK];
 };
@@ -89,6 +89,15 @@ static __always_inline bool copy_to_scratch(struct scratch *scratch, u32 at, str
 	return bpf_probe_read_user(scratch->pieces + at, want, (void *)(call->buffers.base + from)) == 0;
 }
 
+/* A few bytes out of one buffer. */
+static __always_inline bool copy_short(u8 *to, struct call *call, u32 want)
+{
+	barrier_var(want);
+	if (want > WAITING_SHORT)
+		return false;
+	return bpf_probe_read_user(to, want, (void *)call->buffers.base) == 0;
+}
+
 /* A head and a body behind it, both short: two buffers are nearly as common as one, and go straight to where they belong.
  * False: they are not short, or cannot be read. */
 static __always_inline bool copy_two(u8 *to, struct call *call, u32 want)
@@ -145,6 +154,6 @@ static __always_inline bool add_piece(struct scratch *scratch, struct call *call
 		return false;
 	}
 	scratch->half.bytes = at + sizeof(*piece) + ((want + 7) & ~7u);
-	scratch->half.pieces++;
+	scratch->half.flags |= HALF_PIECES;
 	return true;
 }

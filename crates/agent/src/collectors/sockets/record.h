@@ -57,12 +57,13 @@ static __noinline bool tell(struct connection *connection, struct sock *sk, u32 
 
 static __always_inline bool submit_scratch(struct connection *connection, struct scratch *scratch)
 {
-	u32 bytes = scratch->half.bytes;
+	u64 bytes = scratch->half.bytes;
 	bool wake = connection->mode == MODE_UNDECIDED && connection->undecided_bytes >= UNDECIDED_WAKE;
 
+	barrier_var(bytes);
 	if (bytes > 2 * CHUNK)
 		return false;
-	if (submit_and_wake(connection->ring, scratch, sizeof(struct record) + sizeof(struct half) + bytes, wake))
+	if (submit_and_wake(connection->ring, scratch, sizeof(struct record_halves) + sizeof(struct half) + bytes, wake))
 		return true;
 	count(COUNT_RING_FULL_BYTES, bytes);
 	return false;
@@ -83,9 +84,8 @@ static __noinline bool send_part(struct connection *connection, struct scratch *
 {
 	u64 end = part->from + part->length;
 
-	fill_header(&scratch->header, connection, RECORD_HALVES, call->now);
-	scratch->header.halves = 1;
-	fill_half(&scratch->half, call);
+	fill_halves_header(&scratch->header, connection, call->now, call->tgid, 1);
+	fill_half(&scratch->half, call, call->now);
 	scratch->half.offset = call->offset + part->from;
 	scratch->half.length = part->length;
 	if (call->readable && part->head)

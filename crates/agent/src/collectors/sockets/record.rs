@@ -12,6 +12,8 @@ pub const KIND_CLOSE: u32 = 4;
 
 pub const HALF_SENT: u16 = 1;
 pub const HALF_LOST: u16 = 2;
+const HALF_PIECES: u16 = 4;
+const WAITED_NS: u64 = 64;
 
 const OPEN_ACTIVE: u16 = 1;
 const OPEN_PASSIVE: u16 = 2;
@@ -29,19 +31,39 @@ pub struct Header {
     pub halves: u32,
 }
 
+/// What the halves of a record have in common.
 #[repr(C)]
 #[derive(Clone, Copy)]
-pub struct Half {
+pub struct Halves {
+    pub header: Header,
+    sent: u64,
+    received: u64,
+    pub tgid: u32,
+    unused: u32,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct RawHalf {
+    offset: u32,
+    length: u32,
+    first_ns: i32,
+    last_ns: i32,
+    waited: u32,
+    flags: u16,
+    bytes: u16,
+}
+
+/// A half as it is meant. Times are the kernel's monotonic clock.
+#[derive(Clone, Copy)]
+pub struct Half<'a> {
     pub offset: u64,
     pub length: u64,
     pub first_ns: u64,
     pub last_ns: u64,
-    pub arrived_ns: u64,
-    pub tgid: u32,
+    pub arrived_ns: Option<u64>,
     pub flags: u16,
-    pub pieces: u16,
-    pub bytes: u32,
-    pub unused: u32,
+    bytes: &'a [u8],
 }
 
 #[repr(C)]
@@ -70,7 +92,8 @@ pub struct Open {
 }
 
 const _: () = assert!(size_of::<Header>() == 32);
-const _: () = assert!(size_of::<Half>() == 56);
+const _: () = assert!(size_of::<Halves>() == 56);
+const _: () = assert!(size_of::<RawHalf>() == 24);
 const _: () = assert!(size_of::<Piece>() == 8);
 const _: () = assert!(size_of::<Open>() == 224);
 
@@ -80,7 +103,8 @@ const _: () = assert!(size_of::<Open>() == 224);
 /// The type is `repr(C)`, has no padding, and every bit pattern is valid.
 pub unsafe trait Plain: Copy {}
 unsafe impl Plain for Header {}
-unsafe impl Plain for Half {}
+unsafe impl Plain for Halves {}
+unsafe impl Plain for RawHalf {}
 unsafe impl Plain for Piece {}
 unsafe impl Plain for Open {}
 
@@ -92,20 +116,46 @@ pub fn read<T: Plain>(bytes: &[u8]) -> Option<T> {
     Some(unsafe { bytes.as_ptr().cast::<T>().read_unaligned() })
 }
 
-/// The first half of `bytes`, its pieces, and what stands behind.
-pub fn split_half(bytes: &[u8]) -> Option<(Half, &[u8], &[u8])> {
-    let half: Half = read(bytes)?;
-    let rest = bytes.get(size_of::<Half>()..)?;
-    let length = half.bytes as usize;
-    if length > rest.len() {
-        return None;
+impl Halves {
+    /// The first half of `bytes`, and what stands behind it.
+    pub fn split<'a>(&self, bytes: &'a [u8]) -> Option<(Half<'a>, &'a [u8])> {
+        let raw: RawHalf = read(bytes)?;
+        let rest = bytes.get(size_of::<RawHalf>()..)?;
+        let length = usize::from(raw.bytes);
+        let half = self.whole(&raw, rest.get(..length)?);
+        Some((half, rest.get(length.next_multiple_of(8)..).unwrap_or_default()))
     }
-    let (pieces, rest) = rest.split_at(length);
-    Some((half, pieces, rest))
+
+    fn whole<'a>(&self, raw: &RawHalf, bytes: &'a [u8]) -> Half<'a> {
+        let near = if raw.flags & HALF_SENT != 0 { self.sent } else { self.received };
+        let time_ns = |after: i32| self.header.time_ns.wrapping_add_signed(after.into());
+        let first_ns = time_ns(raw.first_ns);
+        let waited_ns = raw.waited.checked_sub(1).map(|units| u64::from(units) * WAITED_NS);
+        Half {
+            offset: near.wrapping_add_signed((raw.offset.wrapping_sub(near as u32) as i32).into()),
+            length: raw.length.into(),
+            first_ns,
+            last_ns: time_ns(raw.last_ns),
+            arrived_ns: waited_ns.map(|waited_ns| first_ns.saturating_sub(waited_ns)),
+            flags: raw.flags,
+            bytes,
+        }
+    }
+}
+
+impl<'a> Half<'a> {
+    /// Its pieces, (place, bytes): usually one, the front.
+    pub fn pieces(&self) -> impl Iterator<Item = (u64, &'a [u8])> {
+        let (front, pieces) = match self.flags & HALF_PIECES {
+            0 => (Some((0, self.bytes)).filter(|(_, bytes)| !bytes.is_empty()), &[][..]),
+            _ => (None, self.bytes),
+        };
+        front.into_iter().chain(Pieces(pieces))
+    }
 }
 
 /// Goes through the pieces of a half.
-pub struct Pieces<'a>(pub &'a [u8]);
+struct Pieces<'a>(&'a [u8]);
 
 impl<'a> Iterator for Pieces<'a> {
     type Item = (u64, &'a [u8]);

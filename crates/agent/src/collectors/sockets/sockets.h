@@ -23,24 +23,34 @@ struct record {
 	u32 halves;  /* RECORD_HALVES: how many follow */
 };
 
-/* One direction's part of an exchange: one call, or several of which no byte was wanted. Behind it stand `pieces`
- * times struct piece and its bytes, each padded to 8. */
-struct half {
-	u64 offset;
-	u64 length;
-	u64 first_ns;
-	u64 last_ns;
-	u64 arrived_ns;
+/* RECORD_HALVES: what its halves have in common. */
+struct record_halves {
+	struct record header;
+	u64 sent;     /* offsets near those of the halves: theirs have 32 bits */
+	u64 received;
 	u32 tgid;
-	u16 flags;
-	u16 pieces;
-	u32 bytes; /* all pieces with their headers and padding */
 	u32 unused;
 };
 
+/* One direction's part of an exchange: one call, or several of which no byte was wanted. Small, since each line of it
+ * is cold when it is written, copied and read. Behind it stand its bytes, padded to 8: either the call's front, or pieces
+ * (struct piece and its bytes, each padded to 8). */
+struct half {
+	u32 offset;   /* the lower half of it */
+	u32 length;
+	s32 first_ns; /* from the record's time on: events of two CPUs can be the wrong way round */
+	s32 last_ns;
+	u32 waited;   /* since the arrival of the first byte, in units of WAITED_NS; 0: not known */
+	u16 flags;
+	u16 bytes;    /* the front's, or those of all pieces with their headers and padding */
+};
+
+#define WAITED_NS 64
+
 enum half_flag {
 	HALF_SENT = 1,
-	HALF_LOST = 2, /* no byte could be had, though some were wanted */
+	HALF_LOST = 2,   /* no byte could be had, though some were wanted */
+	HALF_PIECES = 4,
 };
 
 struct piece {
@@ -145,7 +155,8 @@ struct counters {
 };
 
 _Static_assert(sizeof(struct record) == 32, "record.rs has the same structure");
-_Static_assert(sizeof(struct half) == 56, "record.rs has the same structure");
+_Static_assert(sizeof(struct record_halves) == 56, "record.rs has the same structure");
+_Static_assert(sizeof(struct half) == 24, "record.rs has the same structure");
 _Static_assert(sizeof(struct piece) == 8, "record.rs has the same structure");
 _Static_assert(sizeof(struct record_open) == 224, "record.rs has the same structure");
 _Static_assert(sizeof(struct verdict) == 32, "verdict.rs has the same structure");

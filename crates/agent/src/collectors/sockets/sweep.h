@@ -5,8 +5,6 @@
  */
 #pragma once
 
-#define WAITING_MAX_NS 900000000ull
-
 static __always_inline void visit(struct sock *sk, struct seq_file *seq)
 {
 	struct connection *connection = bpf_sk_storage_get(&connections, sk, 0, 0);
