@@ -99,8 +99,12 @@ mod tests {
     #[test]
     fn a_trace_context_is_adopted_and_spans_stay_apart() {
         let context = TraceContext { trace_id: [9; 16], parent_span_id: [8; 8], sampled: true };
-        let one = TraceIds::new(KEY, 0, &Request { trace: Some(context), ..request(0) });
-        let two = TraceIds::new(KEY, 0, &Request { trace: Some(context), ..request(100) });
+        let traced = |offset| {
+            let mut request = request(offset);
+            request.details_mut().trace = Some(context);
+            TraceIds::new(KEY, 0, &request)
+        };
+        let (one, two) = (traced(0), traced(100));
         assert_eq!(one.trace_id, [9; 16]);
         assert_eq!(one.trace_id, two.trace_id);
         assert_ne!(one.client_span, two.client_span);
