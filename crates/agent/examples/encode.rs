@@ -32,7 +32,7 @@ fn process(number: usize) -> Arc<Process> {
 fn span(number: usize, process: &Arc<Process>) -> Span {
     let mut request = Request::new("http", "GET");
     request.resource = Some("/cart/{id}".into());
-    request.resource_raw = Some(format!("/cart/{number}").into());
+    request.details_mut().resource_raw = Some(format!("/cart/{number}").into());
     request.code = Some("200".into());
     request.status = Status::Ok;
     (request.start_ns, request.first_byte_ns, request.end_ns) =
