@@ -2,6 +2,7 @@
 //! acknowledgement back to the sender. Nothing is acknowledged before the store has it on disk.
 
 mod attributes;
+mod columns;
 mod grpc;
 mod http;
 mod logs;

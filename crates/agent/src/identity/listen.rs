@@ -11,6 +11,8 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 /// State `LISTEN` in the fourth column of `/proc/net/tcp`.
 const LISTEN: &str = "0A";
+/// How long the kernel makes a line of `/proc/net/tcp`; those of `tcp6` are a little longer.
+const LINE_BYTES: usize = 150;
 const MAX_SOCKETS: usize = 65_536;
 const MAX_DESCRIPTORS: usize = 65_536;
 
@@ -127,9 +129,11 @@ fn table(pid: u32) -> Option<Vec<(u64, SocketAddr)>> {
 }
 
 /// The kernel lists listening sockets first: the first line in another state ends the reading, so that a machine with
-/// 100,000 connections pays nothing for them.
+/// 100,000 connections pays nothing for them. It goes on until what was asked for is full, through a table of some
+/// 100,000 empty places where there are few connections; hence a line at a time.
 fn listening(pid: u32, file: &str) -> Option<Vec<(u64, SocketAddr)>> {
-    let lines = BufReader::new(File::open(format!("/proc/{pid}/net/{file}")).ok()?).lines();
+    let file = File::open(format!("/proc/{pid}/net/{file}")).ok()?;
+    let lines = BufReader::with_capacity(LINE_BYTES, file).lines();
     Some(lines.skip(1).take(MAX_SOCKETS).map_while(|line| parse_line(&line.ok()?)).collect())
 }
 

@@ -8,7 +8,6 @@ pub mod traces;
 use super::protobuf::{Writer, field_length, varint_length};
 use limpid_model::Text;
 use limpid_model::names::{SCHEMA, SCHEMA_KEY};
-use limpid_model::request::Attribute;
 
 /// Which cluster a machine belongs to, when nothing else is said.
 pub const DEFAULT_CLUSTER: &str = "local";
@@ -53,14 +52,6 @@ fn number_attribute(writer: &mut Writer, field: u32, key: &str, member: u32, val
     writer.length_delimited(2, any);
     writer.tag(member, 0);
     writer.varint(value);
-}
-
-pub(super) fn attribute(writer: &mut Writer, field: u32, key: &str, value: &Attribute) {
-    match value {
-        Attribute::Text(text) => text_attribute(writer, field, key, text),
-        Attribute::Int(number) => int_attribute(writer, field, key, *number),
-        Attribute::Bool(flag) => number_attribute(writer, field, key, 2, u64::from(*flag)),
-    }
 }
 
 /// `Resource`, as field 1 of the messages that have one.
