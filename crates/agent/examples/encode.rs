@@ -61,10 +61,7 @@ fn span<'a>(number: usize, request: &'a Request, process: &'a Arc<Process>) -> S
         first_byte_ns: Some(1_763_000_000_000_002_000),
         end_ns: 1_763_000_000_000_005_000,
         process,
-        peer: Peer::Process {
-            service: "checkout",
-            entity: "process:3d1219c7c4c5404aaa1f6d2a48adfda4/123456-4242",
-        },
+        peer: Peer::Process { service: "checkout", entity: "process:3d1219c7c4c5404aaa1f6d2a48adfda4/123456-4242" },
         client: Some(([10, 0, 0, 1].into(), 40_000)),
         server: Some(([10, 0, 0, 2].into(), 80)),
         queue_ns: Some(250),

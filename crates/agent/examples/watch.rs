@@ -1,8 +1,8 @@
 //! Watches this machine and prints the edges that it sees, each second and in the end: `watch [SECONDS] [--sample]`.
 //! The counts are those of the metrics: to be compared with what a load generator says it did.
 
-use limpid_agent::export::otlp::traces::ProcessSpans;
 use limpid_agent::collectors::sockets::{Config as SocketsConfig, Sockets};
+use limpid_agent::export::otlp::traces::ProcessSpans;
 use limpid_agent::identity::Identity;
 use limpid_agent::losses;
 use limpid_agent::pipeline::{Config, Sampling, Shared};

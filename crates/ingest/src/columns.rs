@@ -2,7 +2,7 @@
 
 use crate::attributes::{key_value, push_json};
 use crate::wire::{Value, fields};
-use arrow_array::builder::{MapBuilder, StringBuilder};
+use arrow_array::builder::{ArrayBuilder, MapBuilder, StringBuilder};
 use arrow_array::types::Int32Type;
 use arrow_array::{ArrayRef, DictionaryArray, Int32Array, Int64Array};
 use arrow_buffer::NullBufferBuilder;
@@ -14,6 +14,9 @@ use std::sync::Arc;
 /// Attributes that get a column of their own, those that come first; all others go into the map.
 const MAX_COLUMNS: usize = 64;
 
+/// After this many values it is decided whether they repeat at all.
+const TRIAL: usize = 256;
+
 /// A dictionary column.
 pub struct Texts<'a> {
     keys: Vec<i32>,
@@ -21,34 +24,41 @@ pub struct Texts<'a> {
     known: HashMap<&'a [u8], i32>,
     values: StringBuilder,
     last: Option<(&'a [u8], i32)>,
+    scratch: String,
 }
 
 impl<'a> Texts<'a> {
-    pub fn new() -> Self {
+    /// `rows` is how many there may be.
+    pub fn new(rows: usize) -> Self {
         // A quiet machine's messages are a few spans.
         let values = StringBuilder::with_capacity(8, 128);
-        Texts { keys: Vec::new(), nulls: nulls(), known: HashMap::new(), values, last: None }
+        let keys = Vec::with_capacity(rows);
+        Texts { keys, nulls: nulls(), known: HashMap::new(), values, last: None, scratch: String::new() }
     }
 
     /// Appends the value with these bytes; `render` makes the text of bytes that were not seen before.
+    #[inline]
     pub fn push(&mut self, bytes: &'a [u8], render: impl FnOnce(&'a [u8], &mut String)) {
         let key = match self.last {
             Some((last, key)) if same(last, bytes) => key,
             _ => self.key(bytes, render),
         };
-        self.last = Some((bytes, key));
         self.keys.push(key);
-        self.nulls.append(true);
+        self.nulls.append_non_null();
     }
 
     fn key(&mut self, bytes: &'a [u8], render: impl FnOnce(&'a [u8], &mut String)) -> i32 {
-        let next = self.known.len() as i32;
-        *self.known.entry(bytes).or_insert_with(|| {
-            let mut text = String::new();
-            render(bytes, &mut text);
-            self.values.append_value(text);
-            next
-        })
+        let next = self.values.len() as i32;
+        // Values that hardly repeat are not looked up: a dictionary may have one twice.
+        let unlike = self.known.len() >= TRIAL && self.known.len() > self.keys.len() / 2;
+        let key = if unlike { next } else { *self.known.entry(bytes).or_insert(next) };
+        if key == next {
+            self.scratch.clear();
+            render(bytes, &mut self.scratch);
+            self.values.append_value(&self.scratch);
+        }
+        self.last = Some((bytes, key));
+        key
     }
 
     pub fn push_null(&mut self) {
@@ -116,18 +126,15 @@ impl<'a> Column<'a> {
             }
             self.pad(row);
         }
-        match (&mut self.values, whole(value)) {
-            (Values::Whole(values, nulls), Some(number)) => {
+        match &mut self.values {
+            Values::Whole(values, nulls) => {
+                let Some(number) = whole(value) else { return false };
                 values.push(number);
-                nulls.append(true);
-                true
+                nulls.append_non_null();
             }
-            (Values::Whole(..), None) => false,
-            (Values::Texts(texts), _) => {
-                texts.push(value, |value, out| push_json(value, out, 0));
-                true
-            }
+            Values::Texts(texts) => texts.push(value, |value, out| push_json(value, out, 0)),
         }
+        true
     }
 
     fn finish(mut self, rows: usize) -> Result<ArrayRef, ArrowError> {
@@ -142,11 +149,12 @@ impl<'a> Column<'a> {
 /// An `AnyValue` that is an integer.
 #[inline]
 fn whole(value: &[u8]) -> Option<i64> {
-    if value.first() != Some(&(3 << 3)) {
-        return None;
-    }
-    match fields(value).next() {
-        Some((3, Value::Varint(number))) => Some(number as i64),
+    match value {
+        [0x18, number @ 0..=0x7f] => Some(i64::from(*number)),
+        [0x18, ..] => match fields(value).next() {
+            Some((3, Value::Varint(number))) => Some(number as i64),
+            _ => None,
+        },
         _ => None,
     }
 }
@@ -156,13 +164,15 @@ pub struct Attributes<'a> {
     columns: Vec<Column<'a>>,
     map: MapBuilder<StringBuilder, StringBuilder>,
     rows: usize,
+    /// How many there may be in the end.
+    most_rows: usize,
 }
 
 impl<'a> Attributes<'a> {
-    pub fn new() -> Self {
+    pub fn new(most_rows: usize) -> Self {
         let names = Some(crate::attributes::map_names());
         let map = MapBuilder::new(names, StringBuilder::new(), StringBuilder::new());
-        Attributes { columns: Vec::new(), map, rows: 0 }
+        Attributes { columns: Vec::new(), map, rows: 0, most_rows }
     }
 
     /// A column for the attribute, of the kind that its first value is of; none when there are enough.
@@ -171,8 +181,8 @@ impl<'a> Attributes<'a> {
             return None;
         }
         let values = match whole(value) {
-            Some(_) => Values::Whole(Vec::new(), nulls()),
-            None => Values::Texts(Box::new(Texts::new())),
+            Some(_) => Values::Whole(Vec::with_capacity(self.most_rows), nulls()),
+            None => Values::Texts(Box::new(Texts::new(self.most_rows))),
         };
         self.columns.push(Column { name, values });
         Some(self.columns.len() - 1)
@@ -205,15 +215,17 @@ impl<'a> Attributes<'a> {
 
 /// What is known of an attribute's name.
 #[derive(Clone, Copy)]
-pub struct Name<'a, T> {
-    pub text: &'a str,
+struct Name<'a, T> {
+    text: &'a str,
     /// Which one came after it the last time.
     next: usize,
-    pub what: T,
+    what: T,
+    /// The last `KeyValue` with this name, and the `AnyValue` in it.
+    last: (&'a [u8], &'a [u8]),
 }
 
-/// The names of attributes. Spans of one kind have them in the same order, so the name that came after this one before
-/// is tried first, and a lookup is rare.
+/// The names of attributes. Spans of one kind have them in the same order, and most with the same values: so the one that
+/// came after this one before is tried first, and mostly nothing has to be parsed or looked up.
 pub struct Names<'a, T> {
     names: Vec<Name<'a, T>>,
     known: HashMap<&'a str, usize>,
@@ -223,29 +235,41 @@ pub struct Names<'a, T> {
 /// Beyond it a name is looked at anew every time.
 const MAX_NAMES: usize = 4096;
 
+/// An attribute as it was found: its name, its encoded `AnyValue`, and what was learnt of the name.
+pub type Found<'a, T> = (&'a str, &'a [u8], T);
+
 impl<'a, T: Copy> Names<'a, T> {
     pub fn new() -> Self {
         Names { names: Vec::new(), known: HashMap::new(), previous: 0 }
     }
 
-    /// `learn` says what an unknown name is.
+    /// Reads a `KeyValue`; `learn` says what an unknown name is.
     #[inline]
-    pub fn get(&mut self, key: &'a [u8], learn: impl FnOnce(&'a str) -> T) -> (&'a str, T) {
+    pub fn get(&mut self, message: &'a [u8], learn: impl FnOnce(&'a str, &'a [u8]) -> T) -> Found<'a, T> {
         let guess = self.names.get(self.previous).map_or(0, |name| name.next);
-        if let Some(name) = self.names.get(guess).filter(|name| name.text.as_bytes() == key) {
-            self.previous = guess;
-            return (name.text, name.what);
+        if let Some(name) = self.names.get_mut(guess) {
+            if name.last.0 == message {
+                self.previous = guess;
+                return (name.text, name.last.1, name.what);
+            }
+            let (key, value) = pair(message);
+            if name.text.as_bytes() == key {
+                name.last = (message, value);
+                self.previous = guess;
+                return (name.text, value, name.what);
+            }
         }
-        self.look_up(key, learn)
+        self.look_up(message, learn)
     }
 
-    fn look_up(&mut self, key: &'a [u8], learn: impl FnOnce(&'a str) -> T) -> (&'a str, T) {
+    fn look_up(&mut self, message: &'a [u8], learn: impl FnOnce(&'a str, &'a [u8]) -> T) -> Found<'a, T> {
+        let (key, value) = pair(message);
         let text = std::str::from_utf8(key).unwrap_or_default();
         let found = match self.known.get(text) {
             Some(found) => *found,
-            None if self.names.len() >= MAX_NAMES => return (text, learn(text)),
+            None if self.names.len() >= MAX_NAMES => return (text, value, learn(text, value)),
             None => {
-                self.names.push(Name { text, next: 0, what: learn(text) });
+                self.names.push(Name { text, next: 0, what: learn(text, value), last: (message, value) });
                 self.known.insert(text, self.names.len() - 1);
                 self.names.len() - 1
             }
@@ -254,17 +278,17 @@ impl<'a, T: Copy> Names<'a, T> {
             previous.next = found;
         }
         self.previous = found;
-        let name = self.names[found];
-        (name.text, name.what)
+        (self.names[found].text, value, self.names[found].what)
     }
 }
 
 /// A `KeyValue`: its key's bytes and the encoded `AnyValue`.
 #[inline]
-pub fn pair(message: &[u8]) -> (&[u8], &[u8]) {
+fn pair(message: &[u8]) -> (&[u8], &[u8]) {
     // Nearly all of them: the key first, then the value, both lengths in one byte.
     if let [0x0a, key_length @ 0..=0x7f, rest @ ..] = message
-        && let Some((key, [0x12, value_length @ 0..=0x7f, value @ ..])) = rest.split_at_checked(usize::from(*key_length))
+        && let Some((key, [0x12, value_length @ 0..=0x7f, value @ ..])) =
+            rest.split_at_checked(usize::from(*key_length))
         && value.len() == usize::from(*value_length)
     {
         return (key, value);

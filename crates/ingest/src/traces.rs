@@ -2,7 +2,7 @@
 //! own. Source: opentelemetry/proto/trace/v1/trace.proto.
 
 use crate::attributes::{key_value, push_json_object, push_text};
-use crate::columns::{Attributes, Names, Texts, pair};
+use crate::columns::{Attributes, Names, Texts};
 use crate::wire::{Value, fields};
 use arrow_array::builder::{FixedSizeBinaryBuilder, TimestampNanosecondBuilder, UInt8Builder, UInt64Builder};
 use arrow_array::{ArrayRef, RecordBatch};
@@ -13,6 +13,8 @@ use std::sync::Arc;
 
 /// A span's own attributes beyond this are dropped and counted.
 const MAX_ATTRIBUTES: usize = 128;
+/// What room is made for at once.
+const USUAL_SPAN_BYTES: usize = 700;
 /// As encoded `AnyValue`s.
 const HTTP: &[u8] = b"\x0a\x04http";
 const UNKNOWN_SERVICE: &[u8] = b"\x0a\x0funknown_service";
@@ -41,21 +43,22 @@ struct Columns<'a> {
 }
 
 impl Columns<'_> {
-    fn new() -> Self {
+    /// `rows` is how many there may be.
+    fn new(rows: usize) -> Self {
         Columns {
-            start: TimestampNanosecondBuilder::new().with_timezone("UTC"),
-            duration_ns: UInt64Builder::new(),
-            trace_id: FixedSizeBinaryBuilder::new(16),
-            span_id: FixedSizeBinaryBuilder::new(8),
-            parent_span_id: FixedSizeBinaryBuilder::new(8),
-            kind: UInt8Builder::new(),
-            status: UInt8Builder::new(),
-            status_message: Texts::new(),
-            name: Texts::new(),
-            promoted: PROMOTED.iter().map(|_| Texts::new()).collect(),
-            resource_attributes: Texts::new(),
+            start: TimestampNanosecondBuilder::with_capacity(rows).with_timezone("UTC"),
+            duration_ns: UInt64Builder::with_capacity(rows),
+            trace_id: FixedSizeBinaryBuilder::with_capacity(rows, 16),
+            span_id: FixedSizeBinaryBuilder::with_capacity(rows, 8),
+            parent_span_id: FixedSizeBinaryBuilder::with_capacity(rows, 8),
+            kind: UInt8Builder::with_capacity(rows),
+            status: UInt8Builder::with_capacity(rows),
+            status_message: Texts::new(rows),
+            name: Texts::new(rows),
+            promoted: PROMOTED.iter().map(|_| Texts::new(rows)).collect(),
+            resource_attributes: Texts::new(rows),
             names: Names::new(),
-            attributes: Attributes::new(),
+            attributes: Attributes::new(rows),
             pairs: Vec::new(),
             rejected: 0,
             rows: 0,
@@ -122,7 +125,7 @@ fn place(key: &str) -> Option<usize> {
 }
 
 pub fn decode(message: &[u8]) -> Batch {
-    let mut columns = Columns::new();
+    let mut columns = Columns::new(message.len() / USUAL_SPAN_BYTES + 1);
     let mut walk = fields(message);
     for (_, resource_spans) in walk.by_ref().filter(|(field, _)| *field == 1) {
         decode_resource_spans(resource_spans.bytes(), &mut columns);
@@ -209,7 +212,9 @@ fn decode_span<'a>(message: &'a [u8], resource: &Resource<'a>, columns: &mut Col
         text => columns.status_message.push(text, push_utf8),
     }
     columns.name.push(head.name, push_utf8);
-    columns.resource_attributes.push(resource.message, |message, out| push_json_object(resource_pairs(message), out, 0));
+    columns
+        .resource_attributes
+        .push(resource.message, |message, out| push_json_object(resource_pairs(message), out, 0));
     append_attributes(resource, columns)?;
     columns.rows += 1;
     Some(())
@@ -232,9 +237,8 @@ fn append_attributes<'a>(resource: &Resource<'a>, columns: &mut Columns<'a>) -> 
     let mut promoted: Promoted<'a> = [None; PROMOTED.len()];
     let mut foreign = [None; Foreign::COLUMNS.len()];
     for &message in &columns.pairs {
-        let (key, value) = pair(message);
         let attributes = &mut columns.attributes;
-        let (name, what) = columns.names.get(key, |name| match place(name) {
+        let (name, value, what) = columns.names.get(message, |name, value| match place(name) {
             Some(place) => Use::Promoted(place),
             None => Use::Own { column: attributes.add(name, value), foreign: Foreign::of(name) },
         });

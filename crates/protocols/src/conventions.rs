@@ -130,9 +130,8 @@ pub fn each_attribute<'a>(
 ) {
     let mut told = Told::default();
     let mut tell = |name: &'static str, value: Value<'a>| {
-        if told.is_new(name) {
-            each(name, value);
-        }
+        told.note(name);
+        each(name, value);
     };
     if let Some((row, specification)) = convention(request) {
         for (name, field) in row.fields {
@@ -149,7 +148,10 @@ pub fn each_attribute<'a>(
         tell("limpid.time_to_first_byte_ns", Value::Int(i64::try_from(nanoseconds).unwrap_or(i64::MAX)));
     }
     for (name, value) in &request.attributes {
-        tell(name, value.into());
+        if !told.has(name) {
+            told.note(name);
+            each(name, value.into());
+        }
     }
 }
 
@@ -161,16 +163,16 @@ struct Told {
 }
 
 impl Told {
-    fn is_new(&mut self, name: &'static str) -> bool {
-        if self.names[..self.count].contains(&name) {
-            return false;
-        }
-        // More than these no request has; what comes after them is told as it comes.
+    fn has(&self, name: &str) -> bool {
+        self.names[..self.count].contains(&name)
+    }
+
+    /// More than there is room for no request has; what comes after them is told as it comes.
+    fn note(&mut self, name: &'static str) {
         if let Some(place) = self.names.get_mut(self.count) {
             *place = name;
             self.count += 1;
         }
-        true
     }
 }
 

@@ -1,13 +1,15 @@
 //! Who listens where: the sockets of each network namespace, joined with the descriptors of processes by inode.
 //!
-//! `/proc/<pid>/net/tcp` is read once for each namespace and tells of new listening sockets; only then are descriptors
-//! looked at, so a quiet machine costs some file reads a round.
+//! The sockets are asked for once for each namespace: by netlink in the agent's own, by `/proc/<pid>/net/tcp` in all
+//! others, where it cannot open a socket. Only when there is a new one are descriptors looked at, so a quiet machine
+//! costs some file reads a round.
 
-use super::procfs;
+use super::{procfs, sock_diag};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::sync::OnceLock;
 
 /// State `LISTEN` in the fourth column of `/proc/net/tcp`.
 const LISTEN: &str = "0A";
@@ -123,6 +125,14 @@ fn namespaces(pids: &[u32]) -> FxHashMap<u64, Vec<u32>> {
 
 /// The listening sockets of the namespace of `pid`; `None` when it is gone.
 fn table(pid: u32) -> Option<Vec<(u64, SocketAddr)>> {
+    static OWN: OnceLock<Option<u64>> = OnceLock::new();
+    let own = *OWN.get_or_init(|| procfs::namespace(std::process::id(), "net"));
+    if own.is_some()
+        && procfs::namespace(pid, "net") == own
+        && let Some(found) = sock_diag::listening(MAX_SOCKETS)
+    {
+        return Some(found);
+    }
     let mut found = listening(pid, "tcp")?;
     found.extend(listening(pid, "tcp6").unwrap_or_default());
     Some(found)

@@ -26,6 +26,8 @@ const ROW_GROUP_ROWS: usize = 128 * 1024;
 const PAGE_ROWS: usize = 8 * 1024;
 const ZSTD_LEVEL: i32 = 1;
 const BLOOM_FALSE_POSITIVES: f64 = 0.01;
+/// Columns whose bounds never tell a row group from another: long texts that every row has.
+const BOUNDLESS: &[&str] = &["resource_attributes", "instance", "host", "status_message"];
 /// Columns whose values are numbers that hardly repeat: a dictionary only costs.
 const RANDOM: &[&str] = &["trace_id", "span_id", "parent_span_id"];
 const PLAIN: &[&str] = &["trace_id", "span_id", "parent_span_id", "duration_ns"];
@@ -195,7 +197,8 @@ fn properties(spec: &Spec, schema: &Schema) -> WriterProperties {
         // zstd gains nothing on random bytes and takes its time to find out.
         properties = properties.set_column_compression(ColumnPath::from(*column), Compression::UNCOMPRESSED);
     }
-    for field in schema.fields().iter().filter(|field| field.name().starts_with(shred::PREFIX)) {
+    let boundless = |name: &str| name.starts_with(shred::PREFIX) || BOUNDLESS.contains(&name);
+    for field in schema.fields().iter().filter(|field| boundless(field.name())) {
         // Attributes are found by scanning one column; page indexes of all of them would cost more than they save.
         properties = properties
             .set_column_statistics_enabled(ColumnPath::new(vec![field.name().clone()]), EnabledStatistics::None);

@@ -42,8 +42,11 @@ pub fn by_hour(spec: &Spec, batches: &[RecordBatch]) -> Result<Vec<(i64, Vec<Rec
 /// One batch of all rows, in their own order.
 pub fn joined(spec: &Spec, batches: &[RecordBatch]) -> Result<RecordBatch, ArrowError> {
     let batches = spread_all(batches)?;
-    let places: Vec<(usize, usize)> =
-        batches.iter().enumerate().flat_map(|(number, batch)| (0..batch.num_rows()).map(move |row| (number, row))).collect();
+    let places: Vec<(usize, usize)> = batches
+        .iter()
+        .enumerate()
+        .flat_map(|(number, batch)| (0..batch.num_rows()).map(move |row| (number, row)))
+        .collect();
     Source::new(spec, &batches).gather(&places)
 }
 

@@ -14,8 +14,8 @@ pub const DEFAULT_CLUSTER: &str = "local";
 const CLUSTER_KEY: &str = "limpid.cluster";
 const SCOPE: &str = "limpid";
 
-/// A `KeyValue` with a text.
-#[inline]
+/// A `KeyValue` with a text. Inlined, so that a name that is known beforehand is copied without a call.
+#[inline(always)]
 pub(super) fn text_attribute(writer: &mut Writer, field: u32, key: &str, value: &str) {
     if field < 16 && key.len() + value.len() < SHORT {
         // Nearly all of them: every length is one byte, so the heads are written as a whole.

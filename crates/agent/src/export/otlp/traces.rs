@@ -31,6 +31,26 @@ pub struct ProcessSpans {
     chunks: Vec<Chunk>,
     open: Writer,
     open_spans: usize,
+    ends: Ends,
+}
+
+/// The attributes of the two ends of a connection as they were encoded last: the requests of a process mostly go to the
+/// same few others.
+#[derive(Default)]
+struct Ends {
+    client: Option<IpAddr>,
+    server: Option<(IpAddr, u16)>,
+    told: Told,
+    peer_service: Text,
+    peer_entity: Text,
+    encoded: Writer,
+}
+
+/// Which addresses the request itself tells: `server.address` is the name that the client asked for (`Host`).
+#[derive(Clone, Copy, Default, PartialEq)]
+struct Told {
+    server: bool,
+    client: bool,
 }
 
 struct Chunk {
@@ -53,12 +73,19 @@ impl Message {
 
 impl ProcessSpans {
     pub fn new(process: &Arc<Process>) -> Self {
-        ProcessSpans { process: Arc::clone(process), chunks: Vec::new(), open: Writer::default(), open_spans: 0 }
+        ProcessSpans {
+            process: Arc::clone(process),
+            chunks: Vec::new(),
+            open: Writer::default(),
+            open_spans: 0,
+            ends: Ends::default(),
+        }
     }
 
     pub fn push(&mut self, span: &Span<'_>) {
         self.make_room();
-        self.open.message(2, |writer| encode_span(writer, span));
+        let (open, ends) = (&mut self.open, &mut self.ends);
+        open.message(2, |writer| encode_span(writer, span, ends));
         self.open_spans += 1;
     }
 
@@ -133,7 +160,7 @@ fn resource_spans(process: &Process, cluster: &str, spans_bytes: usize) -> Bytes
     head.bytes.into()
 }
 
-fn encode_span(writer: &mut Writer, span: &Span<'_>) {
+fn encode_span(writer: &mut Writer, span: &Span<'_>, ends: &mut Ends) {
     writer.blob(1, &span.trace_id);
     writer.blob(2, &span.span_id);
     if let Some(parent) = &span.parent {
@@ -143,7 +170,7 @@ fn encode_span(writer: &mut Writer, span: &Span<'_>) {
     writer.uint(6, if span.side == Side::Server { KIND_SERVER } else { KIND_CLIENT });
     writer.fixed64(7, span.start_ns);
     writer.fixed64(8, span.end_ns.max(span.start_ns));
-    encode_attributes(writer, span);
+    encode_attributes(writer, span, ends);
     if is_error(span) {
         writer.length_delimited(15, 2);
         writer.uint(3, STATUS_ERROR);
@@ -171,7 +198,7 @@ fn is_error(span: &Span<'_>) -> bool {
     request.status != Status::Ok || client_error()
 }
 
-fn encode_attributes(writer: &mut Writer, span: &Span<'_>) {
+fn encode_attributes(writer: &mut Writer, span: &Span<'_>, ends: &mut Ends) {
     let request = span.request;
     text_attribute(writer, ATTRIBUTES, "limpid.protocol", request.protocol);
     text_attribute(writer, ATTRIBUTES, "limpid.operation", &request.operation);
@@ -184,23 +211,22 @@ fn encode_attributes(writer: &mut Writer, span: &Span<'_>) {
     if request.kind != Kind::Request {
         text_attribute(writer, ATTRIBUTES, "limpid.kind", request.kind.as_str());
     }
-    encode_peer(writer, &span.peer);
-    // `server.address` is the name that the client asked for where the request tells it (`Host`), else the address.
-    let (mut server_told, mut client_told) = (false, false);
+    let mut told = Told::default();
     let first_byte_ns = span.first_byte_ns.map(|first_byte_ns| first_byte_ns.saturating_sub(span.start_ns));
     conventions::each_attribute(request, first_byte_ns, |name, value| {
-        server_told |= name == "server.address";
-        client_told |= name == "client.address";
+        told.server |= name == "server.address";
+        told.client |= name == "client.address";
         match value {
             Value::Text(text) => text_attribute(writer, ATTRIBUTES, name, text),
             Value::Int(number) => int_attribute(writer, ATTRIBUTES, name, number),
             Value::Bool(flag) => number_attribute(writer, ATTRIBUTES, name, 2, u64::from(flag)),
         }
     });
-    encode_end(writer, ("server.address", "server.port"), span.server, server_told);
-    encode_end(writer, ("client.address", "client.port"), span.client, client_told);
-    let transport = if span.server.or(span.client).is_some() { "tcp" } else { "unix" };
-    text_attribute(writer, ATTRIBUTES, "network.transport", transport);
+    writer.bytes.extend_from_slice(ends.encoded(span, told));
+    if let Some((_, port)) = span.client {
+        // Nearly every connection has another one.
+        int_attribute(writer, ATTRIBUTES, "client.port", port.into());
+    }
     if let Some(queue_ns) = span.queue_ns {
         int_attribute(writer, ATTRIBUTES, "limpid.queue_ns", i64::try_from(queue_ns).unwrap_or(i64::MAX));
     }
@@ -213,6 +239,43 @@ fn encode_attributes(writer: &mut Writer, span: &Span<'_>) {
     }
 }
 
+impl Ends {
+    fn encoded(&mut self, span: &Span<'_>, told: Told) -> &[u8] {
+        let (service, entity) = match span.peer {
+            Peer::Process { service, entity } => (service, entity),
+            Peer::Address { .. } | Peer::Unknown => ("", ""),
+        };
+        let client = span.client.map(|(address, _)| address);
+        let same = !self.encoded.bytes.is_empty()
+            && (client, span.server, told) == (self.client, self.server, self.told)
+            && (service, entity) == (&*self.peer_service, &*self.peer_entity)
+            && matches!(span.peer, Peer::Process { .. });
+        if !same {
+            (self.client, self.server, self.told) = (client, span.server, told);
+            (self.peer_service, self.peer_entity) = (service.into(), entity.into());
+            self.encode(span);
+        }
+        &self.encoded.bytes
+    }
+
+    fn encode(&mut self, span: &Span<'_>) {
+        let writer = &mut self.encoded;
+        writer.bytes.clear();
+        encode_peer(writer, &span.peer);
+        if let Some((address, port)) = self.server {
+            if !self.told.server {
+                text_attribute(writer, ATTRIBUTES, "server.address", &address_text(address));
+            }
+            int_attribute(writer, ATTRIBUTES, "server.port", port.into());
+        }
+        if let Some(address) = self.client.filter(|_| !self.told.client) {
+            text_attribute(writer, ATTRIBUTES, "client.address", &address_text(address));
+        }
+        let transport = if span.server.or(span.client).is_some() { "tcp" } else { "unix" };
+        text_attribute(writer, ATTRIBUTES, "network.transport", transport);
+    }
+}
+
 fn encode_peer(writer: &mut Writer, peer: &Peer<'_>) {
     match peer {
         Peer::Process { service, entity } => {
@@ -220,8 +283,7 @@ fn encode_peer(writer: &mut Writer, peer: &Peer<'_>) {
             text_attribute(writer, ATTRIBUTES, "limpid.peer.instance", entity);
         }
         Peer::Address { address, port } => {
-            let mut text = Text::default();
-            put_address(&mut text, *address);
+            let mut text = address_text(*address);
             if let Some(port) = port {
                 if address.is_ipv6() {
                     text.insert(0, '[');
@@ -236,30 +298,22 @@ fn encode_peer(writer: &mut Writer, peer: &Peer<'_>) {
     }
 }
 
-fn encode_end(writer: &mut Writer, names: (&str, &str), end: Option<(IpAddr, u16)>, told: bool) {
-    let Some((address, port)) = end else { return };
-    if !told {
-        let mut text = Text::default();
-        put_address(&mut text, address);
-        text_attribute(writer, ATTRIBUTES, names.0, &text);
-    }
-    int_attribute(writer, ATTRIBUTES, names.1, port.into());
-}
-
 /// The standard formatter takes a third of a span's time for IPv4.
-fn put_address(text: &mut Text, address: IpAddr) {
+fn address_text(address: IpAddr) -> Text {
+    let mut text = Text::default();
     match address {
         IpAddr::V4(v4) => {
             for (at, octet) in v4.octets().into_iter().enumerate() {
                 if at > 0 {
                     text.push('.');
                 }
-                put_number(text, octet.into());
+                put_number(&mut text, octet.into());
             }
         }
         // Writing into memory cannot fail.
         IpAddr::V6(v6) => drop(write!(text, "{v6}")),
     }
+    text
 }
 
 fn put_number(text: &mut Text, number: u32) {

@@ -42,7 +42,9 @@ pub fn columns(batch: &RecordBatch) -> impl Iterator<Item = (&str, &ArrayRef)> {
 pub fn in_memory(column: &ArrayRef) -> Option<ArrayRef> {
     match column.data_type() {
         DataType::Int64 => Some(column.clone()),
-        DataType::Dictionary(..) => column.as_dictionary_opt::<Int32Type>()?.values().as_string_opt::<i32>().map(|_| column.clone()),
+        DataType::Dictionary(..) => {
+            column.as_dictionary_opt::<Int32Type>()?.values().as_string_opt::<i32>().map(|_| column.clone())
+        }
         _ => {
             let texts = column.as_string_opt::<i32>()?;
             Some(Arc::new(texts.iter().collect::<DictionaryArray<Int32Type>>()))
@@ -151,10 +153,7 @@ mod tests {
             schema.fields()[1..].iter().map(|field| (field.name().as_str(), field.data_type())).collect();
         let text = DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
         assert!(names.contains(&("attributes.port", &DataType::Int64)), "{names:?}");
-        assert!(
-            names.contains(&("attributes.zero", &text))
-                && names.contains(&("attributes.mixed", &text))
-        );
+        assert!(names.contains(&("attributes.zero", &text)) && names.contains(&("attributes.mixed", &text)));
         let file = RecordBatch::try_new(schema, std::iter::once(map).chain(columns).collect()).unwrap();
         let back = unshred(&file).unwrap();
         let expected: Vec<_> = places.iter().map(|(batch, row)| rows(&batches[*batch])[*row].clone()).collect();

@@ -37,7 +37,9 @@ impl<'a> Entries<'a> {
 
 /// The batch with its frequent attributes in columns. What has a column already and still stands in the map is odd.
 pub fn spread(batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
-    let Some(entries) = Entries::of(batch).filter(|entries| !entries.all().is_empty()) else { return Ok(batch.clone()) };
+    let Some(entries) = Entries::of(batch).filter(|entries| !entries.all().is_empty()) else {
+        return Ok(batch.clone());
+    };
     let names = frequent(batch, &entries);
     if names.is_empty() {
         return Ok(batch.clone());

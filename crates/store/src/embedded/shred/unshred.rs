@@ -85,4 +85,3 @@ fn joined(batch: &RecordBatch, columns: &[(&str, Shredded<'_>)]) -> Result<MapAr
     }
     Ok(out.finish())
 }
-
