@@ -3,10 +3,12 @@
 
 mod attributes;
 mod columns;
+mod foreign;
 mod grpc;
 mod http;
 mod logs;
 mod metrics;
+mod names;
 mod traces;
 mod wire;
 

@@ -2,7 +2,9 @@
 //! own. Source: opentelemetry/proto/trace/v1/trace.proto.
 
 use crate::attributes::{key_value, push_json_object, push_text};
-use crate::columns::{Attributes, Names, Texts};
+use crate::columns::{Attributes, Texts};
+use crate::foreign::Foreign;
+use crate::names::Names;
 use crate::wire::{Value, fields};
 use arrow_array::builder::{FixedSizeBinaryBuilder, TimestampNanosecondBuilder, UInt8Builder, UInt64Builder};
 use arrow_array::{ArrayRef, RecordBatch};
@@ -15,8 +17,7 @@ use std::sync::Arc;
 const MAX_ATTRIBUTES: usize = 128;
 /// What room is made for at once.
 const USUAL_SPAN_BYTES: usize = 700;
-/// As encoded `AnyValue`s.
-const HTTP: &[u8] = b"\x0a\x04http";
+/// As an encoded `AnyValue`.
 const UNKNOWN_SERVICE: &[u8] = b"\x0a\x0funknown_service";
 
 /// One value for each row of `PROMOTED`, as encoded `AnyValue`s.
@@ -262,42 +263,4 @@ fn append_attributes<'a>(resource: &Resource<'a>, columns: &mut Columns<'a>) -> 
         }
     }
     Some(())
-}
-
-/// Spans of SDKs do not carry `limpid.*`: what they are is read from the semantic conventions.
-#[derive(Clone, Copy)]
-enum Foreign {
-    HttpMethod,
-    Protocol,
-    Operation,
-    Resource,
-    Peer,
-}
-
-impl Foreign {
-    const COLUMNS: [&'static str; 4] = ["protocol", "operation", "resource", "peer"];
-
-    fn of(name: &str) -> Option<Foreign> {
-        Some(match name {
-            "http.request.method" => Foreign::HttpMethod,
-            "db.system.name" | "messaging.system" | "rpc.system" | "rpc.system.name" => Foreign::Protocol,
-            "db.operation.name" | "rpc.method" | "messaging.operation.name" => Foreign::Operation,
-            "http.route" | "db.collection.name" | "messaging.destination.name" => Foreign::Resource,
-            "peer.service" | "service.peer.name" => Foreign::Peer,
-            _ => return None,
-        })
-    }
-
-    /// `found` has one value for each of `COLUMNS`.
-    fn note<'a>(self, value: &'a [u8], found: &mut [Option<&'a [u8]>; Foreign::COLUMNS.len()]) {
-        // Field 1 of an `AnyValue` is a text.
-        let text = (value.first() == Some(&0x0a)).then_some(value);
-        match self {
-            Foreign::HttpMethod => (found[0], found[1]) = (found[0].or(Some(HTTP)), text),
-            Foreign::Protocol => found[0] = text,
-            Foreign::Operation => found[1] = text,
-            Foreign::Resource => found[2] = text,
-            Foreign::Peer => found[3] = text,
-        }
-    }
 }

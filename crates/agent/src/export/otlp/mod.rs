@@ -3,6 +3,7 @@
 
 pub mod logs;
 pub mod metrics;
+mod span;
 pub mod traces;
 
 use super::protobuf::{Writer, field_length, varint_length};

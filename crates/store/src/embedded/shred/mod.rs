@@ -91,7 +91,7 @@ pub fn whole(text: &str) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use arrow_array::RecordBatch;
+    use arrow_array::Int64Array;
     use arrow_schema::{Field, Schema};
     use std::collections::BTreeMap;
 
@@ -176,6 +176,52 @@ mod tests {
             RecordBatch::try_new(plan.schema(&whole.schema()), std::iter::once(map).chain(columns).collect()).unwrap();
         let all = rows(&whole);
         assert_eq!(rows(&unshred(&file).unwrap()), [all[3].clone(), all[1].clone(), None]);
+    }
+
+    fn with_columns(batch: RecordBatch, columns: Vec<(&str, ArrayRef)>) -> RecordBatch {
+        let (mut fields, mut arrays) = (batch.schema().fields().to_vec(), batch.columns().to_vec());
+        for (name, column) in columns {
+            fields.push(Arc::new(Field::new(column_name(name), column.data_type().clone(), true)));
+            arrays.push(column);
+        }
+        RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays).unwrap()
+    }
+
+    #[test]
+    fn columns_of_many_batches_become_those_of_a_file() {
+        let texts = |texts: Vec<Option<&str>>| Arc::new(texts.into_iter().collect::<DictionaryArray<Int32Type>>());
+        let many = 400;
+        let rare = (0..many).map(|row| (row == 7).then_some("\"once\""));
+        let batches = [
+            with_columns(
+                batch(&[Some(vec![("odd", Some("1")), ("port", Some("\"again\""))]), Some(vec![]), None]),
+                vec![
+                    ("port", Arc::new(Int64Array::from(vec![Some(80), None, Some(i64::MIN)]))),
+                    ("route", texts(vec![Some("\"/a\""), Some("\"/b\""), None])),
+                    ("size", Arc::new(Int64Array::from(vec![Some(5), Some(6), None]))),
+                ],
+            ),
+            with_columns(
+                batch(&[Some(vec![]), Some(vec![])]),
+                vec![("port", texts(vec![Some("\"x\""), Some("443")])), ("size", texts(vec![None, Some("7")]))],
+            ),
+            with_columns(
+                batch(&vec![Some(vec![("route", Some("\"/c\""))]); many]),
+                vec![("rare", texts(rare.collect()))],
+            ),
+        ];
+        let spread: Vec<RecordBatch> = batches.iter().map(|batch| spread(batch).unwrap()).collect();
+        let plan = Plan::new(&spread).unwrap();
+        let places = [(2, 7), (0, 0), (1, 1), (0, 2), (2, 3), (1, 0), (0, 1)];
+        let (map, columns) = plan.take(&places).unwrap();
+        let schema = plan.schema(&batch(&[]).schema());
+        let of = |name: &str| schema.field_with_name(&column_name(name)).map(|field| field.data_type().clone()).ok();
+        assert_eq!(of("port").as_ref(), Some(&limpid_model::schema::dictionary()), "a text among numbers");
+        assert_eq!((of("size"), of("rare")), (Some(DataType::Int64), None));
+        let file = RecordBatch::try_new(schema, std::iter::once(map).chain(columns).collect()).unwrap();
+        let whole: Vec<_> = batches.iter().map(|batch| rows(&unshred(batch).unwrap())).collect();
+        let expected: Vec<_> = places.iter().map(|(batch, row)| whole[*batch][*row].clone()).collect();
+        assert_eq!(rows(&unshred(&file).unwrap()), expected);
     }
 
     #[test]

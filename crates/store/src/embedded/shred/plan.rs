@@ -94,14 +94,16 @@ impl<'a> Plan<'a> {
                     rest.values().append_option(values.is_valid(entry).then(|| values.value(entry)));
                 }
             }
+            let mut some = map.is_valid(*row);
             for (name, column) in &self.rare[*batch] {
                 let dictionary = column.as_dictionary::<Int32Type>();
                 if let Some(key) = dictionary.key(*row) {
                     rest.keys().append_value(name);
                     rest.values().append_value(dictionary.values().as_string::<i32>().value(key));
+                    some = true;
                 }
             }
-            rest.append(map.is_valid(*row))?;
+            rest.append(some)?;
         }
         Ok(Arc::new(rest.finish()))
     }
