@@ -144,8 +144,8 @@ mod tests {
                 ]),
             ]),
         ];
-        let batches = batches.map(|batch| spread(&batch).unwrap());
-        let plan = Plan::new(&batches).unwrap();
+        let spread: Vec<RecordBatch> = batches.iter().map(|batch| spread(batch).unwrap()).collect();
+        let plan = Plan::new(&spread).unwrap();
         let places = [(1, 1), (0, 0), (0, 2), (1, 0), (0, 1)];
         let (map, columns) = plan.take(&places).unwrap();
         let schema = plan.schema(&batches[0].schema());
@@ -169,8 +169,8 @@ mod tests {
             Some(vec![("b", Some("4"))]),
         ]);
         let batches = [whole.slice(1, 3)];
-        let batches = batches.map(|batch| spread(&batch).unwrap());
-        let plan = Plan::new(&batches).unwrap();
+        let spread: Vec<RecordBatch> = batches.iter().map(|batch| spread(batch).unwrap()).collect();
+        let plan = Plan::new(&spread).unwrap();
         let (map, columns) = plan.take(&[(0, 2), (0, 0), (0, 1)]).unwrap();
         let file =
             RecordBatch::try_new(plan.schema(&whole.schema()), std::iter::once(map).chain(columns).collect()).unwrap();
