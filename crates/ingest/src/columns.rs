@@ -48,9 +48,10 @@ impl<'a> Texts<'a> {
     }
 
     fn key(&mut self, bytes: &'a [u8], render: impl FnOnce(&'a [u8], &mut String)) -> i32 {
-        let next = self.values.len() as i32;
+        let count = self.values.len();
+        let next = count as i32;
         // Values that hardly repeat are not looked up: a dictionary may have one twice.
-        let unlike = self.known.len() >= TRIAL && self.known.len() > self.keys.len() / 2;
+        let unlike = count >= TRIAL && count > self.keys.len() / 2;
         let key = if unlike { next } else { *self.known.entry(bytes).or_insert(next) };
         if key == next {
             self.scratch.clear();

@@ -15,6 +15,8 @@ use std::sync::Arc;
 
 /// A span's own attributes beyond this are dropped and counted.
 const MAX_ATTRIBUTES: usize = 128;
+/// Spans of one message beyond this are rejected and counted: each is a row in every column that any of them has.
+const MAX_SPANS: usize = 64 * 1024;
 /// What room is made for at once.
 const USUAL_SPAN_BYTES: usize = 700;
 /// As an encoded `AnyValue`.
@@ -126,7 +128,7 @@ fn place(key: &str) -> Option<usize> {
 }
 
 pub fn decode(message: &[u8]) -> Batch {
-    let mut columns = Columns::new(message.len() / USUAL_SPAN_BYTES + 1);
+    let mut columns = Columns::new((message.len() / USUAL_SPAN_BYTES + 1).min(MAX_SPANS));
     let mut walk = fields(message);
     for (_, resource_spans) in walk.by_ref().filter(|(field, _)| *field == 1) {
         decode_resource_spans(resource_spans.bytes(), &mut columns);
@@ -140,7 +142,7 @@ fn decode_resource_spans<'a>(message: &'a [u8], columns: &mut Columns<'a>) {
     let resource = resource(resource_message);
     for (_, scope_spans) in fields(message).filter(|(field, _)| *field == 2) {
         for (_, span) in fields(scope_spans.bytes()).filter(|(field, _)| *field == 2) {
-            if decode_span(span.bytes(), &resource, columns).is_none() {
+            if columns.rows >= MAX_SPANS || decode_span(span.bytes(), &resource, columns).is_none() {
                 columns.rejected += 1;
             }
         }

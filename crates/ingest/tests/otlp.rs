@@ -139,6 +139,17 @@ fn spans_without_ids_or_time_are_rejected_and_the_rest_is_kept() {
 }
 
 #[test]
+fn a_message_of_very_many_spans_is_taken_in_part() {
+    let small = Span { trace_id: vec![1; 16], span_id: vec![2; 8], start_time_unix_nano: TIME_NS, ..Span::default() };
+    let wide = Span { attributes: (0..64).map(|at| text(&format!("a{at}"), "x")).collect(), ..small.clone() };
+    let spans = std::iter::once(wide).chain(vec![small; 70_000]).collect();
+    let batch = decode(Signal::Traces, &traces(spans));
+    let kept = batch.spans.expect("spans").num_rows() as u64;
+    assert!((60_000..70_000).contains(&kept));
+    assert_eq!(kept + batch.rejected, 70_001);
+}
+
+#[test]
 fn spans_of_other_sdks_say_what_they_are_by_the_conventions() {
     let attributes = vec![text("http.request.method", "POST"), text("http.route", "/orders")];
     let batch = decode(Signal::Traces, &traces(vec![Span { attributes, ..span() }]));
