@@ -193,7 +193,7 @@ async fn collect_entities(inner: Arc<Inner>) {
     loop {
         due.tick().await;
         inner.put_entities();
-        if count % STATUS_EVERY == 0 {
+        if count.is_multiple_of(STATUS_EVERY) {
             inner.put_status();
         }
         count = count.wrapping_add(1);
