@@ -5,11 +5,8 @@ use super::layout::{self, SharedFile};
 use super::shred;
 use super::table::Spec;
 use crate::StoreError;
-use arrow_array::cast::AsArray;
-use arrow_array::types::Int64Type;
-use arrow_array::{Array, ArrayRef, RecordBatch};
+use arrow_array::RecordBatch;
 use arrow_schema::{DataType, Schema};
-use hashbrown::HashSet;
 use limpid_model::schema;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
@@ -26,8 +23,6 @@ use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
 const ROW_GROUP_ROWS: usize = 128 * 1024;
-/// How many rows are looked at to find out whether numbers repeat.
-const SAMPLE_ROWS: usize = 16 * 1024;
 const PAGE_ROWS: usize = 8 * 1024;
 const ZSTD_LEVEL: i32 = 1;
 const BLOOM_FALSE_POSITIVES: f64 = 0.01;
@@ -177,7 +172,7 @@ fn write_to(path: &Path, spec: &Spec, batches: &[RecordBatch]) -> Result<(), Fil
     let file = File::create(path)?;
     let in_memory = batches.first().map_or_else(|| spec.schema.clone(), RecordBatch::schema);
     let schema = Arc::new(with_texts_as(&in_memory, &DataType::Utf8));
-    let mut writer = ArrowWriter::try_new(file, schema.clone(), Some(properties(spec, &schema, batches)))?;
+    let mut writer = ArrowWriter::try_new(file, schema.clone(), Some(properties(spec, &schema)))?;
     for batch in batches {
         writer.write(batch)?;
     }
@@ -185,7 +180,7 @@ fn write_to(path: &Path, spec: &Spec, batches: &[RecordBatch]) -> Result<(), Fil
     Ok(())
 }
 
-fn properties(spec: &Spec, schema: &Schema, batches: &[RecordBatch]) -> WriterProperties {
+fn properties(spec: &Spec, schema: &Schema) -> WriterProperties {
     let zstd = ZstdLevel::try_new(ZSTD_LEVEL).unwrap_or_default();
     let mut properties = WriterProperties::builder()
         .set_compression(Compression::ZSTD(zstd))
@@ -197,9 +192,6 @@ fn properties(spec: &Spec, schema: &Schema, batches: &[RecordBatch]) -> WriterPr
         .set_column_encoding(ColumnPath::from(spec.time), Encoding::DELTA_BINARY_PACKED);
     for column in PLAIN {
         properties = properties.set_column_dictionary_enabled(ColumnPath::from(*column), false);
-    }
-    for column in batches.first().map(unlike_numbers).unwrap_or_default() {
-        properties = properties.set_column_dictionary_enabled(ColumnPath::new(vec![column]), false);
     }
     for column in RANDOM {
         // zstd gains nothing on random bytes and takes its time to find out.
@@ -218,18 +210,6 @@ fn properties(spec: &Spec, schema: &Schema, batches: &[RecordBatch]) -> WriterPr
             .set_column_bloom_filter_max_ndv(ColumnPath::from(*column), ROW_GROUP_ROWS as u64);
     }
     properties.build()
-}
-
-/// Attributes whose numbers hardly repeat, such as times: as for `PLAIN`, a dictionary only costs.
-fn unlike_numbers(batch: &RecordBatch) -> Vec<String> {
-    let looked_at = batch.slice(0, batch.num_rows().min(SAMPLE_ROWS));
-    let unlike = |column: &ArrayRef| {
-        let numbers = column.as_primitive_opt::<Int64Type>()?;
-        let distinct: HashSet<i64> = numbers.iter().flatten().collect();
-        Some(distinct.len() * 2 > numbers.len() - numbers.null_count())
-    };
-    let columns = shred::columns(&looked_at).filter(|(_, column)| unlike(column) == Some(true));
-    columns.map(|(name, _)| shred::column_name(name)).collect()
 }
 
 /// The row groups that can hold a matching row, by their statistics and Bloom filters.
