@@ -39,6 +39,23 @@ def wait_until(ready, what, seconds=20):
     raise BenchError(f"{what} is not ready after {seconds} s")
 
 
+def programs_of(status):
+    return [program for collector in status["collectors"] for program in collector["programs"]]
+
+
+def kernel_seconds_of(status):
+    """Run time of its programs; counted while kernel.bpf_stats_enabled is 1."""
+    return sum(program["run_time_ns"] for program in programs_of(status)) / 1e9
+
+
+def program_runs_of(status):
+    return sum(program["run_count"] for program in programs_of(status))
+
+
+def losses_of(status):
+    return {loss["cause"]: loss["count"] for loss in status["losses"]}
+
+
 class Agent:
     """`limpid agent`, or with `server` the whole of `limpid up`."""
 
@@ -105,20 +122,11 @@ class Agent:
         """Of the agent's process: the one that has the metrics' port."""
         return json.loads(fetch(AGENT_PORT, "/status"))["memory_bytes"] / 2**20
 
-    def kernel_seconds(self):
-        """Run time of its programs; counted while kernel.bpf_stats_enabled is 1."""
-        return sum(program["run_time_ns"] for program in self._programs()) / 1e9
-
-    def program_runs(self):
-        return sum(program["run_count"] for program in self._programs())
-
-    def _programs(self):
-        collectors = json.loads(fetch(AGENT_PORT, "/status"))["collectors"]
-        return [program for collector in collectors for program in collector["programs"]]
+    def status(self):
+        return json.loads(fetch(AGENT_PORT, "/status"))
 
     def losses(self):
-        found = json.loads(fetch(AGENT_PORT, "/status"))["losses"]
-        return {loss["cause"]: loss["count"] for loss in found}
+        return losses_of(self.status())
 
     def requests(self, service, side, operations=None):
         """How many requests the metrics have counted for a service on one side."""

@@ -5,7 +5,7 @@ import os
 import time
 
 import loads
-from agent import Agent, KernelStatistics, SERVER_PORT, fetch
+from agent import Agent, KernelStatistics, kernel_seconds_of, losses_of, program_runs_of
 from programs import Nginx, Redis
 
 SECONDS = int(os.environ.get("LIMPID_BENCH_SECONDS", "30")) // 3 or 1
@@ -59,8 +59,8 @@ def requests(agent, service, operations):
     return client + agent.settled_requests(service, "server", operations)
 
 
-def reading(agent):
-    return agent.cpu_seconds(), agent.kernel_seconds(), agent.program_runs(), agent.losses()
+def figures(status):
+    return kernel_seconds_of(status), program_runs_of(status), losses_of(status)
 
 
 def one(agent, load, share):
@@ -68,22 +68,23 @@ def one(agent, load, share):
     service, operations = next(steps)
     # To ask for the metrics costs too: it is done before the first and after the last look at the times.
     counted = requests(agent, service, operations)
-    before = reading(agent)
+    # To ask for the status costs as well.
+    before, cpu_before = figures(agent.status()), agent.cpu_seconds()
     began = time.monotonic()
     next(steps)
     took = time.monotonic() - began
     time.sleep(WORK_OFF_SECONDS)
-    after = reading(agent)
+    cpu_after, after = agent.cpu_seconds(), figures(agent.status())
     sides = max(requests(agent, service, operations) - counted, 1)
     steps.close()
-    per_side = lambda at: (after[at] - before[at]) / sides * 1e6
-    lost = {cause: count - before[3].get(cause, 0) for cause, count in after[3].items()}
+    kernel, user = (after[0] - before[0]) / sides * 1e6, (cpu_after - cpu_before) / sides * 1e6
+    lost = {cause: count - before[2].get(cause, 0) for cause, count in after[2].items()}
     lost = ", ".join(f"{count} {cause}" for cause, count in lost.items() if count and cause in REPORTED)
     return {
-        "kernel": per_side(1),
-        "user": per_side(0),
-        "total": per_side(0) + per_side(1),
-        "runs": (after[2] - before[2]) / sides,
+        "kernel": kernel,
+        "user": user,
+        "total": kernel + user,
+        "runs": (after[1] - before[1]) / sides,
         "rate": sides / 2 / took,
         "lost": f"; {lost}" if lost else "",
     }

@@ -2,6 +2,7 @@
 //! The counts are those of the metrics: to be compared with what a load generator says it did.
 
 use limpid_agent::collectors::sockets::{Config as SocketsConfig, Sockets};
+use limpid_agent::export::otlp::traces::ProcessSpans;
 use limpid_agent::identity::Identity;
 use limpid_agent::losses;
 use limpid_agent::pipeline::{Config, Sampling, Shared};
@@ -30,7 +31,7 @@ fn main() {
     let mut spans = 0;
     for _ in 0..seconds {
         std::thread::sleep(Duration::from_secs(1));
-        spans += shared.drain_spans(usize::MAX).len();
+        spans += shared.drain_spans().iter().map(ProcessSpans::len).sum::<usize>();
         print_edges(&shared, false);
     }
     let cpu_ns = own_cpu_ns() - cpu_before_ns;

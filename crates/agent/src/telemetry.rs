@@ -1,6 +1,5 @@
 //! What the pipeline hands to the exporters.
 
-use crate::capture::ConnectionKey;
 use limpid_model::{ExpHistogram, Request, Side, Text};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -22,12 +21,12 @@ pub struct Process {
 }
 
 /// The other end of a connection, as far as it is known.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Peer {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Peer<'a> {
     /// On this machine, known by the connection key.
     Process {
-        service: Text,
-        entity: Text,
+        service: &'a str,
+        entity: &'a str,
     },
     /// Elsewhere: the address, and the port where it is a server's.
     Address {
@@ -37,21 +36,33 @@ pub enum Peer {
     Unknown,
 }
 
-/// One side's view of one sampled request.
-pub struct Span {
+/// One side's view of one sampled request, on its way into the message that it is sent with.
+#[derive(Clone, Copy)]
+pub struct Span<'a> {
     pub trace_id: [u8; 16],
     pub span_id: [u8; 8],
-    pub parent_span_id: Option<[u8; 8]>,
+    pub parent: Option<Parent>,
     pub side: Side,
-    /// Times are this side's own.
-    pub request: Request,
-    pub process: Arc<Process>,
-    pub peer: Peer,
-    pub key: ConnectionKey,
+    /// Its times are those of the side that was parsed, and not looked at.
+    pub request: &'a Request,
+    pub start_ns: u64,
+    pub first_byte_ns: Option<u64>,
+    pub end_ns: u64,
+    pub process: &'a Arc<Process>,
+    pub peer: Peer<'a>,
     pub client: Option<(IpAddr, u16)>,
     pub server: Option<(IpAddr, u16)>,
     /// How long the request waited on this (the server's) side before it was read.
     pub queue_ns: Option<u64>,
+    /// The chance that a request like this one had to be kept, and OpenTelemetry's threshold for it; none when all are.
+    pub sampling: Option<(f64, &'a str)>,
+}
+
+#[derive(Clone, Copy)]
+pub struct Parent {
+    pub span_id: [u8; 8],
+    /// What speaks for it.
+    pub evidence: &'static str,
 }
 
 /// Label values of one series of one family, in the order of the family's label names.

@@ -8,11 +8,12 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use limpid_agent::export::Exporter;
 use limpid_agent::export::exporter::{Config, Sources, Spans};
 use limpid_agent::export::otlp::Agent;
+use limpid_agent::export::otlp::traces::ProcessSpans;
 use limpid_agent::export::prometheus::{Endpoint, EndpointState, StatusSource};
 use limpid_agent::identity::Identity;
 use limpid_agent::identity::host::Host;
 use limpid_agent::losses;
-use limpid_agent::telemetry::{Families, FamilySnapshot, Measure, SeriesSnapshot, Span};
+use limpid_agent::telemetry::{Families, FamilySnapshot, Measure, SeriesSnapshot};
 use limpid_model::{ExpHistogram, Text};
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use prost::Message;
@@ -70,7 +71,7 @@ impl Recorder {
 struct NoSpans;
 
 impl Spans for NoSpans {
-    fn drain(&self, _max: usize) -> Vec<Span> {
+    fn drain(&self) -> Vec<ProcessSpans> {
         Vec::new()
     }
     fn waiting(&self) -> usize {

@@ -1,9 +1,9 @@
 //! What the exporter writes, decoded with OpenTelemetry's own generated types.
 
-use limpid_agent::capture::ConnectionKey;
+use limpid_agent::export::otlp::traces::{ProcessSpans, messages};
 use limpid_agent::export::otlp::{self, Agent};
 use limpid_agent::identity::host::Host;
-use limpid_agent::telemetry::{FamilySnapshot, Measure, Peer, Process, SeriesSnapshot, Span};
+use limpid_agent::telemetry::{FamilySnapshot, Measure, Parent, Peer, Process, SeriesSnapshot, Span};
 use limpid_model::{Entity, ExpHistogram, Request, Side, Status, Text};
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
@@ -25,25 +25,31 @@ fn process(service: &str) -> Arc<Process> {
     })
 }
 
-fn span(process: &Arc<Process>, side: Side, code: &str) -> Span {
+fn request(code: &str) -> Request {
     let mut request = Request::new("http", "GET");
     request.resource = Some("/cart/{id}".into());
     request.details_mut().resource_raw = Some("/cart/42".into());
     request.code = Some(code.into());
     request.status = if code.starts_with('5') { Status::Error } else { Status::Ok };
-    (request.start_ns, request.first_byte_ns, request.end_ns) = (1_000, Some(2_000), 5_000);
+    request
+}
+
+fn span<'a>(process: &'a Arc<Process>, side: Side, request: &'a Request) -> Span<'a> {
     Span {
         trace_id: [1; 16],
         span_id: [2; 8],
-        parent_span_id: (side == Side::Server).then_some([3; 8]),
+        parent: (side == Side::Server).then_some(Parent { span_id: [3; 8], evidence: "connection" }),
         side,
         request,
-        process: process.clone(),
+        start_ns: 1_000,
+        first_byte_ns: Some(2_000),
+        end_ns: 5_000,
+        process,
         peer: Peer::Address { address: "2001:db8::1".parse().expect("address"), port: Some(80) },
-        key: ConnectionKey::Unix(1, 2),
         client: Some(("10.0.0.255".parse().expect("address"), 40_000)),
         server: Some(("10.0.0.2".parse().expect("address"), 80)),
         queue_ns: (side == Side::Server).then_some(250),
+        sampling: (side == Side::Client).then_some((0.25, "c")),
     }
 }
 
@@ -70,8 +76,13 @@ fn int(attributes: &[KeyValue], name: &str) -> i64 {
 #[test]
 fn spans_by_process() {
     let (cart, shop) = (process("cart"), process("shop"));
-    let spans = [span(&cart, Side::Server, "200"), span(&shop, Side::Client, "404"), span(&cart, Side::Server, "503")];
-    let decoded = ExportTraceServiceRequest::decode(&*otlp::traces::encode(&spans, "local")).expect("decodes");
+    let (mut of_cart, mut of_shop) = (ProcessSpans::new(&cart), ProcessSpans::new(&shop));
+    of_cart.push(&span(&cart, Side::Server, &request("200")));
+    of_shop.push(&span(&shop, Side::Client, &request("404")));
+    of_cart.push(&span(&cart, Side::Server, &request("503")));
+    let messages = messages(vec![of_cart, of_shop, ProcessSpans::new(&cart)], "local");
+    assert_eq!(messages.iter().map(|message| message.spans).collect::<Vec<_>>(), [3]);
+    let decoded = ExportTraceServiceRequest::decode(&*messages[0].parts.concat()).expect("decodes");
     assert_eq!(decoded.resource_spans.len(), 2);
     let resource = decoded.resource_spans[0].resource.as_ref().expect("a resource");
     assert_eq!(text(&resource.attributes, "service.name"), "cart");
@@ -106,11 +117,37 @@ fn spans_by_process() {
     ] {
         assert_eq!(int(&first.attributes, name), expected);
     }
+    assert_eq!(text(&first.attributes, "limpid.parent.evidence"), "connection");
     assert!(first.status.is_none());
     assert_eq!(of_cart[1].status.as_ref().expect("a status").code, 2);
     let client = &decoded.resource_spans[1].scope_spans[0].spans[0];
     assert_eq!((client.kind, client.parent_span_id.len()), (3, 0));
     assert_eq!(client.status.as_ref().expect("404 is the client's error").code, 2);
+    assert_eq!(text(&client.attributes, "limpid.sampling.probability"), "0.250000");
+    assert_eq!(text(&client.attributes, "limpid.sampling.threshold"), "c");
+}
+
+#[test]
+fn many_spans_are_messages_of_bounded_length() {
+    let process = process("cart");
+    let mut long = request("200");
+    long.resource_raw = Some("x".repeat(5_000).into());
+    let (mut of_one, mut of_other) = (ProcessSpans::new(&process), ProcessSpans::new(&process));
+    for at in 0..6_000 {
+        let request = if at % 10 == 0 { long.clone() } else { request("200") };
+        let spans = if at % 3 == 0 { &mut of_one } else { &mut of_other };
+        spans.push(&span(&process, Side::Server, &request));
+    }
+    assert_eq!(of_one.len() + of_other.len(), 6_000);
+    let messages = messages(vec![of_one, of_other], "local");
+    assert!(messages.len() >= 3 && messages.iter().all(|message| message.spans < 2_500 && message.length() < 5 << 20));
+    let decoded = messages.iter().map(|message| {
+        let decoded = ExportTraceServiceRequest::decode(&*message.parts.concat()).expect("decodes");
+        let spans: Vec<_> = decoded.resource_spans.iter().flat_map(|of| &of.scope_spans[0].spans).collect();
+        assert_eq!(spans.len(), message.spans);
+        spans.iter().filter(|span| text(&span.attributes, "url.path").len() == 5_000).count()
+    });
+    assert_eq!(decoded.sum::<usize>(), 600);
 }
 
 const LABELS: &[&str] = &["service", "peer", "code"];

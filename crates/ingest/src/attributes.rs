@@ -40,14 +40,6 @@ pub fn text(value: &[u8]) -> String {
     out
 }
 
-/// The value when it is a string, without copying.
-pub fn borrowed(value: &[u8]) -> Option<&str> {
-    match fields(value).next() {
-        Some((1, text @ Value::Bytes(_))) => Some(text.text()),
-        _ => None,
-    }
-}
-
 /// The value as JSON. OTLP's 64-bit integers stay numbers: the readers of the store parse them as such.
 pub fn push_json(value: &[u8], out: &mut String, depth: usize) {
     let Some((field, content)) = fields(value).next() else {
@@ -111,6 +103,12 @@ pub fn push_json_object<'a>(pairs: impl Iterator<Item = Value<'a>>, out: &mut St
 
 pub fn push_json_text(text: &str, out: &mut String) {
     out.push('"');
+    if !text.bytes().any(|byte| byte < 0x20 || byte == b'"' || byte == b'\\') {
+        // Nearly all of them.
+        out.push_str(text);
+        out.push('"');
+        return;
+    }
     for c in text.chars() {
         match c {
             '"' => out.push_str("\\\""),

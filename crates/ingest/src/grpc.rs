@@ -26,7 +26,7 @@ pub async fn serve_tcp(
     stop: impl Future<Output = ()>,
 ) -> Result<(), tonic::transport::Error> {
     let incoming = tokio_stream::wrappers::TcpListenerStream::new(listener);
-    Server::builder().add_routes(routes(ingest)).serve_with_incoming_shutdown(incoming, stop).await
+    server().add_routes(routes(ingest)).serve_with_incoming_shutdown(incoming, stop).await
 }
 
 pub async fn serve_unix(
@@ -35,7 +35,16 @@ pub async fn serve_unix(
     stop: impl Future<Output = ()>,
 ) -> Result<(), tonic::transport::Error> {
     let incoming = tokio_stream::wrappers::UnixListenerStream::new(listener);
-    Server::builder().add_routes(routes(ingest)).serve_with_incoming_shutdown(incoming, stop).await
+    server().add_routes(routes(ingest)).serve_with_incoming_shutdown(incoming, stop).await
+}
+
+/// A usual message of spans, some 1.3 MB, is one frame and needs no window to be opened on its way: HTTP/2's defaults
+/// would make 80 frames of it, each copied and accounted for by itself.
+fn server() -> Server {
+    Server::builder()
+        .max_frame_size(2 << 20)
+        .initial_stream_window_size(4 << 20)
+        .initial_connection_window_size(8 << 20)
 }
 
 fn routes(ingest: Arc<Ingest>) -> tonic::service::Routes {

@@ -2,10 +2,13 @@
 //! acknowledgement back to the sender. Nothing is acknowledged before the store has it on disk.
 
 mod attributes;
+mod columns;
+mod foreign;
 mod grpc;
 mod http;
 mod logs;
 mod metrics;
+mod names;
 mod traces;
 mod wire;
 

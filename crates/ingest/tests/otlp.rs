@@ -1,7 +1,7 @@
 //! Messages written by OpenTelemetry's own types, read by the decoder.
 
 use arrow_array::cast::AsArray;
-use arrow_array::types::{Int32Type, TimestampNanosecondType, UInt64Type};
+use arrow_array::types::{Int32Type, Int64Type, TimestampNanosecondType, UInt64Type};
 use arrow_array::{Array, RecordBatch};
 use limpid_ingest::decode;
 use limpid_model::batch::Signal;
@@ -72,7 +72,8 @@ fn a_span_becomes_a_row() {
     let batch = decode(Signal::Traces, &traces(vec![span()]));
     assert_eq!(batch.rejected, 0);
     let spans = batch.spans.expect("one span");
-    assert_eq!(spans.schema(), *limpid_model::schema::SPANS);
+    let fields = limpid_model::schema::SPANS.fields();
+    assert_eq!(spans.schema().fields()[..fields.len()], fields[..]);
     let start = spans.column_by_name("start").expect("start").as_primitive::<TimestampNanosecondType>();
     assert_eq!(start.value(0), TIME_NS as i64);
     let duration = spans.column_by_name("duration_ns").expect("duration").as_primitive::<UInt64Type>();
@@ -83,16 +84,44 @@ fn a_span_becomes_a_row() {
         assert_eq!(cell(&spans, column, 0).as_deref(), Some(expected), "{column}");
     }
     assert_eq!(cell(&spans, "peer", 0), None);
+    let code = spans.column_by_name("attributes.http.response.status_code").expect("a column of numbers");
+    assert_eq!(code.as_primitive::<Int64Type>().value(0), 500);
+    let path = cell(&spans, "attributes.url.path", 0).expect("a text");
+    assert_eq!(serde_json::from_str::<String>(&path).expect("valid JSON"), "/a \"quoted\"\n\u{1}path");
+    assert_eq!(map(&spans), [Vec::<(String, String)>::new()]);
+}
+
+fn map(spans: &RecordBatch) -> Vec<Vec<(String, String)>> {
     let map = spans.column_by_name("attributes").expect("attributes").as_map();
-    let entries = map.value(0);
-    let (keys, values) = (entries.column(0).as_string::<i32>(), entries.column(1).as_string::<i32>());
-    let attributes: Vec<(&str, serde_json::Value)> = (0..entries.len())
-        .map(|row| (keys.value(row), serde_json::from_str(values.value(row)).expect("valid JSON")))
-        .collect();
-    assert_eq!(
-        attributes,
-        [("http.response.status_code", 500.into()), ("url.path", "/a \"quoted\"\n\u{1}path".into())]
-    );
+    let row = |row: usize| {
+        let entries = map.value(row);
+        let (keys, values) = (entries.column(0).as_string::<i32>(), entries.column(1).as_string::<i32>());
+        (0..entries.len()).map(|at| (keys.value(at).to_owned(), values.value(at).to_owned())).collect()
+    };
+    (0..spans.num_rows()).map(row).collect()
+}
+
+#[test]
+fn what_does_not_fit_a_column_stays_in_the_map() {
+    let number = |key: &str, value| pair(key, any_value::Value::IntValue(value));
+    let many: Vec<KeyValue> = (0..70).map(|at| number(&format!("many.{at}"), at)).collect();
+    let rows = [
+        vec![number("a", 1), text("b", "x"), number("a", 2)],
+        vec![],
+        vec![text("b", "x"), text("a", "three"), pair("b", any_value::Value::BoolValue(true))],
+        vec![number("a", i64::MIN), number("b", 5)],
+        many,
+    ];
+    let spans = rows.map(|attributes| Span { attributes, ..span() });
+    let spans = decode(Signal::Traces, &traces(spans.to_vec())).spans.expect("five spans");
+    let a = spans.column_by_name("attributes.a").expect("numbers").as_primitive::<Int64Type>();
+    assert_eq!(a.iter().collect::<Vec<_>>(), [Some(1), None, None, Some(i64::MIN), None]);
+    let b: Vec<_> = (0..5).map(|row| cell(&spans, "attributes.b", row)).collect();
+    assert_eq!(b, [Some("\"x\""), None, Some("\"x\""), Some("5"), None].map(|text| text.map(str::to_owned)));
+    let map = map(&spans);
+    let entry = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+    assert_eq!(map[..4], [vec![entry("a", "2")], vec![], vec![entry("a", "\"three\""), entry("b", "true")], vec![]]);
+    assert_eq!(map[4], (62..70).map(|at| entry(&format!("many.{at}"), &at.to_string())).collect::<Vec<_>>());
 }
 
 #[test]
@@ -107,6 +136,17 @@ fn spans_without_ids_or_time_are_rejected_and_the_rest_is_kept() {
     let batch = decode(Signal::Traces, &traces(wrong.into_iter().chain([span()]).collect()));
     assert_eq!(batch.rejected, count);
     assert_eq!(batch.spans.expect("the good one").num_rows(), 1);
+}
+
+#[test]
+fn a_message_of_very_many_spans_is_taken_in_part() {
+    let small = Span { trace_id: vec![1; 16], span_id: vec![2; 8], start_time_unix_nano: TIME_NS, ..Span::default() };
+    let wide = Span { attributes: (0..64).map(|at| text(&format!("a{at}"), "x")).collect(), ..small.clone() };
+    let spans = std::iter::once(wide).chain(vec![small; 70_000]).collect();
+    let batch = decode(Signal::Traces, &traces(spans));
+    let kept = batch.spans.expect("spans").num_rows() as u64;
+    assert!((60_000..70_000).contains(&kept));
+    assert_eq!(kept + batch.rejected, 70_001);
 }
 
 #[test]

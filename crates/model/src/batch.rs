@@ -24,7 +24,7 @@ impl Signal {
 
 #[derive(Clone, Debug, Default)]
 pub struct Batch {
-    /// With the schema `schema::SPANS`.
+    /// With the columns of `schema::SPANS`, and attributes in columns of their own (`schema::ATTRIBUTE_PREFIX`).
     pub spans: Option<RecordBatch>,
     /// With the schema `schema::EVENTS`.
     pub events: Option<RecordBatch>,

@@ -16,7 +16,8 @@ pub const PROMOTED: &[(&str, &str)] = &[
     ("code", "limpid.code"),
 ];
 
-fn dictionary() -> DataType {
+/// Texts that repeat.
+pub fn dictionary() -> DataType {
     DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8))
 }
 
@@ -30,6 +31,10 @@ pub fn attributes_type() -> DataType {
         Fields::from(vec![Field::new("keys", DataType::Utf8, false), Field::new("values", DataType::Utf8, true)]);
     DataType::Map(Arc::new(Field::new("entries", DataType::Struct(entries), false)), false)
 }
+
+/// A batch on its way into the store may have an attribute in a column of its own, `attributes.<name>`, instead of in
+/// the map: whole numbers as `Int64`, everything else as a dictionary of JSON texts.
+pub const ATTRIBUTE_PREFIX: &str = "attributes.";
 
 /// One row a span.
 /// `kind` and `status` are OTLP's numbers (SpanKind, Status.code). `resource_attributes` is one JSON object, the same

@@ -31,7 +31,35 @@ struct Convention {
     /// Of which specifications; empty for all others: they are names of databases.
     specifications: &'static [&'static str],
     fields: &'static [(&'static str, Field)],
-    name: fn(&Request) -> Text,
+    name: fn(&Request) -> (&str, Option<&str>),
+}
+
+/// The value of an attribute that stands in the request, or is known beforehand.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Value<'a> {
+    Text(&'a str),
+    Int(i64),
+    Bool(bool),
+}
+
+impl<'a> From<&'a Attribute> for Value<'a> {
+    fn from(attribute: &'a Attribute) -> Self {
+        match attribute {
+            Attribute::Text(text) => Value::Text(text),
+            Attribute::Int(number) => Value::Int(*number),
+            Attribute::Bool(flag) => Value::Bool(*flag),
+        }
+    }
+}
+
+impl From<Value<'_>> for Attribute {
+    fn from(value: Value<'_>) -> Self {
+        match value {
+            Value::Text(text) => Attribute::Text(Text::new(text)),
+            Value::Int(number) => Attribute::Int(number),
+            Value::Bool(flag) => Attribute::Bool(flag),
+        }
+    }
 }
 
 static CONVENTIONS: &[Convention] = &[
@@ -73,87 +101,129 @@ fn convention(request: &Request) -> Option<(&'static Convention, &'static str)> 
 
 /// The span's name: `GET /cart/{id}`, `SELECT shop.orders`.
 pub fn span_name(request: &Request) -> Text {
-    convention(request).map_or_else(|| request.operation.clone(), |(row, _)| (row.name)(request))
-}
-
-/// Appends the attributes that follow from the request's own fields, then the request's details.
-pub fn attributes(request: &Request, out: &mut Vec<(&'static str, Attribute)>) {
-    if let Some((row, specification)) = convention(request) {
-        for (name, field) in row.fields {
-            push_field(request, specification, name, *field, out);
-        }
-    }
-    if let Some(error_type) = error_type(request) {
-        out.push(("error.type", Attribute::Text(error_type)));
-    }
-    if let Some(reason) = request.unanswered {
-        out.push(("limpid.unanswered.reason", Attribute::Text(Text::const_new(reason.as_str()))));
-    }
-    if let Some(first_byte_ns) = request.first_byte_ns {
-        let nanoseconds = first_byte_ns.saturating_sub(request.start_ns);
-        out.push(("limpid.time_to_first_byte_ns", Attribute::Int(i64::try_from(nanoseconds).unwrap_or(i64::MAX))));
-    }
-    for (name, value) in request.attributes() {
-        if !out.iter().any(|(have, _)| have == name) {
-            out.push((name, value.clone()));
-        }
-    }
-}
-
-fn push_field(
-    request: &Request,
-    specification: &'static str,
-    name: &'static str,
-    field: Field,
-    out: &mut Vec<(&'static str, Attribute)>,
-) {
-    let text = match field {
-        Field::Method if METHODS.contains(&request.operation.as_str()) => Some(request.operation.clone()),
-        Field::Method => {
-            out.push(("http.request.method_original", Attribute::Text(request.operation.clone())));
-            Some(Text::const_new("_OTHER"))
-        }
-        Field::Operation => Some(request.operation.clone()),
-        Field::Resource => request.resource.clone(),
-        Field::ResourceRaw => request.resource_raw().cloned(),
-        Field::ResourceText => request.resource_raw().cloned().or_else(|| request.resource.clone()),
-        Field::CodeText => request.code.clone(),
-        Field::System => Some(Text::const_new(specification)),
-        Field::Is(text) => Some(Text::const_new(text)),
-        Field::CodeNumber => {
-            let number = request.code.as_ref().and_then(|code| code.parse().ok());
-            out.extend(number.map(|number| (name, Attribute::Int(number))));
-            None
-        }
-    };
-    out.extend(text.map(|text| (name, Attribute::Text(text))));
-}
-
-/// The code of an error, or why there is no answer.
-fn error_type(request: &Request) -> Option<Text> {
-    match request.status {
-        Status::Ok => None,
-        Status::Error => Some(request.code.clone().unwrap_or(Text::const_new("_OTHER"))),
-        Status::Unanswered => request.unanswered.map(|reason| Text::const_new(reason.as_str())),
-    }
-}
-
-fn http_name(request: &Request) -> Text {
-    let method = if METHODS.contains(&request.operation.as_str()) { request.operation.as_str() } else { "HTTP" };
-    with_target(method, request.resource.as_deref())
-}
-
-fn database_name(request: &Request) -> Text {
-    with_target(&request.operation, request.resource.as_deref().and_then(table))
-}
-
-fn with_target(operation: &str, target: Option<&str>) -> Text {
+    let (operation, target) = span_name_parts(request);
     let mut name = Text::new(operation);
-    if let Some(target) = target.filter(|target| name.len() + target.len() < MAX_NAME_BYTES) {
+    if let Some(target) = target {
         name.push(' ');
         name.push_str(target);
     }
     name
+}
+
+/// What stands before and after the blank in the span's name.
+pub fn span_name_parts(request: &Request) -> (&str, Option<&str>) {
+    let (operation, target) = convention(request).map_or((&*request.operation, None), |(row, _)| (row.name)(request));
+    (operation, target.filter(|target| operation.len() + target.len() < MAX_NAME_BYTES))
+}
+
+/// Appends the attributes that follow from the request's own fields, then the request's details.
+pub fn attributes(request: &Request, out: &mut Vec<(&'static str, Attribute)>) {
+    let first_byte_ns = request.first_byte_ns.map(|first_byte_ns| first_byte_ns.saturating_sub(request.start_ns));
+    each_attribute(request, first_byte_ns, |name, value| out.push((name, value.into())));
+}
+
+/// The same, each handed over as it is found. `time_to_first_byte_ns` is that of the view that is told of.
+pub fn each_attribute<'a>(
+    request: &'a Request,
+    time_to_first_byte_ns: Option<u64>,
+    mut each: impl FnMut(&'static str, Value<'a>),
+) {
+    let mut told = Told::default();
+    let mut tell = |name: &'static str, value: Value<'a>| {
+        told.note(name);
+        each(name, value);
+    };
+    if let Some((row, specification)) = convention(request) {
+        for (name, field) in row.fields {
+            tell_field(request, specification, name, *field, &mut tell);
+        }
+    }
+    if let Some(error_type) = error_type(request) {
+        tell("error.type", Value::Text(error_type));
+    }
+    if let Some(reason) = request.unanswered {
+        tell("limpid.unanswered.reason", Value::Text(reason.as_str()));
+    }
+    if let Some(nanoseconds) = time_to_first_byte_ns {
+        tell("limpid.time_to_first_byte_ns", Value::Int(i64::try_from(nanoseconds).unwrap_or(i64::MAX)));
+    }
+    for (name, value) in request.attributes() {
+        if !told.has(name) {
+            told.note(name);
+            each(name, value.into());
+        }
+    }
+}
+
+/// The names that were told already: a detail does not say again what a field says.
+#[derive(Default)]
+struct Told {
+    names: [&'static str; 32],
+    count: usize,
+}
+
+impl Told {
+    fn has(&self, name: &str) -> bool {
+        self.names[..self.count].contains(&name)
+    }
+
+    /// More than there is room for no request has; what comes after them is told as it comes.
+    fn note(&mut self, name: &'static str) {
+        if let Some(place) = self.names.get_mut(self.count) {
+            *place = name;
+            self.count += 1;
+        }
+    }
+}
+
+fn tell_field<'a>(
+    request: &'a Request,
+    specification: &'static str,
+    name: &'static str,
+    field: Field,
+    tell: &mut impl FnMut(&'static str, Value<'a>),
+) {
+    let text = match field {
+        Field::Method if METHODS.contains(&request.operation.as_str()) => Some(request.operation.as_str()),
+        Field::Method => {
+            tell("http.request.method_original", Value::Text(&request.operation));
+            Some("_OTHER")
+        }
+        Field::Operation => Some(request.operation.as_str()),
+        Field::Resource => request.resource.as_deref(),
+        Field::ResourceRaw => request.resource_raw().map(Text::as_str),
+        Field::ResourceText => request.resource_raw().map(Text::as_str).or(request.resource.as_deref()),
+        Field::CodeText => request.code.as_deref(),
+        Field::System => Some(specification),
+        Field::Is(text) => Some(text),
+        Field::CodeNumber => {
+            if let Some(number) = request.code.as_ref().and_then(|code| code.parse().ok()) {
+                tell(name, Value::Int(number));
+            }
+            None
+        }
+    };
+    if let Some(text) = text {
+        tell(name, Value::Text(text));
+    }
+}
+
+/// The code of an error, or why there is no answer.
+fn error_type(request: &Request) -> Option<&str> {
+    match request.status {
+        Status::Ok => None,
+        Status::Error => Some(request.code.as_deref().unwrap_or("_OTHER")),
+        Status::Unanswered => request.unanswered.map(|reason| reason.as_str()),
+    }
+}
+
+fn http_name(request: &Request) -> (&str, Option<&str>) {
+    let method = if METHODS.contains(&request.operation.as_str()) { request.operation.as_str() } else { "HTTP" };
+    (method, request.resource.as_deref())
+}
+
+fn database_name(request: &Request) -> (&str, Option<&str>) {
+    (&request.operation, request.resource.as_deref().and_then(table))
 }
 
 /// The first table that a statement's shape names.

@@ -4,11 +4,12 @@
 //! `cargo run --release -p limpid-store --example ingest_spans [SPANS] [FOLDER]`
 
 use arrow_array::builder::{
-    FixedSizeBinaryBuilder, MapBuilder, MapFieldNames, StringBuilder, StringDictionaryBuilder,
-    TimestampNanosecondBuilder, UInt8Builder, UInt64Builder,
+    ArrayBuilder, FixedSizeBinaryBuilder, Int64Builder, MapBuilder, MapFieldNames, StringBuilder,
+    StringDictionaryBuilder, TimestampNanosecondBuilder, UInt8Builder, UInt64Builder,
 };
 use arrow_array::types::Int32Type;
 use arrow_array::{ArrayRef, RecordBatch};
+use arrow_schema::{Field, Schema};
 use limpid_model::batch::{Batch, Signal};
 use limpid_model::schema;
 use limpid_store::embedded::{EmbeddedStore, LogSync, Options};
@@ -22,7 +23,8 @@ use std::time::{Duration, Instant};
 
 const SERVICES: u64 = 20;
 const OPERATIONS: u64 = 30;
-const BATCH_SPANS: usize = 512;
+/// As many as the agent sends at once when there are many.
+const BATCH_SPANS: usize = 2048;
 /// An OTLP span of the agent with its attributes, measured on the demo.
 const PAYLOAD_BYTES_PER_SPAN: usize = 480;
 const T0_NS: i64 = 1_790_000_000_000_000_000;
@@ -56,7 +58,46 @@ struct Columns {
     kind: UInt8Builder,
     status: UInt8Builder,
     texts: BTreeMap<&'static str, StringDictionaryBuilder<Int32Type>>,
-    attributes: MapBuilder<StringBuilder, StringBuilder>,
+    /// As ingest hands them over: an attribute is a column.
+    attributes: BTreeMap<&'static str, Attribute>,
+    rows: usize,
+}
+
+enum Attribute {
+    Whole(Int64Builder),
+    Text(StringDictionaryBuilder<Int32Type>),
+}
+
+impl Attribute {
+    fn new(value: &str) -> Self {
+        match value.parse::<i64>() {
+            Ok(_) => Attribute::Whole(Int64Builder::new()),
+            Err(_) => Attribute::Text(StringDictionaryBuilder::new()),
+        }
+    }
+
+    fn append(&mut self, row: usize, value: &str) {
+        self.pad(row);
+        match self {
+            Attribute::Whole(builder) => builder.append_option(value.parse().ok()),
+            Attribute::Text(builder) => builder.append_value(value),
+        }
+    }
+
+    fn pad(&mut self, rows: usize) {
+        match self {
+            Attribute::Whole(builder) => builder.append_nulls(rows - builder.len()),
+            Attribute::Text(builder) => builder.append_nulls(rows - builder.len()),
+        }
+    }
+
+    fn finish(mut self, rows: usize) -> ArrayRef {
+        self.pad(rows);
+        match self {
+            Attribute::Whole(mut builder) => Arc::new(builder.finish()),
+            Attribute::Text(mut builder) => Arc::new(builder.finish()),
+        }
+    }
 }
 
 const TEXTS: &[&str] = &[
@@ -75,7 +116,6 @@ const TEXTS: &[&str] = &[
 
 impl Columns {
     fn new() -> Self {
-        let names = MapFieldNames { entry: "entries".into(), key: "keys".into(), value: "values".into() };
         Columns {
             start: TimestampNanosecondBuilder::new().with_timezone("UTC"),
             duration: UInt64Builder::new(),
@@ -83,7 +123,8 @@ impl Columns {
             kind: UInt8Builder::new(),
             status: UInt8Builder::new(),
             texts: TEXTS.iter().map(|name| (*name, StringDictionaryBuilder::new())).collect(),
-            attributes: MapBuilder::new(Some(names), StringBuilder::new(), StringBuilder::new()),
+            attributes: BTreeMap::new(),
+            rows: 0,
         }
     }
 
@@ -93,12 +134,14 @@ impl Columns {
         }
     }
 
-    fn attribute(&mut self, name: &str, value: &str) {
-        self.attributes.keys().append_value(name);
-        self.attributes.values().append_value(value);
+    fn attribute(&mut self, name: &'static str, value: &str) {
+        self.attributes.entry(name).or_insert_with(|| Attribute::new(value)).append(self.rows, value);
     }
 
     fn finish(mut self) -> Result<RecordBatch, Box<dyn Error>> {
+        let names = MapFieldNames { entry: "entries".into(), key: "keys".into(), value: "values".into() };
+        let mut map = MapBuilder::new(Some(names), StringBuilder::new(), StringBuilder::new());
+        (0..self.rows).try_for_each(|_| map.append(true))?;
         let [mut trace, mut span, mut parent] = self.ids;
         let columns = schema::SPANS.fields().iter().map(|field| -> ArrayRef {
             match field.name().as_str() {
@@ -109,15 +152,22 @@ impl Columns {
                 "parent_span_id" => Arc::new(parent.finish()),
                 "kind" => Arc::new(self.kind.finish()),
                 "status" => Arc::new(self.status.finish()),
-                "attributes" => Arc::new(self.attributes.finish()),
+                "attributes" => Arc::new(map.finish()),
                 name => match self.texts.get_mut(name) {
                     Some(builder) => Arc::new(builder.finish()),
                     None => arrow_array::new_null_array(field.data_type(), self.kind.values_slice().len()),
                 },
             }
         });
-        let columns = columns.collect();
-        Ok(RecordBatch::try_new(schema::SPANS.clone(), columns)?)
+        let mut columns: Vec<ArrayRef> = columns.collect();
+        let mut fields = schema::SPANS.fields().to_vec();
+        for (name, attribute) in self.attributes {
+            let column = attribute.finish(self.rows);
+            let name = format!("{}{name}", schema::ATTRIBUTE_PREFIX);
+            fields.push(Arc::new(Field::new(name, column.data_type().clone(), true)));
+            columns.push(column);
+        }
+        Ok(RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)?)
     }
 }
 
@@ -202,7 +252,7 @@ fn call(columns: &mut Columns, noise: &mut Noise, now_ns: i64) -> Result<(), Box
         columns.attribute("client.address", &format!("\"10.1.0.{client}\""));
         columns.attribute("client.port", &client_port.to_string());
         columns.attribute("network.transport", "\"tcp\"");
-        columns.attributes.append(true)?;
+        columns.rows += 1;
     }
     Ok(())
 }
@@ -245,7 +295,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     // All spans at once would not fit: made and written by turns, and the making is not counted.
     while written < spans {
         let before = cpu(libc::CLOCK_THREAD_CPUTIME_ID);
-        let batches = (0..64).map(|_| batch(&mut noise, &mut now_ns)).collect::<Result<Vec<_>, _>>()?;
+        let batches = (0..16).map(|_| batch(&mut noise, &mut now_ns)).collect::<Result<Vec<_>, _>>()?;
         making += cpu(libc::CLOCK_THREAD_CPUTIME_ID) - before;
         let began = Instant::now();
         for rows in batches {

@@ -72,7 +72,7 @@ impl Client {
     }
 
     /// How many of the batch's items the server rejected.
-    pub async fn send(&self, signal: Signal, batch_id: &str, payload: Bytes) -> Result<u64, Refusal> {
+    pub async fn send(&self, signal: Signal, batch_id: &str, payload: Vec<Bytes>) -> Result<u64, Refusal> {
         let mut grpc = tonic::client::Grpc::new(self.channel.clone()).max_decoding_message_size(MAX_ANSWER_BYTES);
         grpc.ready().await.map_err(|error| Refusal::Later(causes(&error)))?;
         let mut request = Request::new(payload);
@@ -140,11 +140,11 @@ fn rejected(answer: &[u8]) -> u64 {
     first_field(answer).unwrap_or(0)
 }
 
-/// Messages are bytes on both ways.
+/// Messages are bytes on both ways; those that are sent come in pieces.
 struct RawCodec;
 
 impl Codec for RawCodec {
-    type Encode = Bytes;
+    type Encode = Vec<Bytes>;
     type Decode = Bytes;
     type Encoder = RawCodec;
     type Decoder = RawCodec;
@@ -158,11 +158,12 @@ impl Codec for RawCodec {
 }
 
 impl Encoder for RawCodec {
-    type Item = Bytes;
+    type Item = Vec<Bytes>;
     type Error = Status;
 
-    fn encode(&mut self, item: Bytes, target: &mut EncodeBuf<'_>) -> Result<(), Status> {
-        target.put(item);
+    fn encode(&mut self, item: Vec<Bytes>, target: &mut EncodeBuf<'_>) -> Result<(), Status> {
+        target.reserve(item.iter().map(Bytes::len).sum());
+        item.into_iter().for_each(|part| target.put(part));
         Ok(())
     }
 }

@@ -5,11 +5,12 @@
 //! attempts, so that one that was stored although its answer was lost is not stored twice.
 
 use super::client::{Client, Refusal, Signal};
+use super::otlp::traces::ProcessSpans;
 use super::otlp::{self, Agent};
 use super::prometheus::StatusSource;
 use crate::identity::{Identity, now_ns};
 use crate::losses;
-use crate::telemetry::{Families, Span};
+use crate::telemetry::Families;
 use bytes::Bytes;
 use limpid_model::names::AGENT_STATUS_EVENT;
 use std::collections::VecDeque;
@@ -24,7 +25,8 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at};
 const SPANS_EVERY: Duration = Duration::from_secs(1);
 /// Looked at in between, so that a burst does not wait for the second to end.
 const SPANS_LOOK: Duration = Duration::from_millis(100);
-const SPANS_PER_BATCH: usize = 2048;
+/// This many do not wait for the second to end.
+const MANY_SPANS: usize = 2048;
 const ENTITIES_EVERY: Duration = Duration::from_secs(5);
 /// In rounds of `ENTITIES_EVERY`.
 const STATUS_EVERY: u32 = 2;
@@ -51,14 +53,14 @@ impl Config {
 
 /// Where the spans come from: the pipeline's queue.
 pub trait Spans: Send + Sync {
-    /// The oldest, at most so many.
-    fn drain(&self, max: usize) -> Vec<Span>;
+    /// All that wait.
+    fn drain(&self) -> Vec<ProcessSpans>;
     fn waiting(&self) -> usize;
 }
 
 impl Spans for crate::pipeline::Shared {
-    fn drain(&self, max: usize) -> Vec<Span> {
-        self.drain_spans(max)
+    fn drain(&self) -> Vec<ProcessSpans> {
+        self.drain_spans()
     }
     fn waiting(&self) -> usize {
         self.waiting_spans()
@@ -90,7 +92,9 @@ pub struct Status {
 struct Batch {
     signal: Signal,
     id: String,
-    payload: Bytes,
+    /// In pieces, one after the other.
+    payload: Vec<Bytes>,
+    length: usize,
     /// Spans, points or entities in it: what is lost with it.
     items: u64,
 }
@@ -143,7 +147,7 @@ impl Exporter {
 
     /// Collects once more and gives the queue until `deadline` to empty: the end of the agent.
     pub async fn finish(self, deadline: Duration) {
-        self.inner.put_spans(usize::MAX);
+        self.inner.put_spans();
         self.inner.put_metrics();
         self.inner.put_entities();
         let until = Instant::now() + deadline;
@@ -166,8 +170,8 @@ async fn collect_spans(inner: Arc<Inner>) {
     let mut sent = Instant::now();
     loop {
         look.tick().await;
-        if sent.elapsed() >= SPANS_EVERY || inner.sources.spans.waiting() >= SPANS_PER_BATCH {
-            inner.put_spans(8);
+        if sent.elapsed() >= SPANS_EVERY || inner.sources.spans.waiting() >= MANY_SPANS {
+            inner.put_spans();
             sent = Instant::now();
         }
     }
@@ -189,7 +193,7 @@ async fn collect_entities(inner: Arc<Inner>) {
     loop {
         due.tick().await;
         inner.put_entities();
-        if count % STATUS_EVERY == 0 {
+        if count.is_multiple_of(STATUS_EVERY) {
             inner.put_status();
         }
         count = count.wrapping_add(1);
@@ -216,24 +220,16 @@ async fn send(inner: &Inner, client: &Client, batch: Batch) {
         }
         tokio::time::sleep(wait).await;
         wait = (wait * 2).min(RETRY_MOST);
-        if inner.queue().bytes + batch.payload.len() > QUEUE_BYTES {
+        if inner.queue().bytes + batch.length > QUEUE_BYTES {
             return inner.refused(&batch, "the server does not answer and the queue is full");
         }
     }
 }
 
 impl Inner {
-    fn put_spans(&self, most_batches: usize) {
-        for _ in 0..most_batches {
-            let spans = self.sources.spans.drain(SPANS_PER_BATCH);
-            if spans.is_empty() {
-                return;
-            }
-            let payload = otlp::traces::encode(&spans, &self.config.agent.cluster);
-            self.put(Signal::Traces, payload, spans.len() as u64);
-            if spans.len() < SPANS_PER_BATCH {
-                return;
-            }
+    fn put_spans(&self) {
+        for message in otlp::traces::messages(self.sources.spans.drain(), &self.config.agent.cluster) {
+            self.put_parts(Signal::Traces, message.parts, message.spans as u64);
         }
     }
 
@@ -258,12 +254,17 @@ impl Inner {
     }
 
     fn put(&self, signal: Signal, payload: Vec<u8>, items: u64) {
+        self.put_parts(signal, vec![payload.into()], items);
+    }
+
+    fn put_parts(&self, signal: Signal, payload: Vec<Bytes>, items: u64) {
+        let length = payload.iter().map(Bytes::len).sum();
         let mut queue = self.queue();
-        queue.bytes += payload.len();
-        queue.batches.push_back(Batch { signal, id: self.ids.next(), payload: payload.into(), items });
+        queue.bytes += length;
+        queue.batches.push_back(Batch { signal, id: self.ids.next(), payload, length, items });
         while queue.bytes > QUEUE_BYTES && queue.batches.len() > 1 {
             let Some(oldest) = queue.batches.pop_front() else { break };
-            queue.bytes -= oldest.payload.len();
+            queue.bytes -= oldest.length;
             losses::EXPORT_FAILED.add(oldest.items);
         }
         drop(queue);
@@ -273,7 +274,7 @@ impl Inner {
     fn next(&self) -> Option<Batch> {
         let mut queue = self.queue();
         let batch = queue.batches.pop_front()?;
-        queue.bytes -= batch.payload.len();
+        queue.bytes -= batch.length;
         Some(batch)
     }
 
@@ -285,7 +286,7 @@ impl Inner {
         }
         status.last_success_ns = now_ns();
         status.sent_batches += 1;
-        status.sent_bytes += batch.payload.len() as u64;
+        status.sent_bytes += batch.length as u64;
         if batch.signal == Signal::Traces {
             status.sent_spans += batch.items;
         }

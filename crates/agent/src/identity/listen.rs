@@ -1,16 +1,20 @@
 //! Who listens where: the sockets of each network namespace, joined with the descriptors of processes by inode.
 //!
-//! `/proc/<pid>/net/tcp` is read once for each namespace and tells of new listening sockets; only then are descriptors
-//! looked at, so a quiet machine costs some file reads a round.
+//! The sockets are asked for once for each namespace: by netlink in the agent's own, by `/proc/<pid>/net/tcp` in all
+//! others, where it cannot open a socket. Only when there is a new one are descriptors looked at, so a quiet machine
+//! costs some file reads a round.
 
-use super::procfs;
+use super::{procfs, sock_diag};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::sync::OnceLock;
 
 /// State `LISTEN` in the fourth column of `/proc/net/tcp`.
 const LISTEN: &str = "0A";
+/// How long the kernel makes a line of `/proc/net/tcp`; those of `tcp6` are a little longer.
+const LINE_BYTES: usize = 150;
 const MAX_SOCKETS: usize = 65_536;
 const MAX_DESCRIPTORS: usize = 65_536;
 
@@ -121,15 +125,25 @@ fn namespaces(pids: &[u32]) -> FxHashMap<u64, Vec<u32>> {
 
 /// The listening sockets of the namespace of `pid`; `None` when it is gone.
 fn table(pid: u32) -> Option<Vec<(u64, SocketAddr)>> {
+    static OWN: OnceLock<Option<u64>> = OnceLock::new();
+    let own = *OWN.get_or_init(|| procfs::namespace(std::process::id(), "net"));
+    if own.is_some()
+        && procfs::namespace(pid, "net") == own
+        && let Some(found) = sock_diag::listening(MAX_SOCKETS)
+    {
+        return Some(found);
+    }
     let mut found = listening(pid, "tcp")?;
     found.extend(listening(pid, "tcp6").unwrap_or_default());
     Some(found)
 }
 
 /// The kernel lists listening sockets first: the first line in another state ends the reading, so that a machine with
-/// 100,000 connections pays nothing for them.
+/// 100,000 connections pays nothing for them. It goes on until what was asked for is full, through a table of some
+/// 100,000 empty places where there are few connections; hence a line at a time.
 fn listening(pid: u32, file: &str) -> Option<Vec<(u64, SocketAddr)>> {
-    let lines = BufReader::new(File::open(format!("/proc/{pid}/net/{file}")).ok()?).lines();
+    let file = File::open(format!("/proc/{pid}/net/{file}")).ok()?;
+    let lines = BufReader::with_capacity(LINE_BYTES, file).lines();
     Some(lines.skip(1).take(MAX_SOCKETS).map_while(|line| parse_line(&line.ok()?)).collect())
 }
 

@@ -16,6 +16,7 @@ pub mod procfs;
 pub mod program;
 pub mod redact;
 mod runtime;
+mod sock_diag;
 mod table;
 mod users;
 

@@ -3,13 +3,11 @@
 use super::Inner;
 use super::aggregate::{EdgeLabels, EdgeRef, Split, Table};
 use super::connection::{CachedEdge, Conn, End};
-use super::sampling::Kept;
 use super::trace_ids::{Seed, TraceIds};
 use super::views::View;
 use crate::losses;
-use crate::telemetry::{Peer, Process, Span};
+use crate::telemetry::{Parent, Peer, Process, Span};
 use compact_str::format_compact;
-use limpid_model::request::Attribute;
 use limpid_model::{Kind, Request, Side, Status, Text, Unanswered};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -209,9 +207,12 @@ impl Emitter {
         let important = slow || request.status != Status::Ok;
         let Some(kept) = self.inner.sampler.decide(seed.randomness(), important, seen.len() as u64) else { return };
         let ids = seed.ids();
+        let threshold = (kept.probability() < 1.0).then(|| kept.tracestate_threshold());
+        let sampling = threshold.as_deref().map(|threshold| (kept.probability(), threshold));
         for one in seen {
-            if let Some(span) = span(conn, request, one, &ids, kept) {
-                self.inner.queue.push(span);
+            let left = one.view.abandoned.then(|| abandoned(request));
+            if let Some(span) = span(conn, left.as_ref().unwrap_or(request), one, &ids, sampling) {
+                self.inner.queue.push(&span);
             }
         }
     }
@@ -250,37 +251,31 @@ fn abandoned(request: &Request) -> Request {
     left
 }
 
-fn span(conn: &Conn, request: &Request, seen: &Seen, ids: &TraceIds, kept: Kept) -> Option<Span> {
+fn span<'a>(
+    conn: &'a Conn,
+    request: &'a Request,
+    seen: &Seen,
+    ids: &TraceIds,
+    sampling: Option<(f64, &'a str)>,
+) -> Option<Span<'a>> {
     let (end, side, view) = (conn.end(seen.at)?, conn.side(seen.at), &seen.view);
-    let mut own = if view.abandoned { abandoned(request) } else { request.clone() };
-    own.start_ns = view.start_ns;
-    own.first_byte_ns = view.first_byte_ns.map(|time_ns| time_ns.max(view.start_ns));
-    own.end_ns = view.end_ns.max(view.start_ns);
-    let parent = parent(conn, seen.at, request, ids);
-    if let Some((_, evidence)) = parent {
-        own.details_mut().attributes.push(("limpid.parent.evidence", Attribute::Text(Text::const_new(evidence))));
-    }
-    if kept.probability() < 1.0 {
-        let probability = format_compact!("{:.6}", kept.probability());
-        own.details_mut().attributes.push(("limpid.sampling.probability", Attribute::Text(probability)));
-        own.details_mut()
-            .attributes
-            .push(("limpid.sampling.threshold", Attribute::Text(kept.tracestate_threshold().into())));
-    }
     let (local, remote) = (end.info.local, end.info.remote);
     let (client, server) = if side == Side::Client { (local, remote) } else { (remote, local) };
     Some(Span {
         trace_id: ids.trace_id,
         span_id: ids.span_id(side),
-        parent_span_id: parent.map(|(id, _)| id),
+        parent: parent(conn, seen.at, request, ids).map(|(span_id, evidence)| Parent { span_id, evidence }),
         side,
-        request: own,
-        process: Arc::clone(&end.process),
+        request,
+        start_ns: view.start_ns,
+        first_byte_ns: view.first_byte_ns.map(|time_ns| time_ns.max(view.start_ns)),
+        end_ns: view.end_ns.max(view.start_ns),
+        process: &end.process,
         peer: peer(conn, seen.at, end, side),
-        key: conn.key,
         client,
         server,
         queue_ns: view.queue_ns,
+        sampling,
     })
 }
 
@@ -299,9 +294,9 @@ fn parent(conn: &Conn, at: usize, request: &Request, ids: &TraceIds) -> Option<(
     given.or(if elsewhere { Some(client) } else { None })
 }
 
-fn peer(conn: &Conn, at: usize, end: &End, side: Side) -> Peer {
+fn peer<'a>(conn: &'a Conn, at: usize, end: &End, side: Side) -> Peer<'a> {
     if let Some(other) = conn.end(1 - at) {
-        return Peer::Process { service: other.process.service.clone(), entity: other.process.entity.clone() };
+        return Peer::Process { service: &other.process.service, entity: &other.process.entity };
     }
     match end.info.remote {
         Some((address, port)) => Peer::Address { address, port: (side == Side::Client).then_some(port) },

@@ -24,7 +24,8 @@ pub use snapshot::described;
 pub use trace_ids::TraceIds;
 
 use crate::capture::Consumer;
-use crate::telemetry::{Families, FamilySnapshot, Process, Span};
+use crate::export::otlp::traces::ProcessSpans;
+use crate::telemetry::{Families, FamilySnapshot, Process};
 use aggregate::Table;
 use caps::Caps;
 use limpid_model::Text;
@@ -140,9 +141,9 @@ impl Shared {
         Box::new(consumer::Pipeline::new(Arc::clone(&self.inner), table))
     }
 
-    /// The oldest spans that wait to be sent, at most so many.
-    pub fn drain_spans(&self, max: usize) -> Vec<Span> {
-        self.inner.queue.drain(max)
+    /// The spans that wait to be sent.
+    pub fn drain_spans(&self) -> Vec<ProcessSpans> {
+        self.inner.queue.drain()
     }
 
     pub fn waiting_spans(&self) -> usize {

@@ -6,8 +6,9 @@ use super::batches::Batches;
 use super::inner::Inner;
 use super::losses;
 use super::options::LogSync;
-use super::record::{self, MAX_BODY_BYTES, Record};
+use super::record::{MAX_BODY_BYTES, Record};
 use crate::{StoreError, Write, Written};
+use bytes::Bytes;
 use std::collections::HashSet;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -19,6 +20,9 @@ const SYNC_INTERVAL: Duration = Duration::from_millis(200);
 const MAX_QUEUED_BYTES: usize = 64 << 20;
 /// How long a group waits for the flush to make room before it is refused.
 const MAX_WAIT_FOR_FLUSH: Duration = Duration::from_secs(10);
+
+/// Longer messages are not copied on their way to the log.
+const LONG_BYTES: usize = 64 << 10;
 
 struct Queued {
     write: Write,
@@ -153,14 +157,7 @@ fn commit(committer: &Committer, inner: &Inner, group: Vec<Queued>) {
         return refuse(group, &error);
     }
     let (fresh, repeated) = part(committer, group, now_ms);
-    let mut encoded =
-        Vec::with_capacity(fresh.iter().map(|queued| queued.write.payload.len() + record::OVERHEAD_BYTES).sum());
-    for queued in &fresh {
-        let write = &queued.write;
-        Record { signal: write.signal, time_ms: now_ms, batch_id: write.batch_id, payload: &write.payload }
-            .encode(&mut encoded);
-    }
-    match inner.append(&encoded, fresh.len() as u64) {
+    match inner.append(&pieces(&fresh, now_ms), fresh.len() as u64) {
         Ok(first) => {
             acknowledge(committer, inner, fresh, first, now_ms);
             repeat(inner, &repeated);
@@ -171,6 +168,22 @@ fn commit(committer: &Committer, inner: &Inner, group: Vec<Queued>) {
             refuse(repeated, &error);
         }
     }
+}
+
+/// The records as they go to the log: a long message is written from where it is, the others are put together.
+fn pieces(group: &[Queued], now_ms: u64) -> Vec<Bytes> {
+    let (mut pieces, mut together) = (Vec::new(), Vec::new());
+    for Queued { write, .. } in group {
+        Record { signal: write.signal, time_ms: now_ms, batch_id: write.batch_id, payload: &write.payload }
+            .encode_head(&mut together);
+        if write.payload.len() < LONG_BYTES {
+            together.extend_from_slice(&write.payload);
+        } else {
+            pieces.extend([std::mem::take(&mut together).into(), write.payload.clone()]);
+        }
+    }
+    pieces.push(together.into());
+    pieces
 }
 
 /// Those to store, and those that are stored already or stand twice in the group.

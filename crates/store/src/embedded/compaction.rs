@@ -7,7 +7,7 @@ use super::layout;
 use super::losses;
 use super::parquet_file::{self, DataFile, FileError};
 use super::sorted;
-use super::table::{Table, conform_stored};
+use super::table::{Table, conform_in_memory};
 use crate::StoreError;
 use arrow_array::RecordBatch;
 use std::collections::BTreeMap;
@@ -92,9 +92,9 @@ fn read_all(inner: &Inner, table: &Table, files: &[Arc<DataFile>]) -> Result<Opt
 }
 
 fn read(table: &Table, file: &DataFile) -> Result<Vec<RecordBatch>, FileError> {
-    let reader = file.load()?.reader()?.with_batch_size(64 * 1024).build()?;
+    let reader = file.load()?.reader_of_dictionaries()?.with_batch_size(64 * 1024).build()?;
     let conformed = |batch: RecordBatch| {
-        conform_stored(&batch, &table.spec.schema)
+        conform_in_memory(&batch, &table.spec.schema)
             .ok_or_else(|| FileError::Damaged("its columns are not those of the table".to_owned()))
     };
     reader.map(|batch| conformed(batch?)).collect()

@@ -182,6 +182,10 @@ fn column_has(column: &ArrayRef, row: usize, wanted: &AttributeFilter) -> bool {
     if let Some(numbers) = column.as_primitive_opt::<Int64Type>() {
         return Some(numbers.value(row)) == wanted.number;
     }
+    if let Some(dictionary) = column.as_dictionary_opt::<Int32Type>() {
+        let texts = dictionary.values().as_string_opt::<i32>();
+        return texts.zip(dictionary.key(row)).is_some_and(|(texts, key)| wanted.accepts(texts.value(key)));
+    }
     column.as_string_opt::<i32>().is_some_and(|texts| wanted.accepts(texts.value(row)))
 }
 

@@ -17,6 +17,7 @@ use super::retention;
 use super::table::{Spec, Table};
 use crate::{Decode, Order, StoreError, StoreStatus};
 use arrow_array::RecordBatch;
+use bytes::Bytes;
 use limpid_model::batch::Batch;
 use limpid_model::schema;
 use std::collections::BTreeMap;
@@ -178,7 +179,7 @@ impl Inner {
         self.log.get().map(lock)
     }
 
-    pub fn append(&self, encoded: &[u8], records: u64) -> Result<u64, StoreError> {
+    pub fn append(&self, encoded: &[Bytes], records: u64) -> Result<u64, StoreError> {
         let Some(mut log) = self.log() else { return Err(StoreError::Closed) };
         let appended = log.append(encoded, records, self.options.sync == LogSync::Always);
         self.note("log", &appended);

@@ -6,6 +6,7 @@
 use super::layout;
 use super::record::{Record, Records};
 use crate::StoreError;
+use bytes::Bytes;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -55,19 +56,20 @@ impl Log {
         Ok((Log { folder: folder.to_path_buf(), segment_bytes, closed, open: None, next, unsynced: false }, replayed))
     }
 
-    /// Appends encoded records. On an error nothing of them stays: the file is cut back to where it was, or left
+    /// Appends encoded records, in pieces. On an error nothing of them stays: the file is cut back to where it was, or left
     /// behind as a segment of its own with a torn tail.
-    pub fn append(&mut self, encoded: &[u8], records: u64, sync: bool) -> Result<u64, StoreError> {
+    pub fn append(&mut self, encoded: &[Bytes], records: u64, sync: bool) -> Result<u64, StoreError> {
         self.rotate_when_long();
         let first = self.next;
         let (segment, file) = self.open_segment()?;
-        let written = file.write_all(encoded).and_then(|()| if sync { file.sync_data() } else { Ok(()) });
+        let written = encoded.iter().try_for_each(|piece| file.write_all(piece));
+        let written = written.and_then(|()| if sync { file.sync_data() } else { Ok(()) });
         if let Err(error) = written {
             let failed = layout::at(&segment.path, error);
             self.cut_back();
             return Err(failed);
         }
-        segment.bytes += encoded.len() as u64;
+        segment.bytes += encoded.iter().map(|piece| piece.len() as u64).sum::<u64>();
         segment.end = first + records;
         self.next = first + records;
         self.unsynced = !sync;

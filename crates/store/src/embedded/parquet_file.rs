@@ -6,7 +6,8 @@ use super::shred;
 use super::table::Spec;
 use crate::StoreError;
 use arrow_array::RecordBatch;
-use arrow_schema::Schema;
+use arrow_schema::{DataType, Schema};
+use limpid_model::schema;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
 use parquet::basic::{Compression, Encoding, ZstdLevel};
@@ -18,12 +19,15 @@ use parquet::schema::types::ColumnPath;
 use std::fs::File;
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
 const ROW_GROUP_ROWS: usize = 128 * 1024;
 const PAGE_ROWS: usize = 8 * 1024;
 const ZSTD_LEVEL: i32 = 1;
 const BLOOM_FALSE_POSITIVES: f64 = 0.01;
+/// Columns whose bounds never tell a row group from another: long texts that every row has.
+const BOUNDLESS: &[&str] = &["resource_attributes", "instance", "host", "status_message"];
 /// Columns whose values are numbers that hardly repeat: a dictionary only costs.
 const RANDOM: &[&str] = &["trace_id", "span_id", "parent_span_id"];
 const PLAIN: &[&str] = &["trace_id", "span_id", "parent_span_id", "duration_ns"];
@@ -77,6 +81,18 @@ impl DataFile {
     }
 }
 
+/// The schema with the texts of attributes in this type: dictionaries in memory, plain in files.
+fn with_texts_as(schema: &Schema, text: &DataType) -> Schema {
+    let fields = schema.fields().iter().map(|field| {
+        let is_text = field.data_type() == &schema::dictionary() || field.data_type() == &DataType::Utf8;
+        match field.name().starts_with(shred::PREFIX) && is_text {
+            true => Arc::new(field.as_ref().clone().with_data_type(text.clone())),
+            false => field.clone(),
+        }
+    });
+    Schema::new(fields.collect::<Vec<_>>())
+}
+
 pub struct Loaded {
     file: File,
     metadata: ArrowReaderMetadata,
@@ -85,6 +101,14 @@ pub struct Loaded {
 impl Loaded {
     pub fn reader(&self) -> Result<ParquetRecordBatchReaderBuilder<File>, FileError> {
         Ok(ParquetRecordBatchReaderBuilder::new_with_metadata(self.file.try_clone()?, self.metadata.clone()))
+    }
+
+    /// The same with attributes as they are in memory.
+    pub fn reader_of_dictionaries(&self) -> Result<ParquetRecordBatchReaderBuilder<File>, FileError> {
+        let schema = with_texts_as(self.metadata.schema(), &schema::dictionary());
+        let options = ArrowReaderOptions::new().with_schema(Arc::new(schema));
+        let metadata = ArrowReaderMetadata::try_new(self.metadata.metadata().clone(), options)?;
+        Ok(ParquetRecordBatchReaderBuilder::new_with_metadata(self.file.try_clone()?, metadata))
     }
 }
 
@@ -146,7 +170,8 @@ pub fn write_temporary(path: &Path, spec: &Spec, batches: &[RecordBatch]) -> Res
 
 fn write_to(path: &Path, spec: &Spec, batches: &[RecordBatch]) -> Result<(), FileError> {
     let file = File::create(path)?;
-    let schema = batches.first().map_or_else(|| spec.schema.clone(), RecordBatch::schema);
+    let in_memory = batches.first().map_or_else(|| spec.schema.clone(), RecordBatch::schema);
+    let schema = Arc::new(with_texts_as(&in_memory, &DataType::Utf8));
     let mut writer = ArrowWriter::try_new(file, schema.clone(), Some(properties(spec, &schema)))?;
     for batch in batches {
         writer.write(batch)?;
@@ -172,7 +197,8 @@ fn properties(spec: &Spec, schema: &Schema) -> WriterProperties {
         // zstd gains nothing on random bytes and takes its time to find out.
         properties = properties.set_column_compression(ColumnPath::from(*column), Compression::UNCOMPRESSED);
     }
-    for field in schema.fields().iter().filter(|field| field.name().starts_with(shred::PREFIX)) {
+    let boundless = |name: &str| name.starts_with(shred::PREFIX) || BOUNDLESS.contains(&name);
+    for field in schema.fields().iter().filter(|field| boundless(field.name())) {
         // Attributes are found by scanning one column; page indexes of all of them would cost more than they save.
         properties = properties
             .set_column_statistics_enabled(ColumnPath::new(vec![field.name().clone()]), EnabledStatistics::None);

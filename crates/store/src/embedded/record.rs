@@ -14,8 +14,6 @@ use limpid_model::batch::Signal;
 pub const MAX_BODY_BYTES: usize = 256 << 20;
 const FRAME_BYTES: usize = 8;
 const FIXED_BYTES: usize = 10;
-/// What a record takes beside its payload, at most.
-pub const OVERHEAD_BYTES: usize = FRAME_BYTES + FIXED_BYTES + 16;
 const WITH_BATCH_ID: u8 = 1;
 
 #[derive(Debug, PartialEq)]
@@ -28,16 +26,17 @@ pub struct Record<'a> {
 }
 
 impl Record<'_> {
-    pub fn encode(&self, out: &mut Vec<u8>) {
+    /// Everything before the payload.
+    pub fn encode_head(&self, out: &mut Vec<u8>) {
         let at = out.len();
         out.extend_from_slice(&[0; FRAME_BYTES]);
         out.push(self.signal as u8);
         out.push(if self.batch_id.is_some() { WITH_BATCH_ID } else { 0 });
         out.extend_from_slice(&self.time_ms.to_le_bytes());
         out.extend_from_slice(self.batch_id.as_ref().map_or(&[], |id| id.as_slice()));
-        out.extend_from_slice(self.payload);
         let body = at + FRAME_BYTES;
-        let (length, crc) = ((out.len() - body) as u32, crc32c::crc32c(&out[body..]));
+        let length = (out.len() - body + self.payload.len()) as u32;
+        let crc = crc32c::append(crc32c::crc32c(&out[body..]), self.payload);
         out[at..at + 4].copy_from_slice(&length.to_le_bytes());
         out[at + 4..body].copy_from_slice(&crc.to_le_bytes());
     }
@@ -95,12 +94,16 @@ mod tests {
         Record { signal: Signal::Logs, time_ms: 1_700_000_000_123, batch_id, payload }
     }
 
+    fn encode(record: &Record<'_>, bytes: &mut Vec<u8>) {
+        record.encode_head(bytes);
+        bytes.extend_from_slice(record.payload);
+    }
+
     #[test]
     fn what_is_written_is_read() {
         let mut bytes = Vec::new();
         let records = [record(b"first", Some([7; 16])), record(b"", None), record(&[9; 1000], Some([1; 16]))];
-        records.iter().for_each(|record| record.encode(&mut bytes));
-        assert!(bytes.len() <= records.iter().map(|record| record.payload.len() + OVERHEAD_BYTES).sum());
+        records.iter().for_each(|record| encode(record, &mut bytes));
         let mut read = Records::new(&bytes);
         assert!(records.iter().eq(read.by_ref().collect::<Vec<_>>().iter()));
         assert_eq!(read.position, bytes.len());
@@ -109,9 +112,9 @@ mod tests {
     #[test]
     fn a_torn_or_damaged_tail_ends_the_segment_and_harms_nothing_before_it() {
         let mut bytes = Vec::new();
-        record(b"first", None).encode(&mut bytes);
+        encode(&record(b"first", None), &mut bytes);
         let sound = bytes.len();
-        record(b"second", Some([3; 16])).encode(&mut bytes);
+        encode(&record(b"second", Some([3; 16])), &mut bytes);
         for cut in sound..bytes.len() {
             let mut read = Records::new(&bytes[..cut]);
             assert_eq!(read.by_ref().count(), 1, "cut at {cut}");

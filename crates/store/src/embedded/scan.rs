@@ -5,14 +5,15 @@ use super::parquet_file::{self, DataFile, FileError};
 use super::table::{Spec, View, conform_stored};
 use super::top::{Place, Top};
 use crate::{Order, StoreError};
-use arrow_array::RecordBatch;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{TimestampNanosecondType, UInt64Type};
+use arrow_array::{RecordBatch, UInt32Array};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReaderBuilder, RowSelection};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -214,27 +215,26 @@ fn collect(
     for (source, mut rows) in rows_of {
         rows.sort_unstable();
         let batch = match memory.get(source as usize) {
-            Some(batch) => Ok(batch.clone()),
+            Some(batch) => pick(spec, batch, &rows),
             None => fetch(spec, &files[source as usize - memory.len()], &rows),
         };
         match batch {
             Ok(batch) => {
-                found.insert(source, (batches.len(), (source as usize >= memory.len()).then_some(rows)));
+                found.insert(source, (batches.len(), rows));
                 batches.push(batch);
             }
-            Err(FileError::Damaged(reason)) => damaged.push((files[source as usize - memory.len()].clone(), reason)),
-            Err(error) => return Err(error.into_store_error(files[source as usize - memory.len()].path())),
+            Err(error) => match (error, (source as usize).checked_sub(memory.len()).and_then(|at| files.get(at))) {
+                (FileError::Damaged(reason), Some(file)) => damaged.push((file.clone(), reason)),
+                (error, Some(file)) => return Err(error.into_store_error(file.path())),
+                (error, None) => return Err(error.into_store_error(Path::new("memory"))),
+            },
         }
     }
     let order: Vec<(usize, usize)> = top
         .iter()
         .filter_map(|place| {
-            let (batch, fetched) = found.get(&place.source)?;
-            let row = match fetched {
-                Some(rows) => rows.binary_search(&place.row).ok()?,
-                None => place.row as usize,
-            };
-            Some((*batch, row))
+            let (batch, rows) = found.get(&place.source)?;
+            Some((*batch, rows.binary_search(&place.row).ok()?))
         })
         .collect();
     if order.is_empty() {
@@ -244,6 +244,13 @@ fn collect(
     let joined = arrow_select::interleave::interleave_record_batch(&batches, &order)
         .map_err(|error| StoreError::Io(io::Error::other(error.to_string())))?;
     Ok(vec![joined])
+}
+
+/// All columns of some rows of a batch in memory, as a file gives them.
+fn pick(spec: &Spec, batch: &RecordBatch, rows: &[u32]) -> Result<RecordBatch, FileError> {
+    let picked = arrow_select::take::take_record_batch(batch, &UInt32Array::from(rows.to_vec()))?;
+    conform_stored(&picked, &spec.schema)
+        .ok_or_else(|| FileError::Damaged("its columns are not those of the table".to_owned()))
 }
 
 /// All columns of some rows of a file, in the file's order.

@@ -8,9 +8,10 @@ use super::filter::Filter;
 use super::parquet_file::DataFile;
 use super::scan;
 use super::shred;
+use super::sorted;
 use crate::{Order, StoreError};
 use arrow_array::{RecordBatch, RecordBatchOptions, new_null_array};
-use arrow_schema::SchemaRef;
+use arrow_schema::{Field, Schema, SchemaRef};
 use std::path::PathBuf;
 use std::sync::{Arc, RwLock};
 use std::time::Instant;
@@ -72,13 +73,13 @@ impl Table {
         if batch.num_rows() == 0 {
             return true;
         }
-        let Some(batch) = conform(batch, &self.spec.schema) else { return false };
+        let Some(batch) = conform_in_memory(batch, &self.spec.schema) else { return false };
         let mut state = write(&self.state);
         state.head_rows += batch.num_rows();
         state.head_bytes += batch.get_array_memory_size();
         state.head_since.get_or_insert_with(Instant::now);
         state.head.push(batch);
-        state.join_small();
+        state.join_small(&self.spec);
         true
     }
 
@@ -138,14 +139,13 @@ impl Table {
 pub use scan::Scanned;
 
 impl State {
-    fn join_small(&mut self) {
+    fn join_small(&mut self, spec: &Spec) {
         let small = self.head.iter().rev().take_while(|batch| batch.num_rows() < SMALL_ROWS).count();
         if small < JOIN_BATCHES {
             return;
         }
         let tail = self.head.split_off(self.head.len() - small);
-        let schema = tail[0].schema();
-        match arrow_select::concat::concat_batches(&schema, &tail) {
+        match sorted::joined(spec, &tail) {
             Ok(joined) => {
                 let before: usize = tail.iter().map(RecordBatch::get_array_memory_size).sum();
                 self.head_bytes = (self.head_bytes + joined.get_array_memory_size()).saturating_sub(before);
@@ -162,6 +162,18 @@ impl State {
 /// The same for a batch that was read from a file.
 pub fn conform_stored(batch: &RecordBatch, schema: &SchemaRef) -> Option<RecordBatch> {
     conform(&shred::unshred(batch).ok()?, schema)
+}
+
+/// The same for a batch that stays in memory, where attributes may have columns of their own.
+pub fn conform_in_memory(batch: &RecordBatch, schema: &SchemaRef) -> Option<RecordBatch> {
+    let base = conform(batch, schema)?;
+    let (mut fields, mut columns) = (schema.fields().to_vec(), base.columns().to_vec());
+    for (name, column) in shred::columns(batch) {
+        let column = shred::in_memory(column)?;
+        fields.push(Arc::new(Field::new(shred::column_name(name), column.data_type().clone(), true)));
+        columns.push(column);
+    }
+    RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).ok()
 }
 
 /// The batch with the columns of `schema`, in its order: unknown ones are left out, missing ones are null.

@@ -1,172 +1,135 @@
 //! `ExportTraceServiceRequest`: spans grouped by the process that they are of.
+//!
+//! A span is encoded when it is made, from what it is made of: nothing of it is copied before, and nothing but bytes
+//! waits to be sent.
 
-use super::{Writer, attribute, int_attribute, resource, scope, text_attribute};
-use crate::telemetry::{Peer, Process, Span};
-use limpid_model::request::Attribute;
-use limpid_model::{Kind, Side, Status, Text};
-use limpid_protocols::conventions;
-use rustc_hash::FxHashMap;
-use std::fmt::Write;
-use std::net::IpAddr;
+use super::span::{Ends, encode_span};
+use super::{Writer, resource, scope};
+use crate::export::protobuf::field_length;
+use crate::telemetry::{Process, Span};
+use bytes::Bytes;
 use std::sync::Arc;
 
-const KIND_SERVER: u64 = 2;
-const KIND_CLIENT: u64 = 3;
-const STATUS_ERROR: u64 = 2;
-const ATTRIBUTES: u32 = 9;
-/// A usual span's bytes, to make room for at once.
-const USUAL_SPAN_BYTES: usize = 640;
+/// Small enough that the allocator hands out the same memory again and again.
+const CHUNK_BYTES: usize = 64 * 1024;
+/// A chunk with less room than this is closed: most spans fit, and a longer one makes the chunk grow.
+const ROOM_BYTES: usize = 2 * 1024;
+/// The sender begins a new message when one is so long, or has so many spans.
+const MESSAGE_BYTES: usize = 4 << 20;
+const MESSAGE_SPANS: usize = 2048;
 
-pub fn encode(spans: &[Span], cluster: &str) -> Vec<u8> {
-    let mut writer = Writer { bytes: Vec::with_capacity(spans.len() * USUAL_SPAN_BYTES) };
-    let mut scratch = Scratch::default();
-    for (process, spans) in by_process(spans) {
-        writer.message(1, |writer| {
-            resource(writer, cluster, &process.attributes);
-            writer.message(2, |writer| {
-                scope(writer);
-                for span in spans {
-                    writer.message(2, |writer| encode_span(writer, span, &mut scratch));
-                }
-            });
-        });
-    }
-    writer.bytes
+/// Encoded spans of one process.
+pub struct ProcessSpans {
+    process: Arc<Process>,
+    chunks: Vec<Chunk>,
+    open: Writer,
+    open_spans: usize,
+    ends: Ends,
 }
 
-/// Reused from span to span.
+struct Chunk {
+    bytes: Bytes,
+    spans: usize,
+}
+
+/// A message in pieces, so that none of them is copied to make it one.
 #[derive(Default)]
-struct Scratch {
-    attributes: Vec<(&'static str, Attribute)>,
-    text: Text,
+pub struct Message {
+    pub parts: Vec<Bytes>,
+    pub spans: usize,
 }
 
-fn by_process(spans: &[Span]) -> Vec<(&Process, Vec<&Span>)> {
-    let mut places: FxHashMap<*const Process, usize> = FxHashMap::default();
-    let mut groups: Vec<(&Process, Vec<&Span>)> = Vec::new();
-    for span in spans {
-        let place = *places.entry(Arc::as_ptr(&span.process)).or_insert(groups.len());
-        if place == groups.len() {
-            groups.push((&span.process, Vec::new()));
+impl Message {
+    pub fn length(&self) -> usize {
+        self.parts.iter().map(Bytes::len).sum()
+    }
+}
+
+impl ProcessSpans {
+    pub fn new(process: &Arc<Process>) -> Self {
+        ProcessSpans {
+            process: Arc::clone(process),
+            chunks: Vec::new(),
+            open: Writer::default(),
+            open_spans: 0,
+            ends: Ends::default(),
         }
-        if let Some((_, group)) = groups.get_mut(place) {
-            group.push(span);
-        }
     }
-    groups
-}
 
-fn encode_span(writer: &mut Writer, span: &Span, scratch: &mut Scratch) {
-    let request = &span.request;
-    writer.blob(1, &span.trace_id);
-    writer.blob(2, &span.span_id);
-    if let Some(parent) = &span.parent_span_id {
-        writer.blob(4, parent);
+    pub fn push(&mut self, span: &Span<'_>) {
+        self.make_room();
+        let (open, ends) = (&mut self.open, &mut self.ends);
+        open.message(2, |writer| encode_span(writer, span, ends));
+        self.open_spans += 1;
     }
-    writer.text(5, &conventions::span_name(request));
-    writer.uint(6, if span.side == Side::Server { KIND_SERVER } else { KIND_CLIENT });
-    writer.fixed64(7, request.start_ns);
-    writer.fixed64(8, request.start_ns.saturating_add(request.duration_ns()));
-    encode_attributes(writer, span, scratch);
-    if is_error(span) {
-        writer.length_delimited(15, 2);
-        writer.uint(3, STATUS_ERROR);
-    }
-}
 
-/// The conventions differ by side for HTTP: what is the client's fault is an error for the client alone.
-fn is_error(span: &Span) -> bool {
-    let request = &span.request;
-    let client_error = || {
-        let http = conventions::protocol(request.protocol).is_some_and(|protocol| protocol.specification == "http");
-        http && span.side == Side::Client
-            && request.code.as_ref().is_some_and(|code| code.len() == 3 && code.starts_with('4'))
-    };
-    request.status != Status::Ok || client_error()
-}
-
-fn encode_attributes(writer: &mut Writer, span: &Span, scratch: &mut Scratch) {
-    let request = &span.request;
-    text_attribute(writer, ATTRIBUTES, "limpid.protocol", request.protocol);
-    text_attribute(writer, ATTRIBUTES, "limpid.operation", &request.operation);
-    if let Some(resource) = &request.resource {
-        text_attribute(writer, ATTRIBUTES, "limpid.resource", resource);
-    }
-    if let Some(code) = &request.code {
-        text_attribute(writer, ATTRIBUTES, "limpid.code", code);
-    }
-    if request.kind != Kind::Request {
-        text_attribute(writer, ATTRIBUTES, "limpid.kind", request.kind.as_str());
-    }
-    encode_peer(writer, &span.peer, &mut scratch.text);
-    // `server.address` is the name that the client asked for where the request tells it (`Host`), else the address.
-    scratch.attributes.clear();
-    conventions::attributes(request, &mut scratch.attributes);
-    let told = |name: &str| scratch.attributes.iter().any(|(have, _)| *have == name);
-    let (server_told, client_told) = (told("server.address"), told("client.address"));
-    for (name, value) in &scratch.attributes {
-        attribute(writer, ATTRIBUTES, name, value);
-    }
-    encode_end(writer, ("server.address", "server.port"), span.server, server_told, &mut scratch.text);
-    encode_end(writer, ("client.address", "client.port"), span.client, client_told, &mut scratch.text);
-    let transport = if span.server.or(span.client).is_some() { "tcp" } else { "unix" };
-    text_attribute(writer, ATTRIBUTES, "network.transport", transport);
-    if let Some(queue_ns) = span.queue_ns {
-        int_attribute(writer, ATTRIBUTES, "limpid.queue_ns", i64::try_from(queue_ns).unwrap_or(i64::MAX));
-    }
-}
-
-fn encode_peer(writer: &mut Writer, peer: &Peer, text: &mut Text) {
-    match peer {
-        Peer::Process { service, entity } => {
-            text_attribute(writer, ATTRIBUTES, "limpid.peer", service);
-            text_attribute(writer, ATTRIBUTES, "limpid.peer.instance", entity);
-        }
-        Peer::Address { address, port } => {
-            put_address(text, *address);
-            if let Some(port) = port {
-                if address.is_ipv6() {
-                    text.insert(0, '[');
-                    text.push(']');
-                }
-                text.push(':');
-                put_number(text, (*port).into());
-            }
-            text_attribute(writer, ATTRIBUTES, "limpid.peer", text);
-        }
-        Peer::Unknown => {}
-    }
-}
-
-fn encode_end(writer: &mut Writer, names: (&str, &str), end: Option<(IpAddr, u16)>, told: bool, text: &mut Text) {
-    let Some((address, port)) = end else { return };
-    if !told {
-        put_address(text, address);
-        text_attribute(writer, ATTRIBUTES, names.0, text);
-    }
-    int_attribute(writer, ATTRIBUTES, names.1, port.into());
-}
-
-/// The standard formatter takes a third of a span's time for IPv4.
-fn put_address(text: &mut Text, address: IpAddr) {
-    text.clear();
-    match address {
-        IpAddr::V4(v4) => {
-            for (at, octet) in v4.octets().into_iter().enumerate() {
-                if at > 0 {
-                    text.push('.');
-                }
-                put_number(text, octet.into());
+    /// Little at first: most processes have few spans at a time.
+    fn make_room(&mut self) {
+        let open = &mut self.open.bytes;
+        match (open.capacity(), open.capacity() - open.len()) {
+            (0, _) => open.reserve(2 * ROOM_BYTES),
+            (_, ROOM_BYTES..) => {}
+            (..CHUNK_BYTES, _) => open.reserve_exact(CHUNK_BYTES - open.len()),
+            _ => {
+                self.close();
+                self.open.bytes.reserve_exact(CHUNK_BYTES);
             }
         }
-        // Writing into memory cannot fail.
-        IpAddr::V6(v6) => drop(write!(text, "{v6}")),
+    }
+
+    pub fn len(&self) -> usize {
+        self.chunks.iter().map(|chunk| chunk.spans).sum::<usize>() + self.open_spans
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn close(&mut self) {
+        if self.open_spans > 0 {
+            let bytes = std::mem::take(&mut self.open.bytes).into();
+            self.chunks.push(Chunk { bytes, spans: std::mem::take(&mut self.open_spans) });
+        }
     }
 }
 
-fn put_number(text: &mut Text, number: u32) {
-    if number >= 10 {
-        put_number(text, number / 10);
+/// Messages of these spans, none much longer than another.
+pub fn messages(spans: Vec<ProcessSpans>, cluster: &str) -> Vec<Message> {
+    let mut messages = vec![Message::default()];
+    let mut length = 0;
+    for mut process in spans {
+        process.close();
+        let mut chunks = process.chunks.into_iter().peekable();
+        while chunks.peek().is_some() {
+            if length >= MESSAGE_BYTES || messages.last().is_some_and(|message| message.spans >= MESSAGE_SPANS) {
+                messages.push(Message::default());
+                length = 0;
+            }
+            let Some(message) = messages.last_mut() else { break };
+            let (mut taken, mut spans, mut bytes) = (Vec::new(), message.spans, length);
+            while let Some(chunk) = chunks.next_if(|_| spans < MESSAGE_SPANS && bytes < MESSAGE_BYTES) {
+                (spans, bytes) = (spans + chunk.spans, bytes + chunk.bytes.len());
+                taken.push(chunk.bytes);
+            }
+            message.parts.push(resource_spans(&process.process, cluster, bytes - length));
+            message.parts.append(&mut taken);
+            (message.spans, length) = (spans, bytes);
+        }
     }
-    text.push(char::from(b'0' + (number % 10) as u8));
+    messages.retain(|message| message.spans > 0);
+    messages
+}
+
+/// A `ResourceSpans` up to its spans, of which so many bytes follow.
+fn resource_spans(process: &Process, cluster: &str, spans_bytes: usize) -> Bytes {
+    let (mut of_resource, mut of_scope) = (Writer::default(), Writer::default());
+    resource(&mut of_resource, cluster, &process.attributes);
+    scope(&mut of_scope);
+    let scope_spans = of_scope.bytes.len() + spans_bytes;
+    let mut head = Writer::default();
+    head.length_delimited(1, of_resource.bytes.len() + field_length(scope_spans));
+    head.bytes.append(&mut of_resource.bytes);
+    head.length_delimited(2, scope_spans);
+    head.bytes.append(&mut of_scope.bytes);
+    head.bytes.into()
 }
