@@ -35,6 +35,14 @@ struct Seen {
     closed: Vec<(SocketId, CloseReason)>,
 }
 
+impl Seen {
+    /// Both ends of the process' one connection are closed. Others on the machine talk too.
+    fn has_closed(&self, process: u32) -> bool {
+        let mine = self.sockets.iter().filter(|socket| socket.tgid == process);
+        mine.clone().count() == 2 && mine.clone().all(|mine| self.closed.iter().any(|(id, _)| *id == mine.id))
+    }
+}
+
 #[derive(Clone, Default)]
 struct Recorder(Arc<Mutex<Seen>>);
 
@@ -43,9 +51,9 @@ impl Recorder {
         self.0.lock().unwrap()
     }
 
-    /// Waits until `done` or five seconds are over.
+    /// Waits until `done` or twenty seconds are over.
     fn until(&self, done: impl Fn(&Seen) -> bool) -> bool {
-        let deadline = Instant::now() + Duration::from_secs(5);
+        let deadline = Instant::now() + Duration::from_secs(20);
         while Instant::now() < deadline {
             if done(&self.seen()) {
                 return true;
@@ -142,10 +150,7 @@ fn every_call_byte_for_byte_on_both_ends() {
             let mut child = traffic(&[family, sender, receiver]);
             let process = child.id();
             assert!(child.wait().unwrap().success(), "{what}: the program failed");
-            recorder.until(|seen| {
-                let mine = seen.sockets.iter().filter(|socket| socket.tgid == process);
-                mine.clone().count() == 2 && mine.clone().all(|mine| seen.closed.iter().any(|(id, _)| *id == mine.id))
-            });
+            recorder.until(|seen| seen.has_closed(process));
             let seen = recorder.seen();
             let (client, server) = both_ends(&seen, process, &what);
             expect_stream(&seen, client.id, true, 0, &requests(1), &format!("{what} client sent"));
@@ -171,7 +176,7 @@ fn connections_older_than_the_collector_are_joined_at_their_place() {
     child.stdin.take().unwrap().write_all(b"go\n").unwrap();
     let process = child.id();
     assert!(child.wait().unwrap().success());
-    assert!(recorder.until(|seen| seen.closed.len() >= 2));
+    assert!(recorder.until(|seen| seen.has_closed(process)));
     let seen = recorder.seen();
     let (client, server) = both_ends(&seen, process, "older");
     assert!(!client.from_start && !server.from_start);
@@ -194,8 +199,7 @@ fn sendfile_and_splice_are_counted_as_lost_and_their_offsets_stay_right() {
          while n<1000: n+=os.splice(a.fileno(),w,1000-n)\n\
          assert a.recv(100)==b'behind'",
     );
-    assert!(recorder.until(|seen| seen.sockets.iter().filter(|socket| socket.tgid == process).count() == 2));
-    assert!(recorder.until(|seen| seen.closed.len() >= 2));
+    assert!(recorder.until(|seen| seen.has_closed(process)));
     let seen = recorder.seen();
     let (client, server) = both_ends(&seen, process, "sendfile");
     expect_stream(&seen, client.id, true, 1000, b"behind", "behind sendfile");
