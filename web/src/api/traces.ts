@@ -13,6 +13,11 @@ export interface TraceSummary {
   durationMs: number | null;
   spans: number | null;
   errors: number | null;
+  /** The first call's result. */
+  code: string | null;
+  services: number | null;
+  /** Whose time it was, the largest first; without a service it is network or queue. */
+  time: { service: string | null; ms: number }[];
 }
 
 const summary = (value: Json): TraceSummary => {
@@ -25,6 +30,9 @@ const summary = (value: Json): TraceSummary => {
     durationMs: duration === null ? null : duration * 1000,
     spans: number(value["spans"]),
     errors: number(value["errors"]),
+    code: string(value["code"]) || null,
+    services: number(value["services"]),
+    time: list(value["time"], "time", (part) => ({ service: string(part["service"]) || null, ms: (secondsOf(string(part["duration_ns"])) ?? 0) * 1000 })),
   };
 };
 
@@ -49,12 +57,12 @@ const span = (value: Json): Span => ({
   resourceAttributes: typeof value["resource"] === "object" ? attributes(value["resource"]) : attributes(value["resource_attributes"]),
 });
 
-export const TRACE_LIMIT = 500;
+export const TRACE_LIMIT = 300;
 
-export const fetchTraces = (q: string, { start, end }: Interval, signal: AbortSignal): Promise<TraceSummary[]> =>
+export const fetchTraces = (q: string, { start, end }: Interval, signal: AbortSignal, durations?: { d0: number; d1: number }): Promise<TraceSummary[]> =>
   get(
     "/api/traces",
-    { q, start, end, limit: TRACE_LIMIT },
+    { q, start, end, limit: TRACE_LIMIT, min_duration_ms: durations?.d0, max_duration_ms: durations?.d1 },
     (body) => list(object(body, "traces")["traces"], "traces", summary).filter((trace) => trace.id !== ""),
     signal,
   );

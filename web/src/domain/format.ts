@@ -177,3 +177,10 @@ export function shorten(name: string, most: number): string {
 export function plural(amount: number, one: string, many = `${one}s`): string {
   return `${count(amount)} ${amount === 1 ? one : many}`;
 }
+
+/** A histogram's bound, in seconds: `0.5`, `+Inf`. */
+export function secondsBound(text: string | undefined): number | null {
+  if (text === "+Inf") return Infinity;
+  const value = Number(text ?? NaN);
+  return Number.isFinite(value) ? value : null;
+}

@@ -1,11 +1,12 @@
 //! Search: terms such as `service:checkout duration:>1s status:error` become one query on spans; the traces of the
 //! spans found are summed up whole.
 
+use super::parts::{TimePart, parts};
 use crate::QueryError;
-use crate::span_rows::{SpanRow, SpanStatus, hex, rows};
+use crate::span_rows::{SpanKind, SpanRow, SpanStatus, hex, rows};
 use crate::topology::as_text;
 use limpid_store::{Order, SpanQuery, Store};
-use rustc_hash::FxHashSet;
+use rustc_hash::{FxHashMap, FxHashSet};
 use serde::Serialize;
 use std::time::{Duration, Instant};
 
@@ -62,6 +63,12 @@ pub struct TraceSummary {
     pub duration_ns: u64,
     pub spans: u64,
     pub errors: u64,
+    /// The first call's result: an HTTP status, a database's code.
+    pub code: Option<String>,
+    /// How many services took part.
+    pub services: u64,
+    /// Whose time it was, the largest part first.
+    pub time: Vec<TimePart>,
 }
 
 /// What the store cannot filter by.
@@ -95,17 +102,39 @@ pub fn search(store: &dyn Store, query: &TraceQuery) -> Result<Vec<TraceSummary>
     let fitting: Vec<&SpanRow> = found.iter().filter(|span| rest.fits(span)).collect();
     let firsts = fitting.iter().filter(|span| seen.insert(span.trace_id));
     let ids: Vec<[u8; 16]> = firsts.map(|span| span.trace_id).take(limit).collect();
+    let mut of_trace: FxHashMap<[u8; 16], Vec<SpanRow>> = FxHashMap::default();
+    for span in &found {
+        of_trace.entry(span.trace_id).or_default().push(span.clone());
+    }
+    let cut_at_ns = cut_at_ns(&spans, &rest, &found);
     let deadline = Instant::now() + LOOK_UP_FOR;
     let mut out = Vec::with_capacity(ids.len());
     for id in ids {
-        let whole = if Instant::now() < deadline { rows(&store.trace(id)?) } else { Vec::new() };
-        let summary = match whole.is_empty() {
-            false => summary(&whole),
-            true => summary(&found.iter().filter(|span| span.trace_id == id).cloned().collect::<Vec<_>>()),
-        };
-        out.extend(summary);
+        let here = of_trace.remove(&id).unwrap_or_default();
+        let lies_within = |cut| here.iter().all(|span| span.start_ns >= cut && span.end_ns() <= query.end_ns);
+        let is_whole = cut_at_ns.is_some_and(lies_within);
+        let whole = if !is_whole && Instant::now() < deadline { rows(&store.trace(id)?) } else { Vec::new() };
+        out.extend(summary(if whole.is_empty() { &here } else { &whole }));
     }
     Ok(out)
+}
+
+/// A search without any filter has read the newest spans of every trace: traces that lie behind this moment are whole
+/// and need no look-up. `None` when something was filtered.
+fn cut_at_ns(query: &SpanQuery, rest: &Rest, found: &[SpanRow]) -> Option<u64> {
+    let is_filtered = !query.columns.is_empty()
+        || !query.attributes.is_empty()
+        || query.errors
+        || query.min_duration_ns.is_some()
+        || query.max_duration_ns.is_some();
+    if is_filtered || !rest.is_empty() || matches!(query.order, Order::Slowest) {
+        return None;
+    }
+    let oldest_ns = found.iter().map(|span| span.start_ns).min()?;
+    // A trace that began before what was read may have further spans there; so a margin of its usual length is kept.
+    let edge_ns = if found.len() >= query.limit { oldest_ns } else { query.start_ns };
+    let longest_ns = found.iter().map(|span| span.duration_ns).max().unwrap_or_default();
+    Some(edge_ns.saturating_add(longest_ns))
 }
 
 fn summary(spans: &[SpanRow]) -> Option<TraceSummary> {
@@ -122,7 +151,17 @@ fn summary(spans: &[SpanRow]) -> Option<TraceSummary> {
         duration_ns: end_ns - start_ns,
         spans: spans.len() as u64,
         errors: spans.iter().filter(|span| span.status == SpanStatus::Error).count() as u64,
+        code: code(root, spans),
+        services: spans.iter().map(SpanRow::service).collect::<FxHashSet<&str>>().len() as u64,
+        time: parts(spans),
     })
+}
+
+/// Of the root, else of the other view of the same call.
+fn code(root: &SpanRow, spans: &[SpanRow]) -> Option<String> {
+    let is_other_view = |span: &&SpanRow| span.parent_span_id == Some(root.span_id) && span.kind == SpanKind::Server;
+    let other = || spans.iter().find(is_other_view).and_then(|span| span.promoted("code"));
+    root.promoted("code").or_else(other).map(String::from)
 }
 
 fn plan(query: &TraceQuery, limit: usize) -> Result<(SpanQuery, Rest), QueryError> {

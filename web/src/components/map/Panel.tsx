@@ -2,10 +2,11 @@
 import type { ComponentChildren } from "preact";
 import { findings, questions, type Finding } from "../../domain/findings";
 import { between, clock, count, plural } from "../../domain/format";
-import { nameOf, type Level, type Neighbourhood, type Topology } from "../../domain/topology";
+import { nameOf, wholeRange, type Level, type Neighbourhood, type Topology } from "../../domain/topology";
 import { interval } from "../../state/clock";
 import { hrefHere, utc } from "../../state/location";
 import { Cross, Sign } from "../Sign";
+import { answerCopy } from "../TopBar";
 import { EdgeDetail } from "./EdgeDetail";
 import { NodeDetail } from "./NodeDetail";
 
@@ -17,13 +18,15 @@ interface PanelProps {
 }
 
 export function Panel({ topology, around, level, selection }: PanelProps) {
-  const found = findings(topology);
+  const all = findings(topology);
+  const found = all.filter((one) => one.status !== "affected");
   const node = selection.startsWith("node:") ? around.byId.get(selection.slice(5)) : undefined;
   const edge = selection.startsWith("edge:") ? topology.edges.find((one) => `edge:${one.id}` === selection) : undefined;
   const back = (
     <div class="back">
       <a href={hrefHere({ sel: null, show: null })}>‹ {found.length ? `All ${plural(found.length, "finding")}` : "Overview"}</a>
       <span class="grow" />
+      <button class="link" title="Copy link with these times  y" onClick={() => void answerCopy()}>Copy link</button>
       <a class="ib" href={hrefHere({ sel: null, show: null })} aria-label="Close" title="Close  Esc">
         <Cross />
       </a>
@@ -42,7 +45,7 @@ export function Panel({ topology, around, level, selection }: PanelProps) {
         </>
       ) : (
         <div class="in">
-          <Findings found={found} topology={topology} level={level} />
+          <Findings found={found} affected={all.filter((one) => one.status === "affected")} topology={topology} level={level} />
         </div>
       )}
     </aside>
@@ -58,7 +61,7 @@ const Gone = ({ name }: { name: string }) => (
   </div>
 );
 
-function Findings({ found, topology, level }: { found: Finding[]; topology: Topology; level: Level }) {
+function Findings({ found, affected, topology, level }: { found: Finding[]; affected: Finding[]; topology: Topology; level: Level }) {
   const unknown = [...topology.nodes, ...topology.edges].filter((thing) => thing.status === "unknown").length;
   const nodes = topology.nodes.length;
   const { start, end } = interval.value;
@@ -75,10 +78,20 @@ function Findings({ found, topology, level }: { found: Finding[]; topology: Topo
         {found.slice(0, 100).map((one) => (
           <FindingLine key={one.selection} finding={one} />
         ))}
+        {affected.length > 0 && (
+          <li class="fa">
+            <Sign status="affected" />
+            <span class="sub mid">
+              Affected by a callee:{" "}
+              {affected.slice(0, 12).map((one, index) => [index > 0 ? ", " : "", <a key={one.selection} href={hrefHere({ sel: one.selection })} title={one.text}>{one.title}</a>])}
+              {affected.length > 12 && `, and ${plural(affected.length - 12, "more")}`}
+            </span>
+          </li>
+        )}
         <li class="fh sub" style={{ paddingBottom: "12px" }}>
-          {found.length === 0
+          {found.length + affected.length === 0
             ? `Nothing deviates in ${between(start, end, utc.value)}. ${plural(nodes, level)}, ${plural(topology.edges.length, "edge")}${judged}.`
-            : `Nothing else deviates: ${plural(nodes + topology.edges.length - found.length, "other node and edge", "other nodes and edges")}${judged}.`}
+            : `Nothing else deviates: ${plural(nodes + topology.edges.length - found.length - affected.length, "other node and edge", "other nodes and edges")}${judged}.`}
         </li>
       </ol>
       <div class="fs">
@@ -101,7 +114,7 @@ const FindingLine = ({ finding }: { finding: Finding }) => (
       <span>
         <span class="line">
           <b>{finding.title}</b>
-          {finding.since !== null && <span class="sub">{clock(finding.since, utc.value)}</span>}
+          {finding.since !== null && <span class="sub nw">{wholeRange(finding.since, interval.value) ? "whole range" : clock(finding.since, utc.value)}</span>}
         </span>
         <span class="sub mid">{finding.text}</span>
       </span>
