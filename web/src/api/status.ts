@@ -77,10 +77,10 @@ const collector = (value: Json, where: string): Collector => ({
   programs: list(value["programs"], `${where}.programs`, program),
 });
 
-/** Losses come as a list of {cause, count, help} or as an object of counts. */
+/** An agent's losses are {cause, count, help}; the store's are pairs of cause and count. */
 function losses(value: unknown, where: string): Loss[] {
-  if (typeof value === "object" && value !== null && !Array.isArray(value)) {
-    return Object.entries(value).map(([cause, amount]) => ({ cause, count: number(amount), help: null }));
+  if (Array.isArray(value) && value.every(Array.isArray)) {
+    return value.map(([cause, amount]) => ({ cause: text(cause, "unnamed"), count: number(amount), help: null }));
   }
   return list(value, where, (loss) => ({ cause: text(loss["cause"], "unnamed"), count: number(loss["count"]), help: string(loss["help"]) || null }));
 }

@@ -57,12 +57,28 @@ const span = (value: Json): Span => ({
   resourceAttributes: typeof value["resource"] === "object" ? attributes(value["resource"]) : attributes(value["resource_attributes"]),
 });
 
-export const TRACE_LIMIT = 300;
+const TRACE_LIMIT = 300;
 
-export const fetchTraces = (q: string, { start, end }: Interval, signal: AbortSignal, durations?: { d0: number; d1: number }): Promise<TraceSummary[]> =>
+/** What is looked for most: the failed ones, the slowest, and the newest, each once. */
+export async function fetchNotable(q: string, interval: Interval, signal: AbortSignal): Promise<{ traces: TraceSummary[]; cut: boolean }> {
+  const failed = /(^|\s)status:/.test(q) ? [] : [fetchTraces(`${q} status:error`.trim(), interval, signal, { limit: FAILED_LIMIT })];
+  const all = await Promise.all([
+    fetchTraces(q, interval, signal, { limit: NEWEST_LIMIT }),
+    fetchTraces(q, interval, signal, { limit: SLOWEST_LIMIT, order: "slowest" }),
+    ...failed,
+  ]);
+  const traces = [...new Map(all.flat().map((trace) => [trace.id, trace])).values()];
+  return { traces, cut: (all[0]?.length ?? 0) >= NEWEST_LIMIT };
+}
+
+const NEWEST_LIMIT = 200;
+const SLOWEST_LIMIT = 100;
+const FAILED_LIMIT = 100;
+
+export const fetchTraces = (q: string, { start, end }: Interval, signal: AbortSignal, more: { d0?: number; d1?: number; limit?: number; order?: "slowest" } = {}): Promise<TraceSummary[]> =>
   get(
     "/api/traces",
-    { q, start, end, limit: TRACE_LIMIT, min_duration_ms: durations?.d0, max_duration_ms: durations?.d1 },
+    { q, start, end, limit: more.limit ?? TRACE_LIMIT, order: more.order, min_duration_ms: more.d0, max_duration_ms: more.d1 },
     (body) => list(object(body, "traces")["traces"], "traces", summary).filter((trace) => trace.id !== ""),
     signal,
   );

@@ -23,7 +23,7 @@ const LEADS: Record<string, string> = { errors: "Failing", unanswered: "Unanswer
 export function Sentence({ of }: { of: Subject }) {
   const worst = leadingReason(of);
   if (worst && isBad(of.status)) return <Bad of={of} worst={worst} />;
-  if (worst) return <><b class={tone(of.status)}>{of.status === "affected" ? "Affected" : "No data"} {since(worst)}.</b> {capital(worst.text)}. {of.status === "affected" && !of.made && <Figures of={of} />}</>;
+  if (worst) return <><b class={tone(of.status)}>{of.status === "affected" ? "Affected" : "No data"} {since(worst)}.</b> {capital(worst.text)}.{of.status === "affected" && !of.made && ` ${rate(of.rate)}, p95 ${milliseconds(of.p95)}.`}</>;
   if (of.made) return <>Serves nothing, calls others {rate(of.made.rate)}, {failedText(of.made.errorRatio === 0 ? 0 : null, of.made.errorRatio)}.</>;
   if (of.status === "unknown") return <>Too few requests to judge: {plural(of.requests ?? 0, "request")} in this range.</>;
   if (of.rate === null) return <>No requests are known, state: {STATUS_WORDS[of.status]}.</>;

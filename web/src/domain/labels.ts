@@ -54,7 +54,7 @@ export function placeLabels(wishes: LabelWish[], obstacles: Box[], window: Box, 
     const choices = candidates(wish);
     const possible = choices.filter((choice) => isFree(choice.box, taken, window));
     const clear = possible.find((choice) => isClear(choice.box, lines));
-    const chosen = clear ?? (wish.required ? (possible[0] ?? choices[0]) : undefined);
+    const chosen = clear ?? (wish.required ? (leastCrossed(possible, lines) ?? choices[0]) : undefined);
     if (!chosen) continue;
     taken.push(chosen.box);
     placed.push(chosen.label);
@@ -70,6 +70,12 @@ function isFree(box: Box, taken: Box[], window: Box): boolean {
 function isClear(box: Box, lines: ReadonlyMap<string, Line>): boolean {
   for (const { whole, boxes } of lines.values()) if (overlaps(box, whole) && boxes.some((line) => overlaps(box, line))) return false;
   return true;
+}
+
+/** Of places that are free but for lines, the one that hides least of them; the first of equals. */
+function leastCrossed(possible: Choice[], lines: ReadonlyMap<string, Line>): Choice | undefined {
+  const crossed = ({ box }: Choice) => [...lines.values()].reduce((sum, { boxes }) => sum + boxes.filter((line) => overlaps(box, line)).length, 0);
+  return possible.map((choice) => ({ choice, amount: crossed(choice) })).sort((a, b) => a.amount - b.amount)[0]?.choice;
 }
 
 interface Choice {
@@ -98,7 +104,8 @@ function candidates(wish: LabelWish): Choice[] {
 }
 
 function choice(wish: LabelWish, at: Point, anchor: "start" | "end"): Choice {
-  const gap = wish.band / 2 + 7;
+  // A bad edge has its sign on the line: its label stands clear of that too.
+  const gap = Math.max(wish.band / 2 + 7, wish.required ? 14 : 0);
   const x = anchor === "start" ? at.x + gap : at.x - gap;
   const left = anchor === "start" ? x - 2 : x - wish.width - 2;
   const height = wish.height ?? HEIGHT;

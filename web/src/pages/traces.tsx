@@ -1,5 +1,5 @@
 // Search of traces: what was found as points and as a list, failed and slow first, and how they spread.
-import { fetchTraces, TRACE_LIMIT, type TraceSummary } from "../api/traces";
+import { fetchNotable, fetchTraces, type TraceSummary } from "../api/traces";
 import { traceHref } from "../components/links";
 import { Sign } from "../components/Sign";
 import { Busy, FailureLine, Nothing } from "../components/states";
@@ -35,12 +35,12 @@ function columnsOf(longest: number, names: string[]): Column<TraceSummary>[] {
 
 export function TracesPage() {
   const text = param("q");
-  const query = useQuery(subject(`traces ${text}`), moment(), (signal) => fetchTraces(text, interval.peek(), signal));
+  const query = useQuery(subject(`traces ${text}`), moment(), (signal) => fetchNotable(text, interval.peek(), signal));
   const marked = param("sel");
   const rectangle = parseRectangle(marked);
   // A selection is searched for by itself: it may hold more than what the whole range's newest traces show of it.
   const chosen = useQuery(`chosen ${text} ${marked}`, "", (signal) => (rectangle ? fetchTraces(text, { start: rectangle.t0, end: rectangle.t1 }, signal, rectangle) : Promise.resolve([])));
-  const found = query.data ?? [];
+  const found = query.data?.traces ?? [];
   const selected = rectangle ? (chosen.data ?? found.filter((trace) => inside(dotOf(trace), rectangle))) : null;
   const all = [...new Map([...found, ...(selected ?? [])].map((trace) => [trace.id, trace])).values()];
   const shown = selected ?? all;
@@ -60,7 +60,7 @@ export function TracesPage() {
         <div class={`split${query.stale ? " dimmed" : ""}`}>
           <Facets traces={all} text={text} selected={selected} />
           <div class="col res" tabIndex={0} role="region" aria-label="Traces found">
-            <Count all={all.length} shown={shown} rectangle={rectangle !== null} />
+            <Count all={all.length} cut={query.data.cut} shown={shown} rectangle={rectangle !== null} />
             <Scatter dots={all.filter((trace) => trace.start !== null && trace.durationMs !== null).map(dotOf)} interval={interval.value} selected={rectangle} />
             <div class="hd"><h2>Traces</h2><span class="sub">failed and slow first</span><TimeKey names={names} traces={shown} /></div>
             <Table label="Traces" rows={shown} columns={columnsOf(longest, names)} initial={{ key: "errors", direction: "descending" }} rowKey={(trace) => trace.id} most={100} />
@@ -73,14 +73,14 @@ export function TracesPage() {
 
 const dotOf = (trace: TraceSummary): Dot => ({ id: trace.id, start: trace.start ?? 0, duration: trace.durationMs ?? 0, failed: (trace.errors ?? 0) > 0 });
 
-function Count({ all, shown, rectangle }: { all: number; shown: TraceSummary[]; rectangle: boolean }) {
+function Count({ all, cut, shown, rectangle }: { all: number; cut: boolean; shown: TraceSummary[]; rectangle: boolean }) {
   const failed = shown.filter((trace) => (trace.errors ?? 0) > 0).length;
-  const cut = all >= TRACE_LIMIT ? `the newest ${count(TRACE_LIMIT)}, narrow the search or the range to see others` : "traces are a sample; rates and percentiles count every request";
+  const what = cut ? "the failed, the slowest and the newest ones; narrow the search or the range to see others" : "traces are a sample; rates and percentiles count every request";
   return (
     <div class="hd">
       <h2>Duration</h2>
       <span class="sub">
-        {rectangle ? <><b>{plural(shown.length, "trace")} selected</b> of {count(all)}, {count(failed)} failed </> : <><b>{plural(all, "trace")}</b>, {count(failed)} with failures · {cut} </>}
+        {rectangle ? <><b>{plural(shown.length, "trace")} selected</b> of {count(all)}, {count(failed)} failed </> : <><b>{plural(all, "trace")}</b>, {count(failed)} with failures · {what} </>}
         {rectangle && <button class="btn s" onClick={() => setParams({ sel: null })}>All of them</button>}
       </span>
     </div>

@@ -48,7 +48,7 @@ export function CarriedTable({ rows, mono = false }: { rows: Carried[]; mono?: b
       <tbody>
         {rows.map((row) => (
           <tr key={row.name}>
-            <td class="w"><span class={mono ? "mono" : ""}>{row.name}</span>{row.codes.length > 0 && <span class="sub crit"> {row.codes.join(", ")}</span>}</td>
+            <td class="w"><span class={mono ? "mono" : ""}>{row.name}</span>{row.codes.length > 0 && <span class="crit"> {row.codes.join(", ")}</span>}</td>
             <td class="num">{rate(row.rate).replace("/s", "")}</td>
             <td class={`num ${shareTone(row.errorRatio)}`}>{share(row.errorRatio)}</td>
             <td class="num">{milliseconds(row.p95)}</td>

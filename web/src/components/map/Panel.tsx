@@ -3,6 +3,7 @@ import type { ComponentChildren } from "preact";
 import { findings, questions, type Finding } from "../../domain/findings";
 import { between, clock, count, plural } from "../../domain/format";
 import { nameOf, wholeRange, type Level, type Neighbourhood, type Topology } from "../../domain/topology";
+import type { Status } from "../../domain/status";
 import { interval } from "../../state/clock";
 import { hrefHere, utc } from "../../state/location";
 import { Cross, Sign } from "../Sign";
@@ -62,6 +63,10 @@ const Gone = ({ name }: { name: string }) => (
 );
 
 function Findings({ found, affected, topology, level }: { found: Finding[]; affected: Finding[]; topology: Topology; level: Level }) {
+  // A silent agent takes all of its services with it: that is one thing, not many.
+  const without = found.filter((one) => one.status === "no_data");
+  const silent = without.length > 2 ? without : [];
+  const shown = silent.length ? found.filter((one) => one.status !== "no_data") : found;
   const unknown = [...topology.nodes, ...topology.edges].filter((thing) => thing.status === "unknown").length;
   const nodes = topology.nodes.length;
   const { start, end } = interval.value;
@@ -75,19 +80,11 @@ function Findings({ found, affected, topology, level }: { found: Finding[]; affe
             <h2>{plural(found.length, "finding")} <span class="sub" style={{ fontWeight: 400 }}>likely cause first</span></h2>
           </li>
         )}
-        {found.slice(0, 100).map((one) => (
+        {shown.slice(0, 100).map((one) => (
           <FindingLine key={one.selection} finding={one} />
         ))}
-        {affected.length > 0 && (
-          <li class="fa">
-            <Sign status="affected" />
-            <span class="sub mid">
-              Affected by a callee:{" "}
-              {affected.slice(0, 12).map((one, index) => [index > 0 ? ", " : "", <a key={one.selection} href={hrefHere({ sel: one.selection })} title={one.text}>{one.title}</a>])}
-              {affected.length > 12 && `, and ${plural(affected.length - 12, "more")}`}
-            </span>
-          </li>
-        )}
+        {silent.length > 0 && <Together status="no_data" text={`${plural(silent.length, level)} without data:`} of={silent} />}
+        {affected.length > 0 && <Together status="affected" text="Affected by a callee:" of={affected} />}
         <li class="fh sub" style={{ paddingBottom: "12px" }}>
           {found.length + affected.length === 0
             ? `Nothing deviates in ${between(start, end, utc.value)}. ${plural(nodes, level)}, ${plural(topology.edges.length, "edge")}${judged}.`
@@ -104,6 +101,21 @@ function Findings({ found, affected, topology, level }: { found: Finding[]; affe
         ))}
       </div>
     </>
+  );
+}
+
+const MOST_NAMES = 12;
+
+function Together({ status, text, of }: { status: Status; text: string; of: Finding[] }) {
+  return (
+    <li class="fa">
+      <Sign status={status} />
+      <span class="sub mid">
+        {text}{" "}
+        {of.slice(0, MOST_NAMES).map((one, index) => [index > 0 ? ", " : "", <a key={one.selection} href={hrefHere({ sel: one.selection })} title={one.text}>{one.title}</a>])}
+        {of.length > MOST_NAMES && `, and ${plural(of.length - MOST_NAMES, "more", "more")}`}
+      </span>
+    </li>
   );
 }
 

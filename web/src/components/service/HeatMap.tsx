@@ -16,7 +16,6 @@ import { useWidth } from "../useSize";
 
 const COLUMNS = 90;
 const LEFT = 56;
-const ROW = 15;
 const FOOT = 18;
 
 export function HeatMap({ name, side }: { name: string; side: "server" | "client" }) {
@@ -56,6 +55,7 @@ function Cells({ data, size, name }: { data: Heat; size: number; name: string })
   const [box, width] = useWidth<HTMLDivElement>();
   const [drag, setDrag] = useState<{ x0: number; y0: number; x1: number; y1: number } | null>(null);
   const { start, end } = interval.value;
+  const ROW = data.bounds.length <= 6 ? 22 : 15;
   const high = data.bounds.length * ROW;
   const room = Math.max(10, width - LEFT);
   const x = (at: number) => LEFT + ((at - start) / Math.max(1, end - start)) * room;
@@ -65,7 +65,7 @@ function Cells({ data, size, name }: { data: Heat; size: number; name: string })
     const area = box.current?.getBoundingClientRect();
     return { x: Math.min(width, Math.max(LEFT, event.clientX - (area?.left ?? 0))), y: Math.min(high, Math.max(0, event.clientY - (area?.top ?? 0))) };
   };
-  const chosen = drag && rectangleOf(drag, { data, start, end, room });
+  const chosen = drag && rectangleOf(drag, { data, start, end, room, row: ROW });
   const inside = chosen ? sums(data, chosen, size) : null;
   const up = () => {
     setDrag(null);
@@ -98,7 +98,7 @@ function Cells({ data, size, name }: { data: Heat; size: number; name: string })
         ))}
         {Object.entries(rows).map(([kind, path]) => <path key={kind} class={kind} d={path} />)}
         {timeTicks({ start, end }, Math.max(2, Math.floor(room / 110)), utc.value).map((tick) => (
-          <text key={tick} x={x(tick)} y={high + 13} text-anchor="middle" font-size="11" fill="var(--ink-3)">{x(tick) > LEFT + 16 && x(tick) < width - 16 ? clock(tick, utc.value, "minutes") : ""}</text>
+          <text key={tick} x={x(tick)} y={high + 13} text-anchor="middle" font-size="11" fill="var(--ink-3)">{x(tick) > LEFT + 16 && x(tick) < width - 16 ? clock(tick, utc.value, end - start < 300 ? "seconds" : "minutes") : ""}</text>
         ))}
         {drag && <rect x={Math.min(drag.x0, drag.x1)} y={Math.min(drag.y0, drag.y1)} width={Math.abs(drag.x1 - drag.x0)} height={Math.abs(drag.y1 - drag.y0)} fill="none" stroke="var(--accent)" stroke-width="1.500" />}
       </svg>
@@ -115,12 +115,13 @@ interface Frame {
   start: number;
   end: number;
   room: number;
+  row: number;
 }
 
 /** The rectangle in seconds and milliseconds; rows count whole. */
-function rectangleOf(drag: { x0: number; y0: number; x1: number; y1: number }, { data, start, end, room }: Frame): Rectangle {
+function rectangleOf(drag: { x0: number; y0: number; x1: number; y1: number }, { data, start, end, room, row: high }: Frame): Rectangle {
   const time = (px: number) => start + ((px - LEFT) / room) * (end - start);
-  const row = (py: number) => Math.min(data.bounds.length - 1, Math.max(0, data.bounds.length - 1 - Math.floor(py / ROW)));
+  const row = (py: number) => Math.min(data.bounds.length - 1, Math.max(0, data.bounds.length - 1 - Math.floor(py / high)));
   const [top, bottom] = [row(Math.min(drag.y0, drag.y1)), row(Math.max(drag.y0, drag.y1))];
   const upper = data.bounds[top] ?? 1e9;
   return { t0: time(Math.min(drag.x0, drag.x1)), t1: time(Math.max(drag.x0, drag.x1)), d0: data.bounds[bottom - 1] ?? 0.001, d1: Number.isFinite(upper) ? upper : 1e9 };
