@@ -25,7 +25,10 @@ export function findings(topology: Topology): Finding[] {
     if (!isBad(edge.status)) continue;
     const twins = (around.outgoing.get(edge.source) ?? []).filter((other) => other.target === edge.target);
     const title = `${nameOf(edge.source, around.byId)} → ${nameOf(edge.target, around.byId)}${twins.length > 1 ? ` ${protocolName(edge.protocol)}` : ""}`;
-    found.push({ ...base(edge), selection: `edge:${edge.id}`, title, below: depth(edge.target) + 0.5 });
+    // An edge that is worse than what it leads to says more precisely what is wrong; else the callee comes first.
+    const callee = around.byId.get(edge.target)?.status ?? "ok";
+    const isWorse = isBad(callee) && severity(edge.status) < severity(callee);
+    found.push({ ...base(edge), selection: `edge:${edge.id}`, title, below: depth(edge.target) + (isWorse ? -0.5 : 0.5) });
   }
   return found.sort(
     (a, b) =>

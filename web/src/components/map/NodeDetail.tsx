@@ -85,7 +85,7 @@ export function Neighbours({ title, edges, end, around, empty, toMap = false }: 
         <NeighbourLine key={edge.id} edge={edge} name={nameOf(edge[end], around.byId)} toMap={toMap} />
       ))}
       {edges.length === 0 && <div class="sub">{empty}</div>}
-      {edges.length > 50 && <div class="sub">{plural(edges.length - 50, "more")}, see the table view.</div>}
+      {edges.length > 50 && <div class="sub">{plural(edges.length - 50, "more", "more")}, see the table view.</div>}
     </div>
   );
 }
