@@ -29,7 +29,8 @@ pub fn parts(spans: &[SpanRow]) -> Vec<TimePart> {
         let below = children.get(&span.span_id).map_or(&[][..], Vec::as_slice);
         *sums.entry(owner(span, below)).or_default() += own_ns(span, below);
     }
-    let part = |(service, duration_ns): (Option<&str>, u64)| TimePart { service: service.map(String::from), duration_ns };
+    let part =
+        |(service, duration_ns): (Option<&str>, u64)| TimePart { service: service.map(String::from), duration_ns };
     let mut parts: Vec<TimePart> = sums.into_iter().filter(|(_, ns)| *ns > 0).map(part).collect();
     parts.sort_by(|a, b| b.duration_ns.cmp(&a.duration_ns).then_with(|| a.service.cmp(&b.service)));
     parts.truncate(MOST);
