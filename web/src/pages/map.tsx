@@ -97,7 +97,10 @@ function Tools({ level, isTable, filter, topology, pinned }: ToolsProps) {
 function FilterBox({ value, hint }: { value: string; hint: string }) {
   const [text, setText] = useState(value);
   const input = useRef<HTMLInputElement>(null);
-  useEffect(() => setText(value), [value]);
+  // While somebody types, the address follows the text and not the other way round.
+  useEffect(() => {
+    if (document.activeElement !== input.current) setText(value);
+  }, [value]);
   useKeys(() => [{ keys: "f", what: "find on the page", run: () => input.current?.focus() }], []);
   const keys = (event: KeyboardEvent) => {
     if (event.key === "Enter") document.dispatchEvent(new Event("limpid:next-hit"));
