@@ -42,6 +42,12 @@ export function carried(rates: Sample[], p95s: Sample[]): Carried[] {
   return list.sort((a, b) => b.errorRatio - a.errorRatio || (b.p95 ?? 0) - (a.p95 ?? 0));
 }
 
+/** The same rows, their rates as parts of what the map says of the whole edge: it knows for how long it was watched. */
+export function partsOf(rows: Carried[], whole: number | null): Carried[] {
+  const sum = rows.reduce((total, row) => total + row.rate, 0);
+  return whole === null || sum === 0 ? rows : rows.map((row) => ({ ...row, rate: (row.rate / sum) * whole }));
+}
+
 /** The labels that say this edge, as one side saw it; null where that side is not watched or has no name. */
 export function edgeMatchers(edge: MapEdge, side: "client" | "server", around: Neighbourhood): Matchers | null {
   const source = serviceParts(edge.source)?.name;

@@ -120,7 +120,7 @@ function Collectors({ agent }: { agent: Agent }) {
             <td class="mono dim" style={{ paddingLeft: "16px" }}>{program.name}</td>
             <td><State state={program.state} /></td>
             <td class="w mid">{program.reason ?? (program.hook && <span class="mono dim">{program.hook}</span>)}</td>
-            <td class="num h1c">{count(program.runs)}</td>
+            <td class="num h1c">{count(program.runs || null)}</td>
             <td class="num h1c">{each(program.runs, program.runNs)}</td>
           </tr>
         ))])}</tbody>

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { carried, edgeMatchers, whereTime } from "../../src/domain/operations";
+import { carried, edgeMatchers, partsOf, whereTime } from "../../src/domain/operations";
 import { matchers, timeSpent } from "../../src/domain/promql";
 import { madeBy, neighbourhood, seenOf, wholeRange } from "../../src/domain/topology";
 import { readTopology } from "../../src/api/topology";
@@ -23,6 +23,11 @@ describe("operations of an edge", () => {
   it("does not say a statement's verb twice, and leaves out what was not called", () => {
     const found = carried([sample({ operation: "INSERT", resource: "INSERT INTO orders", status: "ok" }, 1), sample({ operation: "GET", resource: "/idle", status: "ok" }, 0)], []);
     expect(found.map((one) => one.name)).toEqual(["INSERT INTO orders"]);
+  });
+  it("shares the edge's own rate out", () => {
+    const rows = carried([sample({ operation: "GET", status: "ok" }, 0.3), sample({ operation: "PUT", status: "ok" }, 0.1)], []);
+    expect(partsOf(rows, 8).map((row) => row.rate)).toEqual([6, 2].map((rate) => expect.closeTo(rate)));
+    expect(partsOf(rows, null)).toBe(rows);
   });
   it("asks for an edge as each side saw it", () => {
     const map = topology("web>db:redis");

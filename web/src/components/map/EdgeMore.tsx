@@ -1,7 +1,7 @@
 // What an edge carries and how long it took over time: asked for in PromQL only when the edge is looked at.
 import { queryAt, queryRange } from "../../api/series";
 import { milliseconds, rate, share } from "../../domain/format";
-import { carried, edgeMatchers, type Carried } from "../../domain/operations";
+import { carried, edgeMatchers, partsOf, type Carried } from "../../domain/operations";
 import { p95ByOperation, p95Of, ratesByOperation, step, windowOf, type Matchers } from "../../domain/promql";
 import { protocolName, type MapEdge, type Neighbourhood } from "../../domain/topology";
 import { interval } from "../../state/clock";
@@ -35,7 +35,7 @@ export function EdgeOperations({ edge, around }: Props) {
     <div class="sec">
       <div class="hd"><h2>{isDatabase ? "Statements" : "Operations"}</h2><span class="sub">failing and slow first</span></div>
       <FailureLine what="Operations" query={query} />
-      {query.data && <CarriedTable rows={query.data.slice(0, MOST)} mono={isDatabase} />}
+      {query.data && <CarriedTable rows={partsOf(query.data, edge.rate).slice(0, MOST)} mono={isDatabase} />}
       {query.data && query.data.length > MOST && <p class="sub">{query.data.length - MOST} more, see the service.</p>}
     </div>
   );
