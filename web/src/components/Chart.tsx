@@ -79,8 +79,8 @@ function optionsOf({ lines, named }: ChartProps, width: number, latest: () => Ch
     axes: [
       {
         ...axis, size: 20, gap: 3, grid: { show: false },
-        splits: (_plot, _axis, low, high) => timeTicks({ start: low, end: high }, 6, utc.peek()),
-        values: (_plot, splits) => splits.map((at) => clock(at, utc.peek(), "minutes")),
+        splits: (_plot, _axis, low, high) => timeTicks({ start: low, end: high }, high - low < 300 ? 4 : 6, utc.peek()),
+        values: (_plot, splits) => splits.map((at) => clock(at, utc.peek(), latest().interval.end - latest().interval.start < 300 ? "seconds" : "minutes")),
       },
       {
         ...axis, size: 52, gap: 5, grid: { stroke: () => token("--line"), width: 1 },
