@@ -3,13 +3,13 @@ import { useEffect } from "preact/hooks";
 import { fetchStatus } from "./api/status";
 import { Dialogs, openDialog } from "./components/dialogs";
 import { Ribbon } from "./components/Ribbon";
-import { Center } from "./components/states";
-import { copyLink, TopBar } from "./components/TopBar";
+import { AwayLine, Center, PartialLine } from "./components/states";
+import { answerCopy, TopBar } from "./components/TopBar";
 import { isDegraded } from "./domain/health";
 import { scale, shift } from "./domain/range";
 import { componentOf, pageOf, pages } from "./pages/table";
 import { interval, now, pausedOrLive } from "./state/clock";
-import { degraded, findingCount } from "./state/health";
+import { degraded, findingCount, oldest, silentAgents, watched } from "./state/health";
 import { useKeys, type Key } from "./state/keys";
 import { go, href, path, range, setRange } from "./state/location";
 import { useQuery } from "./state/query";
@@ -23,7 +23,7 @@ const globalKeys = (): Key[] => [
   { keys: "+", what: "longer range", run: () => setRange(scale(range.peek(), interval.peek(), 1)) },
   { keys: "-", what: "shorter range", run: () => setRange(scale(range.peek(), interval.peek(), -1)) },
   { keys: "p", what: "pause, or go on live", run: () => setRange(pausedOrLive()) },
-  { keys: "y", what: "copy link with these times", run: () => void copyLink() },
+  { keys: "y", what: "copy link with these times", run: () => void answerCopy() },
   { keys: "Shift D", what: "light or dark", run: nextTheme },
   { keys: "?", what: "this list", run: () => openDialog("keys") },
 ];
@@ -44,6 +44,8 @@ export function App() {
       </a>
       <TopBar />
       <Ribbon />
+      <AwayLine />
+      {page && page.path !== "/status" && <PartialLine />}
       <main id="main" tabIndex={-1}>
         {Content ? <Content /> : <NotFound />}
       </main>
@@ -56,6 +58,10 @@ function useHealth(): void {
   const status = useQuery("health", String(Math.floor(now.value / 15)), fetchStatus);
   useEffect(() => {
     degraded.value = status.error !== null || (status.data !== null && isDegraded(status.data));
+    if (!status.data) return;
+    silentAgents.value = status.data.agents.filter((agent) => agent.silent);
+    watched.value = status.data.processes;
+    oldest.value = status.data.store?.oldest ?? null;
   }, [status.data, status.error]);
 }
 

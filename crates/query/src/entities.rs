@@ -75,6 +75,13 @@ fn all(store: &dyn Store, start_ns: u64, end_ns: u64) -> Result<BTreeMap<String,
     Ok(found)
 }
 
+/// How many entities of a kind there were in the range.
+pub fn count_of_kind(store: &dyn Store, kind: &str, start_ns: u64, end_ns: u64) -> Result<usize, QueryError> {
+    let found = store.entities(start_ns, end_ns)?;
+    let ids: BTreeSet<&str> = found.iter().filter(|it| it.kind == kind).map(|it| it.id.as_str()).collect();
+    Ok(ids.len())
+}
+
 /// One entity in the range; `None` when nothing is known of it. What is known from traffic alone (an external
 /// endpoint, a service without an agent) is found on the map.
 pub fn entity(store: &dyn Store, id: &str, start_ns: u64, end_ns: u64) -> Result<Option<EntityView>, QueryError> {

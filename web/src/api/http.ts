@@ -1,7 +1,13 @@
 // One way to the server: GET, JSON, a time limit, and errors that say what could not be read and why.
+import { signal } from "@preact/signals";
 import { ShapeError } from "./read";
 
-export type Trouble = "away" | "refused" | "missing" | "unreadable";
+/** `away`: nobody answers. `busy`: somebody does, but cannot now. Both are tried again. */
+export type Trouble = "away" | "busy" | "refused" | "missing" | "unreadable" | "stopped";
+
+/** When the server answered last, and when it last did not, in Unix seconds. */
+export const answered = signal(0);
+export const unanswered = signal(0);
 
 export class ApiError extends Error {
   constructor(
@@ -25,20 +31,23 @@ export function address(path: string, query: Query): string {
   return text ? `${path}?${text}` : path;
 }
 
-export async function get<T>(path: string, query: Query, read: (body: unknown) => T, signal: AbortSignal): Promise<T> {
+export async function get<T>(path: string, query: Query, read: (body: unknown) => T, cancel: AbortSignal): Promise<T> {
   const limit = new AbortController();
-  const stop = () => limit.abort(signal.reason);
-  signal.addEventListener("abort", stop, { once: true });
+  const stop = () => limit.abort(cancel.reason);
+  cancel.addEventListener("abort", stop, { once: true });
   const timer = setTimeout(() => limit.abort("time-out"), TIME_LIMIT_MS);
   try {
     const response = await fetch(address(path, query), { signal: limit.signal, headers: { accept: "application/json" } });
+    answered.value = Date.now() / 1000;
     if (!response.ok) throw await refusal(response);
     return read(await response.json());
   } catch (error) {
-    throw signal.aborted ? error : explain(error, limit.signal.aborted);
+    const said = explain(error, limit.signal.aborted);
+    if (!cancel.aborted && said.trouble === "away") unanswered.value = Date.now() / 1000;
+    throw cancel.aborted ? error : said;
   } finally {
     clearTimeout(timer);
-    signal.removeEventListener("abort", stop);
+    cancel.removeEventListener("abort", stop);
   }
 }
 
@@ -46,7 +55,7 @@ async function refusal(response: Response): Promise<ApiError> {
   const body = (await response.text()).slice(0, 2000);
   const said = messageIn(body) ?? `status ${response.status}`;
   if (response.status === 404) return new ApiError("missing", said);
-  return new ApiError(response.status >= 502 && response.status <= 504 ? "away" : "refused", said);
+  return new ApiError(response.status >= 502 && response.status <= 504 ? "busy" : "refused", said);
 }
 
 function messageIn(body: string): string | null {

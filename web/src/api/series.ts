@@ -30,6 +30,25 @@ function series(value: Json, where: string): Series {
 export const queryRange = (query: string, { start, end }: Interval, step: number, signal: AbortSignal): Promise<Series[]> =>
   get("/api/v1/query_range", { query, start, end, step }, readMatrix, signal);
 
+function readVector(body: unknown): Sample[] {
+  const data = object(object(body, "answer")["data"], "data");
+  if (data["resultType"] !== "vector") throw new ShapeError("data.resultType is not `vector`");
+  return list(data["result"], "result", (value, where) => {
+    const labels = object(value["metric"] ?? {}, `${where}.metric`);
+    const pair = Array.isArray(value["value"]) ? value["value"] : [];
+    return { labels: Object.fromEntries(Object.entries(labels).map(([key, label]) => [key, String(label)])), value: number(pair[1]) };
+  });
+}
+
+/** One value per set of labels, at one moment. */
+export interface Sample {
+  labels: Record<string, string>;
+  value: number | null;
+}
+
+export const queryAt = (query: string, time: number, signal: AbortSignal): Promise<Sample[]> =>
+  get("/api/v1/query", { query, time }, readVector, signal);
+
 export interface Bucket {
   requests: number;
   errors: number;

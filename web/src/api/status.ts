@@ -9,6 +9,7 @@ export interface Program {
   name: string;
   state: RunState;
   reason: string | null;
+  hook: string | null;
   runs: number | null;
   runNs: number | null;
 }
@@ -27,7 +28,7 @@ export interface Agent {
   host: string;
   version: string | null;
   kernel: string | null;
-  state: string | null;
+  silent: boolean;
   lastHeard: number | null;
   started: number | null;
   cpuSeconds: number | null;
@@ -51,6 +52,8 @@ export interface Status {
   started: number | null;
   problems: string[];
   agents: Agent[];
+  /** How many processes are watched now. */
+  processes: number | null;
   server: { cpuSeconds: number | null; memoryBytes: number | null; losses: Loss[] } | null;
   store: Store | null;
 }
@@ -62,6 +65,7 @@ const program = (value: Json): Program => ({
   name: text(value["name"], "unnamed"),
   state: runState(value["state"]),
   reason: string(value["reason"]) || null,
+  hook: string(value["hook"]) || null,
   runs: number(value["run_count"]),
   runNs: number(value["run_time_ns"]),
 });
@@ -73,10 +77,10 @@ const collector = (value: Json, where: string): Collector => ({
   programs: list(value["programs"], `${where}.programs`, program),
 });
 
-/** Losses come as a list of {cause, count, help} or as an object of counts. */
+/** An agent's losses are {cause, count, help}; the store's are pairs of cause and count. */
 function losses(value: unknown, where: string): Loss[] {
-  if (typeof value === "object" && value !== null && !Array.isArray(value)) {
-    return Object.entries(value).map(([cause, amount]) => ({ cause, count: number(amount), help: null }));
+  if (Array.isArray(value) && value.every(Array.isArray)) {
+    return value.map(([cause, amount]) => ({ cause: text(cause, "unnamed"), count: number(amount), help: null }));
   }
   return list(value, where, (loss) => ({ cause: text(loss["cause"], "unnamed"), count: number(loss["count"]), help: string(loss["help"]) || null }));
 }
@@ -84,9 +88,9 @@ function losses(value: unknown, where: string): Loss[] {
 const agent = (value: Json, where: string): Agent => ({
   host: text(value["host"], "unnamed host"),
   version: string(value["version"]),
-  kernel: string(value["kernel"]) ?? string(value["kernel_version"]),
-  state: string(value["state"]),
-  lastHeard: secondsOf(string(value["last_heard_ns"] ?? value["last_seen_ns"])),
+  kernel: string(value["kernel"]),
+  silent: value["silent"] === true,
+  lastHeard: secondsOf(string(value["reported_ns"])),
   started: secondsOf(string(value["started_ns"])),
   cpuSeconds: number(value["cpu_seconds"]),
   memoryBytes: number(value["memory_bytes"]),
@@ -113,6 +117,7 @@ export function readStatus(body: unknown): Status {
     started: secondsOf(string(value["started_ns"])),
     problems: (Array.isArray(value["problems"]) ? value["problems"] : []).flatMap((one) => string(one) ?? []),
     agents: list(value["agents"], "agents", agent),
+    processes: number(value["processes"]),
     server: maybe(value["server"], (server) => ({
       cpuSeconds: number(server["cpu_seconds"]),
       memoryBytes: number(server["memory_bytes"]),

@@ -1,7 +1,7 @@
 // /api/topology, /api/services: nodes and edges.
 import { secondsOf } from "../domain/format";
 import { statusOf } from "../domain/status";
-import { edgeId, type Figures, type Level, type MapEdge, type MapNode, type Pulse, type Reason, type Topology, type Waiting } from "../domain/topology";
+import { edgeId, madeBy, neighbourhood, type Figures, type Level, type MapEdge, type MapNode, type Pulse, type Reason, type Topology, type Waiting } from "../domain/topology";
 import type { Interval } from "../domain/range";
 import { get } from "./http";
 import { attributes, list, maybe, number, object, string, text, type Json } from "./read";
@@ -61,6 +61,7 @@ export function readNode(value: Json, where: string): MapNode {
     errorRatio: number(value["error_ratio"]),
     pulse: pulse(value["pulse"]),
     attributes: attributes(value["attributes"]),
+    made: null,
   };
 }
 
@@ -93,7 +94,9 @@ export function readTopology(body: unknown): Topology {
   const value = object(body, "topology");
   const nodes = list(value["nodes"], "nodes", readNode).filter((node) => node.id !== "");
   const edges = list(value["edges"], "edges", readEdge).filter((edge) => edge.source !== "" && edge.target !== "");
-  return { nodes: unique(nodes), edges: unique(edges) };
+  const whole = { nodes: unique(nodes), edges: unique(edges) };
+  const { outgoing } = neighbourhood(whole);
+  return { ...whole, nodes: whole.nodes.map((node) => ({ ...node, made: madeBy(node, outgoing.get(node.id) ?? []) })) };
 }
 
 const unique = <T extends { id: string }>(things: T[]): T[] => [...new Map(things.map((thing) => [thing.id, thing])).values()];
@@ -101,5 +104,5 @@ const unique = <T extends { id: string }>(things: T[]): T[] => [...new Map(thing
 export const fetchTopology = ({ start, end }: Interval, level: Level, signal: AbortSignal): Promise<Topology> =>
   get("/api/topology", { start, end, level }, readTopology, signal);
 
-export const fetchServices = ({ start, end }: Interval, signal: AbortSignal): Promise<MapNode[]> =>
-  get("/api/services", { start, end }, (body) => unique(list(object(body, "services")["services"], "services", readNode)), signal);
+export const fetchServices = (interval: Interval, signal: AbortSignal): Promise<MapNode[]> =>
+  get("/api/services", { ...interval }, (body) => unique(list(object(body, "services")["services"], "services", readNode)), signal);

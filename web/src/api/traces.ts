@@ -13,6 +13,11 @@ export interface TraceSummary {
   durationMs: number | null;
   spans: number | null;
   errors: number | null;
+  /** The first call's result. */
+  code: string | null;
+  services: number | null;
+  /** Whose time it was, the largest first; without a service it is network or queue. */
+  time: { service: string | null; ms: number }[];
 }
 
 const summary = (value: Json): TraceSummary => {
@@ -25,6 +30,9 @@ const summary = (value: Json): TraceSummary => {
     durationMs: duration === null ? null : duration * 1000,
     spans: number(value["spans"]),
     errors: number(value["errors"]),
+    code: string(value["code"]) || null,
+    services: number(value["services"]),
+    time: list(value["time"], "time", (part) => ({ service: string(part["service"]) || null, ms: (secondsOf(string(part["duration_ns"])) ?? 0) * 1000 })),
   };
 };
 
@@ -49,12 +57,28 @@ const span = (value: Json): Span => ({
   resourceAttributes: typeof value["resource"] === "object" ? attributes(value["resource"]) : attributes(value["resource_attributes"]),
 });
 
-export const TRACE_LIMIT = 500;
+const TRACE_LIMIT = 300;
 
-export const fetchTraces = (q: string, { start, end }: Interval, signal: AbortSignal): Promise<TraceSummary[]> =>
+/** What is looked for most: the failed ones, the slowest, and the newest, each once. */
+export async function fetchNotable(q: string, interval: Interval, signal: AbortSignal): Promise<{ traces: TraceSummary[]; cut: boolean }> {
+  const failed = /(^|\s)status:/.test(q) ? [] : [fetchTraces(`${q} status:error`.trim(), interval, signal, { limit: FAILED_LIMIT })];
+  const all = await Promise.all([
+    fetchTraces(q, interval, signal, { limit: NEWEST_LIMIT }),
+    fetchTraces(q, interval, signal, { limit: SLOWEST_LIMIT, order: "slowest" }),
+    ...failed,
+  ]);
+  const traces = [...new Map(all.flat().map((trace) => [trace.id, trace])).values()];
+  return { traces, cut: (all[0]?.length ?? 0) >= NEWEST_LIMIT };
+}
+
+const NEWEST_LIMIT = 200;
+const SLOWEST_LIMIT = 100;
+const FAILED_LIMIT = 100;
+
+export const fetchTraces = (q: string, { start, end }: Interval, signal: AbortSignal, more: { d0?: number; d1?: number; limit?: number; order?: "slowest" } = {}): Promise<TraceSummary[]> =>
   get(
     "/api/traces",
-    { q, start, end, limit: TRACE_LIMIT },
+    { q, start, end, limit: more.limit ?? TRACE_LIMIT, order: more.order, min_duration_ms: more.d0, max_duration_ms: more.d1 },
     (body) => list(object(body, "traces")["traces"], "traces", summary).filter((trace) => trace.id !== ""),
     signal,
   );

@@ -8,6 +8,7 @@ import { columns } from "../domain/columns";
 import { timeTicks } from "../domain/range";
 import { setRange, utc } from "../state/location";
 import { theme } from "../state/theme";
+import { textWidth } from "./measure";
 import { useWidth } from "./useSize";
 
 export interface Line {
@@ -15,7 +16,7 @@ export interface Line {
   /** A colour token: `--p95`. */
   color: string;
   width?: number;
-  fill?: string;
+  fill?: string | undefined;
   points: Map<number, number>;
 }
 
@@ -27,10 +28,12 @@ interface ChartProps {
   /** Said instead of the picture. */
   sentence: string;
   named?: boolean;
+  /** How high the picture reaches when all values are 0. */
+  least?: number;
 }
 
 const HEIGHT = 112;
-const NAME_ROOM = 34;
+const NAME_ROOM = 12;
 
 const token = (name: string): string => getComputedStyle(document.documentElement).getPropertyValue(name).trim() || "gray";
 
@@ -66,18 +69,18 @@ function optionsOf({ lines, named }: ChartProps, width: number, latest: () => Ch
   return {
     width,
     height: HEIGHT,
-    padding: [8, named ? NAME_ROOM : 18, 0, 0],
+    padding: [8, named ? NAME_ROOM + Math.max(0, ...lines.map((line) => textWidth(line.name, 11))) : 18, 0, 0],
     legend: { show: false },
     cursor: { sync: { key: "page" }, points: { size: 5 }, drag: { x: true, y: false, setScale: false } },
     scales: {
       x: { time: true, range: () => [latest().interval.start, latest().interval.end] },
-      y: { range: (_plot, _low, high) => [0, high > 0 ? high * 1.12 : 1] },
+      y: { range: (_plot, _low, high) => [0, high > 0 ? high * 1.12 : (latest().least ?? 1)] },
     },
     axes: [
       {
         ...axis, size: 20, gap: 3, grid: { show: false },
-        splits: (_plot, _axis, low, high) => timeTicks({ start: low, end: high }, 6, utc.peek()),
-        values: (_plot, splits) => splits.map((at) => clock(at, utc.peek(), "minutes")),
+        splits: (_plot, _axis, low, high) => timeTicks({ start: low, end: high }, high - low < 300 ? 4 : 6, utc.peek()),
+        values: (_plot, splits) => splits.map((at) => clock(at, utc.peek(), latest().interval.end - latest().interval.start < 300 ? "seconds" : "minutes")),
       },
       {
         ...axis, size: 52, gap: 5, grid: { stroke: () => token("--line"), width: 1 },

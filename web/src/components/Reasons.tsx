@@ -1,7 +1,7 @@
 // Why something is red or amber: statements with value, usual value, since when, and a link to the proof.
-import { clock } from "../domain/format";
 import type { Reason } from "../domain/topology";
-import { go, href, utc } from "../state/location";
+import { go, href } from "../state/location";
+import { since } from "./Sentence";
 
 export function Reasons({ reasons }: { reasons: Reason[] }) {
   return (
@@ -11,7 +11,7 @@ export function Reasons({ reasons }: { reasons: Reason[] }) {
           <div class="t">{reason.text}</div>
           <div class="e">
             {[
-              reason.since === null ? "" : `since ${clock(reason.since, utc.value)}`,
+              since(reason),
               reason.value === null || reason.text.includes(reason.value) ? "" : `value ${reason.value}`,
               reason.usual === null || reason.text.includes(reason.usual) ? "" : `usually ${reason.usual}`,
             ]

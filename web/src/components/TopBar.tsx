@@ -1,4 +1,5 @@
 // The bar on every page: pages, jump, time, theme.
+import { signal } from "@preact/signals";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { between, span } from "../domain/format";
 import { rangeParams, type Range } from "../domain/range";
@@ -36,6 +37,7 @@ export function TopBar() {
         <span class="grow" />
         <span class="kbd">/</span>
       </button>
+      <span class="sub answer" role="status">{answer.value}</span>
       <TimeButton />
       <button class="ib thm" aria-label={`Light or dark, now ${theme.value}`} title={`Light or dark: ${theme.value}  Shift D`} onClick={nextTheme}>
         <svg width="16" height="16" viewBox="0 0 16 16" aria-hidden="true">
@@ -99,6 +101,16 @@ function TimeMenu({ close }: { close: () => void }) {
     </div>
   );
 }
+
+const answer = signal("");
+
+/** For the key, which has no place of its own to answer at: beside the times that the link holds. */
+export async function answerCopy(): Promise<void> {
+  answer.value = await copyLink();
+  setTimeout(() => (answer.value = ""), ANSWER_MS);
+}
+
+const ANSWER_MS = 3000;
 
 /** Answers in place: what happened is said where it was asked for. */
 export async function copyLink(): Promise<string> {

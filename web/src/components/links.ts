@@ -16,7 +16,7 @@ export const traceHref = (id: string, span?: string): string => href(`/trace/${e
 export const tracesOf = (name: string, more = ""): string => href("/traces", { q: [term("service", name), more].filter(Boolean).join(" ") });
 
 /** Traces of an edge: requests of its caller in its protocol, or of its callee where the caller is not watched. */
-export function tracesOfEdge(edge: MapEdge, source: MapNode | undefined, target: MapNode | undefined): string {
+export function tracesOfEdge(edge: MapEdge, source: MapNode | undefined, target: MapNode | undefined, more = ""): string {
   const watched = edge.client && source && source.kind !== "clients" ? source : target ?? source;
-  return tracesOf(watched?.name ?? "", term("protocol", edge.protocol));
+  return tracesOf(watched?.name ?? "", [term("protocol", edge.protocol), more].filter(Boolean).join(" "));
 }

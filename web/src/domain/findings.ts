@@ -2,7 +2,7 @@
 // from one, earlier before later, own troubles before consequences.
 import { deviates, isBad, severity, STATUS_WORDS, type Status } from "./status";
 import { milliseconds, share } from "./format";
-import { nameOf, neighbourhood, type MapEdge, type MapNode, type Reason, type Topology } from "./topology";
+import { nameOf, neighbourhood, protocolName, type MapEdge, type MapNode, type Reason, type Topology } from "./topology";
 
 export interface Finding {
   /** `node:…` or `edge:…`, as in the address. */
@@ -23,8 +23,12 @@ export function findings(topology: Topology): Finding[] {
   }
   for (const edge of topology.edges) {
     if (!isBad(edge.status)) continue;
-    const title = `${nameOf(edge.source, around.byId)} → ${nameOf(edge.target, around.byId)}`;
-    found.push({ ...base(edge), selection: `edge:${edge.id}`, title, below: depth(edge.target) + 0.5 });
+    const twins = (around.outgoing.get(edge.source) ?? []).filter((other) => other.target === edge.target);
+    const title = `${nameOf(edge.source, around.byId)} → ${nameOf(edge.target, around.byId)}${twins.length > 1 ? ` ${protocolName(edge.protocol)}` : ""}`;
+    // An edge that is worse than what it leads to says more precisely what is wrong; else the callee comes first.
+    const callee = around.byId.get(edge.target)?.status ?? "ok";
+    const isWorse = isBad(callee) && severity(edge.status) < severity(callee);
+    found.push({ ...base(edge), selection: `edge:${edge.id}`, title, below: depth(edge.target) + (isWorse ? -0.5 : 0.5) });
   }
   return found.sort(
     (a, b) =>

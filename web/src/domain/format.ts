@@ -174,6 +174,13 @@ export function shorten(name: string, most: number): string {
   return `${name.slice(0, head)}…${name.slice(name.length - (most - 1 - head))}`;
 }
 
-export function plural(amount: number, one: string, many = `${one}s`): string {
+export function plural(amount: number, one: string, many = `${one}${one.endsWith("s") ? "es" : "s"}`): string {
   return `${count(amount)} ${amount === 1 ? one : many}`;
+}
+
+/** A histogram's bound, in seconds: `0.5`, `+Inf`. */
+export function secondsBound(text: string | undefined): number | null {
+  if (text === "+Inf") return Infinity;
+  const value = Number(text ?? NaN);
+  return Number.isFinite(value) ? value : null;
 }

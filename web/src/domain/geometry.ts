@@ -22,7 +22,8 @@ export interface View {
 /** Zoom changes what is drawn, not the size of text. */
 export function plateAt(scaleX: number, scaleY: number): Plate {
   if (scaleX > 0.93 && scaleY > 0.66) return { detail: "full", width: Math.min(176, PITCH_X * scaleX - 12), height: 60 };
-  if (scaleX > 0.55 && scaleY > 0.4) {
+  // Narrower than this a small plate would show half a name.
+  if (scaleX > 0.64 && scaleY > 0.4) {
     return { detail: "compact", width: Math.min(150, PITCH_X * scaleX - 10), height: 42 };
   }
   if (scaleX > 0.2 && scaleY > 0.2) return { detail: "ring", width: 30, height: 30 };
@@ -34,22 +35,31 @@ export interface Size {
   height: number;
 }
 
-const MARGIN = { side: 96, top: 36, bottom: 94 };
+const MARGIN = { top: 46, bottom: 94 };
+const RING_SIDE = 36;
 
 /** The picture fills the window: both scales as large as fit, never so large that little stands in much. */
 export function fit(box: Box, size: Size): View {
-  const side = size.width < 500 ? 34 : MARGIN.side;
-  const width = Math.max(60, size.width - 2 * side);
-  const top = size.width < 500 ? 20 : MARGIN.top;
+  const top = size.width < 500 ? 26 : MARGIN.top;
   const height = Math.max(60, size.height - top - MARGIN.bottom);
-  const scaleX = Math.min(1.1, width / Math.max(1, box.right - box.left));
   const scaleY = Math.min(1.12, height / Math.max(1, box.bottom - box.top));
+  const scaleX = Math.min(1.1, widthScale(box.right - box.left, size.width, scaleY));
   return {
     scaleX,
     scaleY,
     offsetX: size.width / 2 - ((box.left + box.right) / 2) * scaleX,
     offsetY: top + Math.max(0, (height - (box.bottom - box.top) * scaleY) / 3) - box.top * scaleY,
   };
+}
+
+/** The largest scale at which whole plates fit; rings need less room beside them than plates do. */
+function widthScale(length: number, width: number, scaleY: number): number {
+  const ofPlates = (width - 8) / (length + PITCH_X);
+  const { detail } = plateAt(Math.min(1.1, ofPlates), scaleY);
+  if (detail === "full" || detail === "compact") return ofPlates;
+  const ofRings = Math.max(60, width - 2 * RING_SIDE) / Math.max(1, length);
+  // Not so wide that plates come back, which would stick out.
+  return plateAt(ofRings, scaleY).detail === "compact" ? 0.64 : ofRings;
 }
 
 export const toScreen = (point: Point, view: View): Point => ({
@@ -95,10 +105,22 @@ interface Cubic {
 
 const ARROW = 7;
 
+export interface Port {
+  /** From the middle of the plate's side; of a call to itself, up or down from the plate's middle. */
+  out: number;
+  in: number;
+}
+
+const LOOP_PITCH = 20;
+
 /** Ends of edges are spread over a plate's side in the order of what they lead to, so that they do not cross there. */
-export function ports(edges: MapEdge[], layout: Layout, plate: Plate): Map<string, { out: number; in: number }> {
-  const result = new Map<string, { out: number; in: number }>();
-  for (const edge of edges) result.set(edge.id, { out: 0, in: 0 });
+export function ports(all: MapEdge[], layout: Layout, plate: Plate): Map<string, Port> {
+  const result = new Map<string, Port>();
+  for (const edge of all) result.set(edge.id, { out: 0, in: 0 });
+  const edges = all.filter((edge) => edge.source !== edge.target);
+  for (const list of groupBy(all.filter((edge) => edge.source === edge.target), (edge) => edge.source).values()) {
+    list.forEach((edge, index) => result.set(edge.id, { out: (index - (list.length - 1) / 2) * LOOP_PITCH, in: 0 }));
+  }
   const spread = (key: "source" | "target", other: "target" | "source", end: "out" | "in") => {
     for (const list of groupBy(edges, (edge) => edge[key]).values()) {
       const order = (edge: MapEdge) => (nearBend(edge, key, layout) ?? layout.nodes[edge[other]])?.x ?? 0;
@@ -148,8 +170,8 @@ export interface End {
   extent: Extent;
 }
 
-export function route(from: End, to: End, bends: Point[], port: { out: number; in: number }): Route {
-  if (from.at.x === to.at.x && from.at.y === to.at.y) return trace(loop(from));
+export function route(from: End, to: End, bends: Point[], port: Port): Route {
+  if (from.at.x === to.at.x && from.at.y === to.at.y) return trace(loop(from, port.out));
   const start = { x: from.at.x + port.out, y: from.at.y + from.extent.bottom };
   const end = { x: to.at.x + port.in, y: to.at.y - to.extent.top - ARROW - 1 };
   // Where ranks stand close, a line begins under the ring itself and passes behind its name.
@@ -184,9 +206,10 @@ function sideways(from: End, to: End): Cubic[] {
   return [{ from: start, c1: { x: start.x + sign * bow, y: start.y }, c2: { x: end.x + enter * bow, y: end.y }, to: end }];
 }
 
-function loop({ at, extent }: End): Cubic[] {
+function loop({ at, extent }: End, offset: number): Cubic[] {
   const x = at.x + extent.side;
-  return [{ from: { x, y: at.y - 9 }, c1: { x: x + 40, y: at.y - 24 }, c2: { x: x + 40, y: at.y + 24 }, to: { x: x + ARROW + 1, y: at.y + 9 } }];
+  const y = at.y + offset;
+  return [{ from: { x, y: y - 6 }, c1: { x: x + 44, y: y - 14 }, c2: { x: x + 44, y: y + 14 }, to: { x: x + ARROW + 1, y: y + 6 } }];
 }
 
 function trace(cubics: Cubic[]): Route {

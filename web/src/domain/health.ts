@@ -7,13 +7,20 @@ export function troubles(status: Status): string[] {
   const failed = status.agents.flatMap((agent) =>
     agent.collectors.filter((one) => one.state === "failed").map((one) => `${one.name} on ${agent.host} failed`),
   );
-  const silent = status.agents.filter((agent) => agent.state === "silent").map((agent) => `the agent on ${agent.host} is silent`);
+  const silent = status.agents.filter((agent) => agent.silent).map((agent) => `the agent on ${agent.host} is silent`);
   const store = status.store?.problem ? [`store: ${status.store.problem}`] : [];
   const none = status.agents.length === 0 ? ["no agent reports to this server"] : [];
   return [...new Set([...status.problems, ...silent, ...failed, ...store, ...none])];
 }
 
 export const isDegraded = (status: Status): boolean => troubles(status).length > 0;
+
+/** The largest loss by name: a sum of unlike things says little. */
+export function worstLoss(status: Status): { what: string; count: number } | null {
+  const all = [...status.agents.flatMap((agent) => agent.losses), ...(status.store?.losses ?? []), ...(status.server?.losses ?? [])];
+  const worst = [...all].sort((a, b) => (b.count ?? 0) - (a.count ?? 0))[0];
+  return worst?.count ? { what: worst.help ?? worst.cause, count: worst.count } : null;
+}
 
 export function lossCount(status: Status): number {
   const all = [...status.agents.flatMap((agent) => agent.losses), ...(status.store?.losses ?? []), ...(status.server?.losses ?? [])];

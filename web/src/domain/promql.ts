@@ -5,6 +5,14 @@ export const FAMILY = "limpid_request_duration_seconds";
 
 const quote = (value: string): string => `"${value.replace(/\\/g, "\\\\").replace(/"/g, '\\"').replace(/\n/g, "\\n")}"`;
 
+/** What is asked about: a service, or one edge as one of its sides saw it. */
+export type Matchers = Record<string, string>;
+
+export const matchers = (labels: Matchers): string => `{${Object.entries(labels).map(([name, value]) => `${name}=${quote(value)}`).join(",")}}`;
+
+/** A service as it saw itself, or as its callers saw it. */
+export const ofService = (service: string, side: "server" | "client"): Matchers => (side === "server" ? { service, side } : { peer: service, side });
+
 /** The server's own view; its callers' where nobody watches it. */
 export function selector(service: string, side: "server" | "client", extra: string[] = []): string {
   const who = side === "server" ? `service=${quote(service)}` : `peer=${quote(service)}`;
@@ -17,6 +25,28 @@ export function step(start: number, end: number, points: number): number {
 
 /** Agents send every five seconds: a shorter window would often hold one sample only. */
 export const windowOf = (stepSeconds: number): string => `${Math.max(30, stepSeconds * 2)}s`;
+
+/** By operation, result and outcome: how many per second over the whole range. */
+export const ratesByOperation = (of: Matchers, window: string): string =>
+  `sum by (operation, resource, code, status) (rate(${FAMILY}_count${matchers(of)}[${window}]))`;
+
+export const p95ByOperation = (of: Matchers, window: string): string =>
+  `histogram_quantile(0.95, sum by (operation, resource) (rate(${FAMILY}${matchers(of)}[${window}])))`;
+
+export const p95Of = (of: Matchers, window: string): string => `histogram_quantile(0.95, sum(rate(${FAMILY}${matchers(of)}[${window}])))`;
+
+/** Seconds that requests took per second, whole or by one set of labels. */
+export const timeSpent = (of: Matchers, window: string, by: string[] = []): string =>
+  `sum${by.length ? ` by (${by.join(", ")})` : ""} (rate(${FAMILY}_sum${matchers(of)}[${window}]))`;
+
+export const rateOf = (of: Matchers, window: string): string => `sum(rate(${FAMILY}_count${matchers(of)}[${window}]))`;
+
+/** How many requests fell under each bound, for the heat map; failed ones apart. */
+export const underBounds = (of: Matchers, window: string): string =>
+  `sum by (le, status) (increase(${FAMILY}_bucket${matchers(of)}[${window}]))`;
+
+export const rateByOperation = (of: Matchers, window: string): string =>
+  `sum by (operation, resource) (rate(${FAMILY}_count${matchers(of)}[${window}]))`;
 
 export function requestRate(service: string, side: "server" | "client", window: string): string {
   return `sum(rate(${FAMILY}_count${selector(service, side)}[${window}]))`;

@@ -1,4 +1,5 @@
 // What runs and who calls whom: the types of the map and the small questions that are asked of them.
+import type { Interval } from "./range";
 import { isBad, type Status } from "./status";
 
 export const LEVELS = ["host", "service", "process"] as const;
@@ -38,6 +39,14 @@ export interface MapNode extends Figures {
   errorRatio: number | null;
   pulse: (Pulse | null)[];
   attributes: Record<string, string>;
+  /** What it calls, for nodes that serve nothing themselves. */
+  made: Made | null;
+}
+
+export interface Made {
+  rate: number;
+  errorRatio: number | null;
+  p95: number | null;
 }
 
 export interface Waiting {
@@ -69,6 +78,39 @@ export interface Topology {
   nodes: MapNode[];
   edges: MapEdge[];
 }
+
+/** The calls of a node that serves nothing: their rate, their failures, and p95 of what it calls most. */
+export function madeBy(node: MapNode, outgoing: MapEdge[]): Made | null {
+  const calls = outgoing.filter((edge) => edge.source === node.id && (edge.requests ?? 0) > 0);
+  const most = [...calls].sort((a, b) => (b.requests ?? 0) - (a.requests ?? 0))[0];
+  if ((node.requests ?? 0) > 0 || !most) return null;
+  const sum = (value: (edge: MapEdge) => number | null) => calls.reduce((total, edge) => total + (value(edge) ?? 0), 0);
+  const requests = sum((edge) => edge.requests);
+  return { rate: sum((edge) => edge.rate), errorRatio: sum((edge) => edge.errors) / requests, p95: most.client?.p95 ?? most.p95 };
+}
+
+export interface SeenRequests {
+  all: number;
+  both: number;
+  client: number;
+  server: number;
+}
+
+/** How many requests were seen, and from which sides; what the two views differ by was seen from one side. */
+export function seenOf(edges: MapEdge[]): SeenRequests {
+  const sum = { all: 0, both: 0, client: 0, server: 0 };
+  for (const edge of edges) {
+    const [client, server] = [edge.client?.requests ?? 0, edge.server?.requests ?? 0];
+    sum.all += Math.max(client, server);
+    sum.both += Math.min(client, server);
+    sum.client += Math.max(0, client - server);
+    sum.server += Math.max(0, server - client);
+  }
+  return sum;
+}
+
+/** Rules look at sixtieths of the range: what fires in the first of them may have begun before. */
+export const wholeRange = (since: number, { start, end }: Interval): boolean => since <= start + (end - start) / 60;
 
 export const EMPTY: Topology = { nodes: [], edges: [] };
 export const edgeId = (source: string, target: string, protocol: string): string => `${source}>${target}:${protocol}`;
@@ -118,7 +160,8 @@ export function runtimeOf(node: MapNode): string {
 
 function executableOf(node: MapNode): string {
   const executable = node.attributes["process.executable.name"] ?? "";
-  return executable === node.name ? "" : executable;
+  const family = executable.split(/[-_.\d]/)[0] ?? "";
+  return family !== "" && node.name.includes(family) ? "" : executable;
 }
 
 export const isOutside = (node: MapNode | undefined): boolean =>

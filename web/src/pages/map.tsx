@@ -6,16 +6,17 @@ import { Panel } from "../components/map/Panel";
 import { levelCount } from "../components/map/spoken";
 import { TableView } from "../components/map/TableView";
 import { useLayout, type Pinned } from "../components/map/useLayout";
+import { NoRequests } from "../components/NoRequests";
 import { Busy, Center, FailureLine, Nothing } from "../components/states";
 import { Cross, Magnifier } from "../components/Sign";
 import { nodeMatches, parseFilter, type Term } from "../domain/filter";
 import { findings } from "../domain/findings";
-import { between, count } from "../domain/format";
+import { count } from "../domain/format";
 import { LEVELS, neighbourhood, type Level, type Neighbourhood, type Topology } from "../domain/topology";
 import { interval } from "../state/clock";
 import { findingCount } from "../state/health";
 import { useKeys } from "../state/keys";
-import { hrefHere, param, setParams, utc } from "../state/location";
+import { hrefHere, param, setParams } from "../state/location";
 import { useQuery } from "../state/query";
 import { moment, subject } from "../state/subject";
 
@@ -30,7 +31,7 @@ export function MapPage() {
   const pinned = useLayout(topology, level);
   useKeys(() => [{ keys: "Shift T", what: "tidy: lay the map out anew", run: pinned.tidy }], [pinned.layout, topology]);
   useEffect(() => {
-    findingCount.value = topology ? findings(topology).length : 0;
+    findingCount.value = topology ? findings(topology).filter((one) => one.status !== "affected").length : 0;
   }, [topology]);
   const isTable = param("view") === "table";
   const select = (next: string) => setParams({ sel: next, show: null }, "push");
@@ -96,7 +97,10 @@ function Tools({ level, isTable, filter, topology, pinned }: ToolsProps) {
 function FilterBox({ value, hint }: { value: string; hint: string }) {
   const [text, setText] = useState(value);
   const input = useRef<HTMLInputElement>(null);
-  useEffect(() => setText(value), [value]);
+  // While somebody types, the address follows the text and not the other way round.
+  useEffect(() => {
+    if (document.activeElement !== input.current) setText(value);
+  }, [value]);
   useKeys(() => [{ keys: "f", what: "find on the page", run: () => input.current?.focus() }], []);
   const keys = (event: KeyboardEvent) => {
     if (event.key === "Enter") document.dispatchEvent(new Event("limpid:next-hit"));
@@ -122,15 +126,5 @@ function NoMatch({ topology, around, terms, filter, level }: { topology: Topolog
       No {level} matches {filter}. {count(topology.nodes.length)} without this filter.
       <button class="btn s" onClick={() => setParams({ q: null })}>Remove it</button>
     </div>
-  );
-}
-
-function NoRequests() {
-  const { start, end } = interval.value;
-  return (
-    <Center>
-      <p class="b">No requests in {between(start, end, utc.value)}.</p>
-      <p>Requests of the programs on this machine appear here within seconds of being made. What is watched, and what is not, stands at <a href="/status">Status</a>.</p>
-    </Center>
   );
 }

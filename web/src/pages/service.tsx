@@ -8,10 +8,12 @@ import { Attributes, Neighbours } from "../components/map/NodeDetail";
 import { Reasons } from "../components/Reasons";
 import { Figures } from "../components/service/Figures";
 import { Instances, Operations } from "../components/service/tables";
+import { HeatMap } from "../components/service/HeatMap";
+import { Sentence } from "../components/Sentence";
 import { Sign } from "../components/Sign";
+import { WhereService } from "../components/WhereService";
 import { Busy, FailureLine, Nothing } from "../components/states";
-import { between, clock, count, milliseconds, plural, rate, share } from "../domain/format";
-import { isBad, tone } from "../domain/status";
+import { between, count, plural } from "../domain/format";
 import { neighbourhood, runtimeOf, type MapNode } from "../domain/topology";
 import { interval } from "../state/clock";
 import { href, path, utc } from "../state/location";
@@ -51,13 +53,14 @@ export function ServicePage() {
         <FailureLine what="The service" query={map} />
         <Head name={name} id={id} node={node} instances={instances.data?.length} />
         <div class="pad">
-          <Figures name={name} node={node} side={side} />
+          {(node?.requests ?? 0) > 0 && <Figures key={id} name={name} node={node} side={side} />}
+          {(node?.requests ?? 0) > 0 && <HeatMap key={id} name={name} side={side} />}
           <Part title="Operations" sub={side === "client" ? "as its callers see them" : "failing and slow first"} query={operations} empty={served.length === 0} emptyText="No operation was called in this range.">
-            <Operations service={name} rows={served} />
+            <Operations service={name} rows={served} side={side} />
           </Part>
           {called.length > 0 && (
             <Part title="Calls to others" sub="as this service sees them" query={operations} empty={false} emptyText="">
-              <Operations service={name} rows={called} />
+              <Operations service={name} rows={called} side="client" />
             </Part>
           )}
           <Part title="Instances" sub={instances.data ? count(instances.data.length) : ""} query={instances} empty={instances.data?.length === 0} emptyText="No process of this service was seen in this range.">
@@ -72,6 +75,7 @@ export function ServicePage() {
             <Reasons reasons={node.reasons} />
           </div>
         )}
+        {(node?.requests ?? 0) > 0 && outgoing.length > 0 && <WhereService key={id} name={name} />}
         <Neighbours title="Callers" edges={incoming} end="source" around={around} empty="Nothing calls it in this range." toMap />
         <Neighbours title="Callees" edges={outgoing} end="target" around={around} empty="It calls nothing in this range." toMap />
         {node && <Attributes attributes={node.attributes} />}
@@ -100,7 +104,7 @@ function Head({ name, id, node, instances }: { name: string; id: string; node: M
           <h1>{name}</h1>
           <span class="sub el">{facts.filter(Boolean).join(" · ")}</span>
         </div>
-        <Sentence node={node} />
+        <Line node={node} />
       </div>
       <a class="btn" href={onMapHref(`node:${id}`)}>Show on map</a>
       <a class="btn" href={tracesOf(name)}>Traces</a>
@@ -108,20 +112,10 @@ function Head({ name, id, node, instances }: { name: string; id: string; node: M
   );
 }
 
-function Sentence({ node }: { node: MapNode | undefined }) {
+function Line({ node }: { node: MapNode | undefined }) {
   const { start, end } = interval.value;
-  if (!node || node.requests === 0) {
+  if (!node || (node.requests === 0 && !node.made)) {
     return <p class="mid">No requests in {between(start, end, utc.value)}. <a href={href("/services")}>All services</a></p>;
   }
-  const worst = node.reasons[0];
-  if (isBad(node.status) && worst) {
-    return (
-      <p>
-        <span class={`b ${tone(node.status)}`}>{worst.text}</span>
-        {worst.since !== null && ` since ${clock(worst.since, utc.value)}`}
-        {node.reasons.length > 1 && `, and ${plural(node.reasons.length - 1, "more reason")}`}.
-      </p>
-    );
-  }
-  return <p class="mid">{rate(node.rate)}, {node.errors === 0 ? "no request failed" : `${share(node.errorRatio)} failed`}, p95 {milliseconds(node.p95)}.</p>;
+  return <p><Sentence of={node} /></p>;
 }

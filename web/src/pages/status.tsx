@@ -1,13 +1,16 @@
 // What is watched, what is not and why, what was lost, and what Limpid itself costs.
-import { fetchStatus, type Agent, type Collector, type Loss, type RunState, type Status } from "../api/status";
+import { fetchStatus, type Agent, type Collector, type Loss, type Program, type RunState, type Status } from "../api/status";
+import { fetchTopology } from "../api/topology";
 import { Sign } from "../components/Sign";
 import { Busy, FailureLine, Nothing } from "../components/states";
-import { headline, lossCount, troubles } from "../domain/health";
-import { bytes, clock, count, day, MISSING, plural, share, span } from "../domain/format";
+import { headline, troubles, worstLoss } from "../domain/health";
+import { between, bytes, clock, count, day, MISSING, plural, share, span } from "../domain/format";
 import type { Status as Shown } from "../domain/status";
-import { now } from "../state/clock";
+import { seenOf } from "../domain/topology";
+import { interval, now } from "../state/clock";
 import { hrefHere, param, utc } from "../state/location";
 import { useQuery } from "../state/query";
+import { moment, subject } from "../state/subject";
 
 const SIGNS: Record<RunState, Shown | null> = { running: "ok", partly: "warning", off: null, failed: "critical", unknown: "unknown" };
 
@@ -28,6 +31,7 @@ export function StatusPage() {
         </div>
       </div>
       <aside class="col side statuscol" tabIndex={0} aria-label="Losses and cost">
+        <Requests />
         <Losses status={status} />
         <Itself status={status} />
         <StorePart status={status} />
@@ -38,14 +42,14 @@ export function StatusPage() {
 
 function Headline({ status }: { status: Status }) {
   const found = troubles(status);
-  const lost = lossCount(status);
+  const worst = worstLoss(status);
   return (
     <div class="pagehead" style={{ alignItems: "flex-start" }}>
       <span style={{ paddingTop: "4px" }}><Sign status={found.length ? "warning" : "ok"} size={17} /></span>
       <div class="grow">
         <h1>{headline(status)}</h1>
         {found.length > 1 ? <ul class="mid">{found.slice(1).map((text) => <li key={text}>{text}</li>)}</ul> : null}
-        <p class="sub">{lost === 0 ? "Nothing was lost since the start." : `${plural(lost, "loss", "losses")} counted since the start, each by its cause.`}</p>
+        <p class="sub">{status.processes !== null && `${plural(status.processes, "process", "processes")} watched. `}{worst ? `Counted most since the start: ${worst.what}, ${count(worst.count)}.` : "Nothing was lost since the start."}</p>
       </div>
     </div>
   );
@@ -67,7 +71,7 @@ function Hosts({ status, chosen }: { status: Status; chosen: Agent | undefined }
               <td class="b">{status.agents.length > 1 ? <a href={hrefHere({ host: agent.host })} aria-current={agent === chosen ? "true" : undefined}>{agent.host}</a> : agent.host}</td>
               <td><AgentState agent={agent} /></td>
               <td class="h1c">{agent.kernel ?? MISSING}</td>
-              <td class="num">{agent.lastHeard === null ? MISSING : span(Math.max(0, now.value - agent.lastHeard))}</td>
+              <td class={`num ${agent.silent ? "b warn" : ""}`}>{agent.lastHeard === null ? MISSING : span(Math.max(0, now.value - agent.lastHeard))}</td>
               <td class="num">{cpu(agent.cpuSeconds, agent.started)}</td>
               <td class="num">{bytes(agent.memoryBytes)}</td>
               <td class="num">{count(agent.losses.reduce((sum, loss) => sum + (loss.count ?? 0), 0))}</td>
@@ -80,8 +84,7 @@ function Hosts({ status, chosen }: { status: Status; chosen: Agent | undefined }
 }
 
 function AgentState({ agent }: { agent: Agent }) {
-  const silent = agent.state === "silent" || (agent.lastHeard !== null && now.value - agent.lastHeard > 60);
-  return <span class="st"><Sign status={silent ? "no_data" : "ok"} quiet />{silent ? "silent" : (agent.state ?? "reports")} <span class="dim">{agent.version}</span></span>;
+  return <span class="st"><Sign status={agent.silent ? "no_data" : "ok"} quiet />{agent.silent ? "silent" : "running"} <span class="dim">{agent.version}</span></span>;
 }
 
 /** Mean share of one core since the start; without a start only the seconds can be said. */
@@ -93,6 +96,8 @@ function cpu(seconds: number | null, started: number | null): string {
 
 function Collectors({ agent }: { agent: Agent }) {
   const onlyBad = param("only") === "bad";
+  const all = param("programs") === "all";
+  const spare = agent.collectors.flatMap((one) => one.programs).filter(isSpare).length;
   const isBad = (one: Collector) => one.state !== "running";
   const order: RunState[] = ["failed", "partly", "unknown", "running", "off"];
   const shown = agent.collectors.filter((one) => !onlyBad || isBad(one)).sort((a, b) => order.indexOf(a.state) - order.indexOf(b.state) || a.name.localeCompare(b.name));
@@ -110,27 +115,35 @@ function Collectors({ agent }: { agent: Agent }) {
         <thead>
           <tr><th>Collector</th><th>State</th><th>Why, and what to do</th><th class="num h1c">runs</th><th class="num h1c">ns each</th></tr>
         </thead>
-        <tbody>{shown.flatMap((one) => [<CollectorRow key={one.name} collector={one} />, ...one.programs.map((program) => (
+        <tbody>{shown.flatMap((one) => [<CollectorRow key={one.name} collector={one} />, ...one.programs.filter((program) => all || !isSpare(program)).map((program) => (
           <tr key={`${one.name} ${program.name}`} class="a">
             <td class="mono dim" style={{ paddingLeft: "16px" }}>{program.name}</td>
             <td><State state={program.state} /></td>
-            <td class="w mid">{program.reason ?? ""}</td>
-            <td class="num h1c">{count(program.runs)}</td>
+            <td class="w mid">{program.reason ?? (program.hook && <span class="mono dim">{program.hook}</span>)}</td>
+            <td class="num h1c">{count(program.runs || null)}</td>
             <td class="num h1c">{each(program.runs, program.runNs)}</td>
           </tr>
         ))])}</tbody>
       </table>
+      {spare > 0 && shown.length > 0 && (
+        <p class="sub" style={{ paddingTop: "8px" }}>
+          {plural(spare, "program")} for other kernels {spare === 1 ? "is" : "are"} not needed here. <a href={hrefHere({ programs: all ? null : "all" })}>{all ? "Hide them" : "Show them"}</a>
+        </p>
+      )}
       {shown.length === 0 && <p class="sub" style={{ paddingTop: "8px" }}>{agent.collectors.length === 0 ? "This agent has not reported its collectors." : "None is off or failed."}</p>}
     </section>
   );
 }
+
+/** What stands by for another kernel is no news. */
+const isSpare = (program: Program): boolean => program.state === "off" && (program.reason ?? "").startsWith("not needed");
 
 const CollectorRow = ({ collector }: { collector: Collector }) => (
   <tr class="a">
     <td class="b">{collector.name}</td>
     <td><State state={collector.state} /></td>
     <td class="w mid">{collector.reason ?? ""}</td>
-    <td class="num h1c">{collector.programs.length ? <span class="dim">{plural(collector.programs.length, "program")}</span> : MISSING}</td>
+    <td class="num h1c">{collector.programs.length ? <span class="dim">{plural(collector.programs.filter((one) => one.state === "running").length, "program")}</span> : MISSING}</td>
     <td class="num h1c" />
   </tr>
 );
@@ -153,15 +166,48 @@ function Losses({ status }: { status: Status }) {
         <table key={name} aria-label={`Losses of ${name}`} style={{ marginBottom: "8px" }}>
           <thead><tr><th>{name}</th><th class="num">count</th></tr></thead>
           <tbody>
-            {[...losses].sort((a, b) => (b.count ?? 0) - (a.count ?? 0)).map((loss) => (
-              <tr key={loss.cause}>
-                <td title={loss.cause}>{loss.help ?? loss.cause}</td>
-                <td class={`num ${loss.count ? "b" : "dim"}`}>{count(loss.count)}</td>
-              </tr>
-            ))}
+            {[...losses].filter((loss) => loss.count !== 0).sort((a, b) => (b.count ?? 0) - (a.count ?? 0)).map((loss) => <LossLine key={loss.cause} loss={loss} />)}
+            {losses.every((loss) => loss.count === 0) && <tr><td class="dim">nothing was lost</td><td class="num dim">0</td></tr>}
           </tbody>
         </table>
       ))}
+      {known.some(([, losses]) => losses.some((loss) => loss.count === 0)) && (
+        <details>
+          <summary class="sub">{plural(known.flatMap(([, losses]) => losses).filter((loss) => loss.count === 0).length, "cause")} that did not happen</summary>
+          {known.map(([name, losses]) => (
+            <table key={name} aria-label={`What ${name} did not lose`}>
+              <thead class="vh"><tr><th>{name}</th><th>count</th></tr></thead>
+              <tbody>{losses.filter((loss) => loss.count === 0).map((loss) => <LossLine key={loss.cause} loss={loss} />)}</tbody>
+            </table>
+          ))}
+        </details>
+      )}
+    </div>
+  );
+}
+
+const LossLine = ({ loss }: { loss: Loss }) => (
+  <tr>
+    <td title={loss.cause}>{loss.help ?? loss.cause}</td>
+    <td class={`num ${loss.count ? "b" : "dim"}`}>{count(loss.count)}</td>
+  </tr>
+);
+
+/** What was seen of the range's requests, from the map's own figures. */
+function Requests() {
+  const { start, end } = interval.value;
+  const query = useQuery(subject("topology service"), moment(), (signal) => fetchTopology(interval.peek(), "service", signal));
+  if (!query.data) return null;
+  const seen = seenOf(query.data.edges);
+  return (
+    <div class="sec">
+      <div class="hd"><h2>Requests</h2><span class="sub">{between(start, end, utc.value)}</span></div>
+      <dl class="kv wide">
+        <dt>seen and measured</dt><dd>{count(seen.all)}</dd>
+        <dt>of them from both sides</dt><dd>{count(seen.both)}{seen.all > 0 && ` (${share(seen.both / seen.all)})`}</dd>
+        <dt>from the caller only</dt><dd>{count(seen.client)}</dd>
+        <dt>from the server only</dt><dd>{count(seen.server)}</dd>
+      </dl>
     </div>
   );
 }

@@ -11,6 +11,8 @@ export interface Query<T> {
   /** True once what is shown is older than what is asked for, and it has taken longer than 300 ms. */
   stale: boolean;
   again: () => void;
+  /** Gives up the reading that is under way. */
+  stop: () => void;
 }
 
 const PATIENCE_MS = 300;
@@ -52,7 +54,7 @@ export function useQuery<T>(subject: string, moment: string, read: (signal: Abor
         if (stop.signal.aborted) return;
         const said = error instanceof ApiError ? error : new ApiError("unreadable", String(error));
         done((before) => ({ ...before, error: said }));
-        if (said.trouble === "away") retry = window.setTimeout(() => setAttempt((count) => count + 1), RETRY_MS);
+        if (said.trouble === "away" || said.trouble === "busy") retry = window.setTimeout(() => setAttempt((count) => count + 1), RETRY_MS);
       },
     );
     cancel.current = () => {
@@ -67,5 +69,10 @@ export function useQuery<T>(subject: string, moment: string, read: (signal: Abor
   useEffect(() => () => cancel.current(), [subject]);
 
   const stale = slow && state.data !== null && state.subject !== subject;
-  return { data: state.data, error: state.error, readAt: state.readAt, stale, again: () => setAttempt((count) => count + 1) };
+  const stop = () => {
+    cancel.current();
+    setSlow(false);
+    setState((before) => ({ ...before, error: new ApiError("stopped", "the reading was stopped") }));
+  };
+  return { data: state.data, error: state.error, readAt: state.readAt, stale, again: () => setAttempt((count) => count + 1), stop };
 }

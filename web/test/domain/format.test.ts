@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { between, bytes, clock, count, milliseconds, rate, secondsOf, share, shorten, span, zone } from "../../src/domain/format";
+import { between, bytes, clock, count, milliseconds, plural, rate, secondsOf, share, shorten, span, zone } from "../../src/domain/format";
 
 const plain = (text: string) => text.replace(/\u2009/g, " ");
 const check = (write: (value: number | null) => string, cases: [number | null, string][]) => {
@@ -7,6 +7,9 @@ const check = (write: (value: number | null) => string, cases: [number | null, s
 };
 
 describe("numbers", () => {
+  it("puts words of one and of many beside a number", () => {
+    expect([plural(1, "process"), plural(2, "process"), plural(0, "edge"), plural(3, "more", "more")]).toEqual(["1 process", "2 processes", "0 edges", "3 more"]);
+  });
   it("says durations in three significant digits with their unit", () => {
     check(milliseconds, [[0.31, "0.31 ms"], [0.2, "0.2 ms"], [4.1, "4.1 ms"], [46.4, "46 ms"], [186.3, "186 ms"], [999.6, "1.00 s"], [1960, "1.96 s"], [12_340, "12.3 s"], [59_960, "1 min"], [125_000, "2 min 5 s"], [0.042, "42 µs"], [0, "0 ms"], [null, "–"]]);
   });

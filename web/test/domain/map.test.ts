@@ -29,6 +29,14 @@ describe("findings", () => {
     const found = findings(topology("edge>web web>db", { db: "warning", web: "critical", edge: "affected", "web>db": "warning" }));
     expect(found.map((one) => one.title)).toEqual(["db", "web → db", "web", "edge"]);
   });
+  it("names the failing edge before a callee that is less bad as a whole", () => {
+    const found = findings(topology("web>db shop>db", { db: "warning", "web>db": "critical" }));
+    expect(found.map((one) => one.title)).toEqual(["web → db", "db"]);
+  });
+  it("tells edges between the same two apart by their protocol", () => {
+    const found = findings(topology("web>db:http web>db:redis", { "web>db": "warning" }));
+    expect(found.map((one) => one.title)).toEqual(["web → db HTTP", "web → db Redis"]);
+  });
   it("finds nothing where all is well, also round a circle of calls", () => {
     expect(findings(topology("a>b b>a"))).toEqual([]);
   });

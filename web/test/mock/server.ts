@@ -3,7 +3,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { existsSync, readFileSync, statSync } from "node:fs";
 import { extname, join, normalize } from "node:path";
-import { instances, operations, queryRange, timeline, topology } from "./shop";
+import { instances, operations, queryAt, queryRange, timeline, topology } from "./shop";
 import { status, trace, traces } from "./traces";
 
 export type Mood = "troubled" | "empty" | "failing";
@@ -47,12 +47,14 @@ function full(url: URL, services: number): unknown {
   const one = /^\/api\/traces\/([0-9a-f]+)$/.exec(pathname);
   if (one?.[1]) return trace(now, one[1]);
   if (pathname === "/api/status") return status(now, true);
+  if (pathname === "/api/v1/query") return queryAt(url.searchParams.get("query") ?? "");
   if (pathname === "/api/v1/query_range") return queryRange(now, url.searchParams.get("query") ?? "", start, end, at("step"));
   return null;
 }
 
 function empty(url: URL): unknown {
   if (url.pathname === "/api/status") return status(Date.now() / 1000, false);
+  if (url.pathname === "/api/v1/query") return { status: "success", data: { resultType: "vector", result: [] } };
   if (url.pathname === "/api/v1/query_range") return { status: "success", data: { resultType: "matrix", result: [] } };
   return { nodes: [], edges: [], services: [], traces: [], buckets: [], operations: [], entities: [], spans: [] };
 }

@@ -188,8 +188,40 @@ export function operations(): Json {
   };
 }
 
+/** Prometheus' vector: what an edge carries, and where a service's time goes. */
+export function queryAt(query: string): Json {
+  const one = (metric: Json, value: number) => ({ metric, value: [0, String(value)] });
+  const vector = (result: Json[]) => ({ status: "success", data: { resultType: "vector", result } });
+  if (query.includes("by (peer, ")) return vector([one({ peer: "postgres", protocol: "postgresql" }, 0.72), one({ peer: "payment", protocol: "http" }, 0.05)]);
+  if (query.includes("by (operation, resource, code, status)")) {
+    const select = { operation: "SELECT", resource: "SELECT id, status FROM orders WHERE id = ? FOR UPDATE" };
+    return vector([one({ ...select, status: "ok" }, 31), one({ ...select, status: "error", code: "55P03" }, 7), one({ operation: "INSERT", resource: "INSERT INTO order_items VALUES (?, ?)", status: "ok" }, 62.4)]);
+  }
+  if (query.includes("by (operation, resource)")) return vector([one({ operation: "POST", resource: "/checkout" }, 0.91), one({ operation: "GET", resource: "/orders" }, 0.02)]);
+  return vector([one({}, query.includes("_count") ? 1 : 1)]);
+}
+
+/** Counts under each bound: what was usual, and from the trouble on a second band, half of it failed. */
+function buckets(now: number, start: number, end: number, step: number): Json {
+  const bounds = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, Infinity];
+  const result = ["ok", "error"].flatMap((status) =>
+    bounds.map((bound) => {
+      const values: [number, string][] = [];
+      for (let at = Math.ceil(start / step) * step; at <= end; at += step) {
+        const bad = at > now - AGO;
+        const fast = (bad ? 12 : 36) * Math.min(1, Math.max(0, Math.log10(bound / 0.008) / 1.2));
+        const slow = bad ? 9 * Math.min(1, Math.max(0, Math.log10(bound / 0.9) / 0.5)) : 0;
+        values.push([at, String(Math.round(status === "ok" ? fast + slow * 0.4 : slow))]);
+      }
+      return { metric: { le: bound === Infinity ? "+Inf" : String(bound), status }, values };
+    }),
+  );
+  return { status: "success", data: { resultType: "matrix", result } };
+}
+
 /** Prometheus' matrix for the service page: what is asked for is told from the expression. */
 export function queryRange(now: number, query: string, start: number, end: number, step: number): Json {
+  if (query.includes("_bucket")) return buckets(now, start, end, step);
   const next = random(query.length);
   const values: [number, string][] = [];
   const bad = (at: number) => at > now - AGO;

@@ -11,7 +11,10 @@ export function traces(now: number, start: number, end: number, q: string): Json
     const failed = bad && next() < 0.3;
     const duration = failed ? 2.3 + next() * 0.2 : bad && next() < 0.5 ? 1.2 + next() * 1.2 : Math.exp(Math.log(0.02) + next() * 2.6);
     const id = [0, 1, 2, 3].map(() => Math.floor(next() * 0xffffffff).toString(16).padStart(8, "0")).join("");
-    return { trace_id: id, root: ["POST /checkout", "GET /", "GET /orders/{id}", "POST /cart"][index % 4], service: "edge", start_ns: ns(at), duration_ns: String(Math.round(duration * 1e9)), spans: failed ? 6 : 17, errors: failed ? 2 : 0 };
+    return { trace_id: id, root: ["POST /checkout", "GET /", "GET /orders/{id}", "POST /cart"][index % 4], service: "edge", start_ns: ns(at), duration_ns: String(Math.round(duration * 1e9)), spans: failed ? 6 : 17, errors: failed ? 2 : 0,
+      code: failed ? "503" : "200", services: failed ? 5 : 10,
+      time: [["postgres", 0.55], ["checkout", 0.25], [null, 0.12], ["web", 0.08]].map(([name, part]) => ({ service: name, duration_ns: String(Math.round(duration * 1e9 * Number(part))) })),
+    };
   });
   const wanted = found.filter((trace) => (!q.includes("status:error") || trace.errors > 0) && (!q.includes("duration:>1s") || Number(trace.duration_ns) > 1e9) && !q.includes("service:nobody"));
   return { traces: wanted };
@@ -80,9 +83,9 @@ export function status(now: number, troubled: boolean): Json {
     { cause: "ring_full", count: 0, help: "ring buffer full, record dropped" }, { cause: "verdict_lost", count: 118, help: "verdict lost, connection parsed again" }, { cause: "payload_unreadable", count: 2204, help: "payload not readable (sendfile, splice), kept as a gap" },
     { cause: "pipeline_too_deep", count: 0, help: "pipeline deeper than the parser follows" }, { cause: "spans_over_limit", count: 0, help: "spans over the limit" }, { cause: "export_failed", count: 0, help: "export to the server failed" },
   ];
-  const agent = { host: "shop-1", version: "0.1.0", kernel: "6.12.48", last_heard_ns: ns(now - 1), started_ns: ns(now - 1_036_800), cpu_seconds: 19_700, memory_bytes: 67_108_864, collectors, losses };
+  const agent = { host: "shop-1", version: "0.1.0", kernel: "6.12.48", reported_ns: ns(now - 1), silent: false, started_ns: ns(now - 1_036_800), cpu_seconds: 19_700, memory_bytes: 67_108_864, collectors, losses };
   return {
-    version: "0.1.0", started_ns: ns(now - 1_036_800), problems: troubled ? ["OTLP port 4317 is taken by another program; the agent uses the Unix socket"] : [], agents: [agent], server: { cpu_seconds: 32_140, memory_bytes: 222_298_112 },
-    store: { path: "/var/lib/limpid", format: 1, bytes: 6_549_825_126, free_bytes: 92_549_825_126, spans: 41_204_113, series: 18_204, oldest_ns: ns(now - 604_800), losses: [{ cause: "log_tail_cut", count: 1, help: "torn end of the log cut at start" }], problem: null },
+    version: "0.1.0", started_ns: ns(now - 1_036_800), problems: troubled ? ["OTLP port 4317 is taken by another program; the agent uses the Unix socket"] : [], agents: [agent], processes: 31, server: { cpu_seconds: 32_140, memory_bytes: 222_298_112 },
+    store: { path: "/var/lib/limpid", format: 1, bytes: 6_549_825_126, free_bytes: 92_549_825_126, spans: 41_204_113, series: 18_204, oldest_ns: ns(now - 604_800), losses: [["torn_tail_bytes", 118]], problem: null },
   };
 }

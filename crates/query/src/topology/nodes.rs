@@ -159,9 +159,10 @@ fn node(
     let outgoing: f64 = calls.iter().filter_map(|edge| edge.parts.view()).map(|view| view.total().requests).sum();
     let link = page_of(id, parts.kind);
     let mut reasons = view.map_or_else(Vec::new, |view| judge::reasons(view, moments, &Subject { link }));
-    explain(&mut reasons, &calls, total.failed(), total.quantile_ms(0.95));
+    let called = |id: &str| graph.nodes.get(id).map_or_else(|| short_name(id).to_string(), |parts| name_of(id, parts));
+    explain(&mut reasons, &calls, &called, total.failed(), total.quantile_ms(0.95));
     if reasons.is_empty() {
-        reasons.extend(consequence(&calls));
+        reasons.extend(consequence(&calls, &called));
     }
     reasons.extend(silence(id, parts, graph, moments));
     reasons.sort_by_key(|reason| (reason.severity, reason.since_ns));
@@ -211,7 +212,13 @@ pub fn page_of(id: &str, kind: &str) -> String {
 }
 
 /// Marks those reasons as inherited that a callee explains.
-fn explain(reasons: &mut [Reason], calls: &[&Judged], failed: f64, p95_ms: Option<f64>) {
+fn explain(
+    reasons: &mut [Reason],
+    calls: &[&Judged],
+    called: &dyn Fn(&str) -> String,
+    failed: f64,
+    p95_ms: Option<f64>,
+) {
     for reason in reasons {
         let explains = |edge: &&&Judged| match reason.kind {
             "latency" => {
@@ -222,22 +229,28 @@ fn explain(reasons: &mut [Reason], calls: &[&Judged], failed: f64, p95_ms: Optio
         };
         if let Some(edge) = calls.iter().find(explains) {
             reason.severity = Severity::Affected;
-            reason.text = format!("{}; a consequence of {}", reason.text, short_name(&edge.key.target));
+            reason.text = format!("{}; a consequence of {}", reason.text, called(&edge.key.target));
             reason.link = format!("/map?sel=edge:{}>{}:{}", edge.key.source, edge.key.target, edge.key.protocol);
         }
     }
 }
 
 /// A node without a fault of its own whose callees are bad.
-fn consequence(calls: &[&Judged]) -> Option<Reason> {
+fn consequence(calls: &[&Judged], called: &dyn Fn(&str) -> String) -> Option<Reason> {
     let worst = calls.iter().filter_map(|edge| Some((edge, edge.reasons.first()?)));
     let (edge, reason) = worst.min_by_key(|(_, reason)| (reason.severity, reason.since_ns))?;
     Some(Reason {
         kind: "consequence",
         severity: Severity::Affected,
-        text: format!("calls to {}: {}", short_name(&edge.key.target), reason.text),
+        text: format!("calls to {}: {}", called(&edge.key.target), reason.text),
         ..reason.clone()
     })
+}
+
+/// How people call a node: processes of one service are told apart by their number.
+fn name_of(id: &str, parts: &NodeParts) -> String {
+    let number = id.rsplit('-').next().filter(|number| parts.kind == "process" && !parts.name.contains(number));
+    number.map_or_else(|| parts.name.clone(), |number| format!("{} {number}", parts.name))
 }
 
 fn short_name(id: &str) -> &str {

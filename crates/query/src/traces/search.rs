@@ -1,11 +1,12 @@
 //! Search: terms such as `service:checkout duration:>1s status:error` become one query on spans; the traces of the
 //! spans found are summed up whole.
 
+use super::parts::{TimePart, parts};
 use crate::QueryError;
-use crate::span_rows::{SpanRow, SpanStatus, hex, rows};
+use crate::span_rows::{SpanKind, SpanRow, SpanStatus, hex, rows};
 use crate::topology::as_text;
 use limpid_store::{Order, SpanQuery, Store};
-use rustc_hash::FxHashSet;
+use rustc_hash::{FxHashMap, FxHashSet};
 use serde::Serialize;
 use std::time::{Duration, Instant};
 
@@ -14,6 +15,10 @@ const MAX_LIMIT: usize = 1_000;
 const MAX_TERMS: usize = 32;
 /// A trace has several spans that match: so many are read for each trace wanted.
 const SPANS_FOR_EACH: usize = 8;
+/// So many spans round those found are read at once.
+const MOST_AROUND: usize = 20_000;
+/// A trace begins before the span that was found in it, most often by less than this.
+const MARGIN_NS: u64 = 1_000_000_000;
 /// Whole traces are looked up for so long; the rest are summed up from the spans that were found.
 const LOOK_UP_FOR: Duration = Duration::from_secs(2);
 
@@ -62,6 +67,12 @@ pub struct TraceSummary {
     pub duration_ns: u64,
     pub spans: u64,
     pub errors: u64,
+    /// The first call's result: an HTTP status, a database's code.
+    pub code: Option<String>,
+    /// How many services took part.
+    pub services: u64,
+    /// Whose time it was, the largest part first.
+    pub time: Vec<TimePart>,
 }
 
 /// What the store cannot filter by.
@@ -95,17 +106,66 @@ pub fn search(store: &dyn Store, query: &TraceQuery) -> Result<Vec<TraceSummary>
     let fitting: Vec<&SpanRow> = found.iter().filter(|span| rest.fits(span)).collect();
     let firsts = fitting.iter().filter(|span| seen.insert(span.trace_id));
     let ids: Vec<[u8; 16]> = firsts.map(|span| span.trace_id).take(limit).collect();
+    let pool = Pool::read(store, &spans, &rest, &found)?;
     let deadline = Instant::now() + LOOK_UP_FOR;
     let mut out = Vec::with_capacity(ids.len());
     for id in ids {
-        let whole = if Instant::now() < deadline { rows(&store.trace(id)?) } else { Vec::new() };
-        let summary = match whole.is_empty() {
-            false => summary(&whole),
-            true => summary(&found.iter().filter(|span| span.trace_id == id).cloned().collect::<Vec<_>>()),
-        };
-        out.extend(summary);
+        let here = pool.whole(&id);
+        let looked_up = if here.is_none() && Instant::now() < deadline { rows(&store.trace(id)?) } else { Vec::new() };
+        let as_found = || found.iter().filter(|span| span.trace_id == id).cloned().collect::<Vec<_>>();
+        out.extend(match here {
+            Some(spans) => summary(spans),
+            None if looked_up.is_empty() => summary(&as_found()),
+            None => summary(&looked_up),
+        });
     }
     Ok(out)
+}
+
+/// All spans round those that were found, read at once: a look-up for each trace would take longer by far.
+struct Pool {
+    of_trace: FxHashMap<[u8; 16], Vec<SpanRow>>,
+    end_ns: u64,
+}
+
+impl Pool {
+    fn read(store: &dyn Store, query: &SpanQuery, rest: &Rest, found: &[SpanRow]) -> Result<Pool, QueryError> {
+        let mut pool = Pool { of_trace: FxHashMap::default(), end_ns: query.end_ns };
+        if !is_filtered(query, rest) {
+            found.iter().for_each(|span| pool.add(span.clone()));
+            return Ok(pool);
+        }
+        let first_ns = found.iter().map(|span| span.start_ns).min().unwrap_or(query.end_ns);
+        let last_ns = found.iter().map(SpanRow::end_ns).max().unwrap_or(query.end_ns);
+        let longest_ns = found.iter().map(|span| span.duration_ns).max().unwrap_or_default();
+        pool.end_ns = last_ns.saturating_add(longest_ns);
+        let around = SpanQuery {
+            start_ns: first_ns.saturating_sub(longest_ns.max(MARGIN_NS)),
+            end_ns: pool.end_ns,
+            limit: MOST_AROUND,
+            ..SpanQuery::default()
+        };
+        rows(&store.spans(&around)?).into_iter().for_each(|span| pool.add(span));
+        Ok(pool)
+    }
+
+    fn add(&mut self, span: SpanRow) {
+        self.of_trace.entry(span.trace_id).or_default().push(span);
+    }
+
+    /// The newest spans were read first: a trace whose first span is there, and with it every parent, is there whole.
+    fn whole(&self, id: &[u8; 16]) -> Option<&[SpanRow]> {
+        let spans = self.of_trace.get(id)?;
+        let ids: FxHashSet<[u8; 8]> = spans.iter().map(|span| span.span_id).collect();
+        let is_known = |span: &SpanRow| span.parent_span_id.is_none_or(|parent| ids.contains(&parent));
+        spans.iter().all(|span| is_known(span) && span.end_ns() <= self.end_ns).then_some(spans.as_slice())
+    }
+}
+
+fn is_filtered(query: &SpanQuery, rest: &Rest) -> bool {
+    let by_duration = query.min_duration_ns.is_some() || query.max_duration_ns.is_some();
+    let by_value = !query.columns.is_empty() || !query.attributes.is_empty() || query.errors;
+    by_duration || by_value || !rest.is_empty() || matches!(query.order, Order::Slowest)
 }
 
 fn summary(spans: &[SpanRow]) -> Option<TraceSummary> {
@@ -122,7 +182,17 @@ fn summary(spans: &[SpanRow]) -> Option<TraceSummary> {
         duration_ns: end_ns - start_ns,
         spans: spans.len() as u64,
         errors: spans.iter().filter(|span| span.status == SpanStatus::Error).count() as u64,
+        code: code(root, spans),
+        services: spans.iter().map(SpanRow::service).collect::<FxHashSet<&str>>().len() as u64,
+        time: parts(spans),
     })
+}
+
+/// Of the root, else of the other view of the same call.
+fn code(root: &SpanRow, spans: &[SpanRow]) -> Option<String> {
+    let is_other_view = |span: &&SpanRow| span.parent_span_id == Some(root.span_id) && span.kind == SpanKind::Server;
+    let other = || spans.iter().find(is_other_view).and_then(|span| span.promoted("code"));
+    root.promoted("code").or_else(other).map(String::from)
 }
 
 fn plan(query: &TraceQuery, limit: usize) -> Result<(SpanQuery, Rest), QueryError> {

@@ -51,6 +51,19 @@ fn both_views_of_a_call_are_one_edge_with_exact_counts() {
 }
 
 #[test]
+fn a_consequence_names_the_process_as_people_do() {
+    let world = World::new();
+    let flow = |flow: Flow, instance| flow.with("instance", instance);
+    for status in ["ok", "error"] {
+        world.flow(&flow(Flow::client("web", "shop", "http"), "process:alpha/1-11").failing(status), 2 * HOUR);
+        world.flow(&flow(Flow::server("shop", "web", "http"), "process:alpha/2-22").failing(status), 2 * HOUR);
+    }
+    let map = map(&world, Level::Process);
+    let web = node(&map, "process:alpha/1-11");
+    assert!(web.reasons[0].text.starts_with("calls to shop 22: "), "{:?}", web.reasons);
+}
+
+#[test]
 fn a_failing_callee_is_critical_and_its_caller_affected() {
     let world = World::new();
     for (client, server) in [("gateway", "web"), ("web", "checkout"), ("checkout", "postgres")] {
@@ -286,6 +299,11 @@ fn traces_are_found_and_shown_with_both_views() {
         "summed up whole, not as found"
     );
     assert_eq!(slow[0].duration_ns, 2_000_000_000);
+    let time: Vec<_> = slow[0].time.iter().map(|part| (part.service.as_deref(), part.duration_ns)).collect();
+    assert_eq!((slow[0].services, time), (2, vec![(Some("shop"), 1_900_000_000), (None, 100_000_000)]));
+    let everything = find("");
+    let sums = everything.iter().map(|trace| (trace.spans, trace.errors, trace.duration_ns)).collect::<Vec<_>>();
+    assert_eq!(sums, [(1, 0, 1_000_000), (2, 1, 2_000_000_000)], "newest first, each summed up whole");
     assert_eq!(find("http.route:/cart cart").len(), 2);
     assert_eq!(find("service:nobody").len(), 0);
     let trace = traces::trace(&world.store, [1; 16]).expect("an answer").expect("the trace");

@@ -14,6 +14,8 @@ use std::sync::atomic::Ordering;
 
 /// Agents report every ten seconds; what is older than this is silent.
 const SILENT_AFTER_NS: u64 = 60_000_000_000;
+/// Processes are reported every minute; what is older is gone.
+const WATCHED_NS: u64 = 120_000_000_000;
 /// Agents that were heard of in this time are listed.
 const LISTED_NS: u64 = 24 * 3600 * 1_000_000_000;
 
@@ -33,6 +35,7 @@ fn report(server: &Server) -> Result<Value, ApiError> {
         "started_ns": server.started_ns.to_string(),
         "problems": problems,
         "agents": agents,
+        "processes": processes(server)?,
         "server": {
             "cpu_seconds": figures::cpu_seconds(),
             "memory_bytes": figures::memory_bytes(),
@@ -48,6 +51,13 @@ fn report(server: &Server) -> Result<Value, ApiError> {
         },
         "store": store,
     }))
+}
+
+/// How many processes are watched now.
+fn processes(server: &Server) -> Result<usize, ApiError> {
+    let now = now_ns();
+    let known = entities::count_of_kind(&*server.store, "process", now.saturating_sub(WATCHED_NS), now)?;
+    Ok(known)
 }
 
 /// The newest report of each agent, and since when it is silent.

@@ -1,11 +1,13 @@
 // A selected edge: the sentence, where the time goes, why, both views.
-import { count, milliseconds, MISSING, rate, share } from "../../domain/format";
-import { isBad, tone } from "../../domain/status";
+import { count, milliseconds, MISSING, rate } from "../../domain/format";
 import { nameOf, protocolName, type Figures, type MapEdge, type Neighbourhood } from "../../domain/topology";
+import { term } from "../../domain/tracequery";
 import { hrefHere } from "../../state/location";
 import { tracesOfEdge } from "../links";
 import { Reasons } from "../Reasons";
+import { Sentence } from "../Sentence";
 import { Sign } from "../Sign";
+import { EdgeChart, EdgeOperations } from "./EdgeMore";
 import { Attributes } from "./NodeDetail";
 import { WhereTime } from "./WhereTime";
 
@@ -22,9 +24,13 @@ export function EdgeDetail({ edge, around }: { edge: MapEdge; around: Neighbourh
           <a href={hrefHere({ sel: `node:${edge.target}` })} style={{ color: "inherit" }}>{nameOf(edge.target, around.byId)}</a>
         </h2>
         <div class="sub">{[protocolName(edge.protocol), port ? `port ${port}` : "", viewText(edge)].filter(Boolean).join(" · ")}</div>
-        <Sentence edge={edge} />
+        <div class="state">
+          <span style={{ paddingTop: "1px" }}><Sign status={edge.status} size={15} /></span>
+          <div><Sentence of={edge} /></div>
+        </div>
         <div style={{ marginTop: "12px" }}>
-          <a class="btn s" href={tracesOfEdge(edge, source, target)}>Traces</a>
+          <a class="btn s" href={tracesOfEdge(edge, source, target)}>Traces</a>{" "}
+          {(edge.errors ?? 0) > 0 && <a class="btn s" href={tracesOfEdge(edge, source, target, term("status", "error"))}>Failed traces</a>}
         </div>
       </div>
       <div class="sec">
@@ -37,6 +43,8 @@ export function EdgeDetail({ edge, around }: { edge: MapEdge; around: Neighbourh
           <Reasons reasons={edge.reasons} />
         </div>
       )}
+      <EdgeOperations key={edge.id} edge={edge} around={around} />
+      <EdgeChart key={`${edge.id} chart`} edge={edge} around={around} />
       <div class="sec">
         <h2>Both views</h2>
         <BothViewsTable edge={edge} />
@@ -50,19 +58,6 @@ function viewText(edge: MapEdge): string {
   if (edge.client && edge.server) return "seen from both sides";
   if (edge.client) return "seen from the caller only";
   return edge.server ? "seen from the server only" : "seen from neither side";
-}
-
-function Sentence({ edge }: { edge: MapEdge }) {
-  const color = isBad(edge.status) ? tone(edge.status) : "";
-  return (
-    <div class="state">
-      <span style={{ paddingTop: "1px" }}><Sign status={edge.status} size={15} /></span>
-      <div>
-        p95 is <span class={`b ${color}`}>{milliseconds(edge.p95)}</span>.{" "}
-        {edge.errors === null ? "Failures are not known." : edge.errors === 0 ? "No request failed." : <><span class={`b ${color}`}>{share(edge.errorRatio)}</span> failed, {count(edge.errors)} of {count(edge.requests)}.</>}
-      </div>
-    </div>
-  );
 }
 
 function BothViewsTable({ edge }: { edge: MapEdge }) {

@@ -1,16 +1,20 @@
 // A selected node: the sentence, why, callers and callees, what it is.
-import { plural, rate, share, milliseconds } from "../../domain/format";
-import { isBad, STATUS_WORDS, tone } from "../../domain/status";
-import { glyphOf, nameOf, protocolName, runtimeOf, type MapEdge, type MapNode, type Neighbourhood } from "../../domain/topology";
+import { milliseconds, plural, rate, share } from "../../domain/format";
+import { isBad, tone } from "../../domain/status";
+import { glyphOf, nameOf, protocolName, runtimeOf, serviceParts, type MapEdge, type MapNode, type Neighbourhood } from "../../domain/topology";
 import { term } from "../../domain/tracequery";
 import { hrefHere, param } from "../../state/location";
 import { nodeHref, onMapHref, tracesOf } from "../links";
 import { Reasons } from "../Reasons";
+import { Sentence } from "../Sentence";
 import { KindGlyph, Sign } from "../Sign";
+import { WhereService } from "../WhereService";
+import { NodeInstances, NodeOperations } from "./NodeMore";
 
 export function NodeDetail({ node, around }: { node: MapNode; around: Neighbourhood }) {
   const incoming = around.incoming.get(node.id) ?? [];
   const outgoing = around.outgoing.get(node.id) ?? [];
+  const parts = serviceParts(node.id);
   const show = param("show");
   const reach = (value: string, text: string) => (
     <a class={`btn s ${show === value ? "on" : ""}`} href={hrefHere({ show: show === value ? null : value })} aria-current={show === value ? "true" : undefined}>
@@ -24,7 +28,10 @@ export function NodeDetail({ node, around }: { node: MapNode; around: Neighbourh
           <KindGlyph glyph={glyphOf(node, incoming)} /> {node.name}
         </h2>
         <div class="sub">{[node.kind, runtimeOf(node), instances(node)].filter(Boolean).join(" · ")}</div>
-        <NodeSentence node={node} />
+        <div class="state">
+          <span style={{ paddingTop: "1px" }}><Sign status={node.status} size={15} /></span>
+          <div><Sentence of={node} /></div>
+        </div>
         <div style={{ display: "flex", gap: "6px", flexWrap: "wrap", marginTop: "12px" }}>
           {node.kind === "service" && <a class="btn s" href={nodeHref(node)}>Open service</a>}
           {node.kind === "service" && <a class="btn s" href={tracesOf(node.name)}>Traces</a>}
@@ -39,8 +46,11 @@ export function NodeDetail({ node, around }: { node: MapNode; around: Neighbourh
           <Reasons reasons={node.reasons} />
         </div>
       )}
+      {parts && (node.requests ?? 0) > 0 && outgoing.length > 0 && <WhereService key={node.id} name={parts.name} />}
       <Neighbours title="Callers" edges={incoming} end="source" around={around} empty="Nothing calls it in this range." />
       <Neighbours title="Callees" edges={outgoing} end="target" around={around} empty="It calls nothing in this range." />
+      {parts && <NodeOperations key={`${node.id} operations`} scope={parts.scope} name={parts.name} />}
+      {parts && <NodeInstances key={`${node.id} instances`} id={node.id} />}
       <Attributes attributes={node.attributes} />
     </>
   );
@@ -50,25 +60,6 @@ const instances = (node: MapNode): string => {
   const amount = Number(node.attributes["limpid.instances"] ?? NaN);
   return Number.isFinite(amount) ? plural(amount, "instance") : "";
 };
-
-export function NodeSentence({ node }: { node: MapNode }) {
-  const color = isBad(node.status) ? tone(node.status) : "";
-  return (
-    <div class="state">
-      <span style={{ paddingTop: "1px" }}><Sign status={node.status} size={15} /></span>
-      <div>
-        {node.rate === null ? (
-          <>No requests are known, state: {STATUS_WORDS[node.status]}.</>
-        ) : (
-          <>
-            {rate(node.rate)}, <span class={(node.errorRatio ?? 0) > 0 ? `b ${color}` : ""}>{node.errors === 0 ? "no request failed" : `${share(node.errorRatio)} failed`}</span>, p95{" "}
-            <span class="b">{milliseconds(node.p95)}</span>.
-          </>
-        )}
-      </div>
-    </div>
-  );
-}
 
 interface NeighboursProps {
   title: string;
@@ -94,7 +85,7 @@ export function Neighbours({ title, edges, end, around, empty, toMap = false }: 
         <NeighbourLine key={edge.id} edge={edge} name={nameOf(edge[end], around.byId)} toMap={toMap} />
       ))}
       {edges.length === 0 && <div class="sub">{empty}</div>}
-      {edges.length > 50 && <div class="sub">{plural(edges.length - 50, "more")}, see the table view.</div>}
+      {edges.length > 50 && <div class="sub">{plural(edges.length - 50, "more", "more")}, see the table view.</div>}
     </div>
   );
 }

@@ -2,10 +2,12 @@
 import type { ComponentChildren } from "preact";
 import { findings, questions, type Finding } from "../../domain/findings";
 import { between, clock, count, plural } from "../../domain/format";
-import { nameOf, type Level, type Neighbourhood, type Topology } from "../../domain/topology";
+import { nameOf, wholeRange, type Level, type Neighbourhood, type Topology } from "../../domain/topology";
+import type { Status } from "../../domain/status";
 import { interval } from "../../state/clock";
 import { hrefHere, utc } from "../../state/location";
 import { Cross, Sign } from "../Sign";
+import { answerCopy } from "../TopBar";
 import { EdgeDetail } from "./EdgeDetail";
 import { NodeDetail } from "./NodeDetail";
 
@@ -17,13 +19,15 @@ interface PanelProps {
 }
 
 export function Panel({ topology, around, level, selection }: PanelProps) {
-  const found = findings(topology);
+  const all = findings(topology);
+  const found = all.filter((one) => one.status !== "affected");
   const node = selection.startsWith("node:") ? around.byId.get(selection.slice(5)) : undefined;
   const edge = selection.startsWith("edge:") ? topology.edges.find((one) => `edge:${one.id}` === selection) : undefined;
   const back = (
     <div class="back">
       <a href={hrefHere({ sel: null, show: null })}>‹ {found.length ? `All ${plural(found.length, "finding")}` : "Overview"}</a>
       <span class="grow" />
+      <button class="link" title="Copy link with these times  y" onClick={() => void answerCopy()}>Copy link</button>
       <a class="ib" href={hrefHere({ sel: null, show: null })} aria-label="Close" title="Close  Esc">
         <Cross />
       </a>
@@ -42,7 +46,7 @@ export function Panel({ topology, around, level, selection }: PanelProps) {
         </>
       ) : (
         <div class="in">
-          <Findings found={found} topology={topology} level={level} />
+          <Findings found={found} affected={all.filter((one) => one.status === "affected")} topology={topology} level={level} />
         </div>
       )}
     </aside>
@@ -58,7 +62,11 @@ const Gone = ({ name }: { name: string }) => (
   </div>
 );
 
-function Findings({ found, topology, level }: { found: Finding[]; topology: Topology; level: Level }) {
+function Findings({ found, affected, topology, level }: { found: Finding[]; affected: Finding[]; topology: Topology; level: Level }) {
+  // A silent agent takes all of its services with it: that is one thing, not many.
+  const without = found.filter((one) => one.status === "no_data");
+  const silent = without.length > 2 ? without : [];
+  const shown = silent.length ? found.filter((one) => one.status !== "no_data") : found;
   const unknown = [...topology.nodes, ...topology.edges].filter((thing) => thing.status === "unknown").length;
   const nodes = topology.nodes.length;
   const { start, end } = interval.value;
@@ -72,13 +80,15 @@ function Findings({ found, topology, level }: { found: Finding[]; topology: Topo
             <h2>{plural(found.length, "finding")} <span class="sub" style={{ fontWeight: 400 }}>likely cause first</span></h2>
           </li>
         )}
-        {found.slice(0, 100).map((one) => (
+        {shown.slice(0, 100).map((one) => (
           <FindingLine key={one.selection} finding={one} />
         ))}
+        {silent.length > 0 && <Together status="no_data" text={`${plural(silent.length, level)} without data:`} of={silent} />}
+        {affected.length > 0 && <Together status="affected" text="Affected by a callee:" of={affected} />}
         <li class="fh sub" style={{ paddingBottom: "12px" }}>
-          {found.length === 0
+          {found.length + affected.length === 0
             ? `Nothing deviates in ${between(start, end, utc.value)}. ${plural(nodes, level)}, ${plural(topology.edges.length, "edge")}${judged}.`
-            : `Nothing else deviates: ${plural(nodes + topology.edges.length - found.length, "other node and edge", "other nodes and edges")}${judged}.`}
+            : `Nothing else deviates: ${plural(nodes + topology.edges.length - found.length - affected.length, "other node and edge", "other nodes and edges")}${judged}.`}
         </li>
       </ol>
       <div class="fs">
@@ -94,6 +104,21 @@ function Findings({ found, topology, level }: { found: Finding[]; topology: Topo
   );
 }
 
+const MOST_NAMES = 12;
+
+function Together({ status, text, of }: { status: Status; text: string; of: Finding[] }) {
+  return (
+    <li class="fa">
+      <Sign status={status} />
+      <span class="sub mid">
+        {text}{" "}
+        {of.slice(0, MOST_NAMES).map((one, index) => [index > 0 ? ", " : "", <a key={one.selection} href={hrefHere({ sel: one.selection })} title={one.text}>{one.title}</a>])}
+        {of.length > MOST_NAMES && `, and ${plural(of.length - MOST_NAMES, "more", "more")}`}
+      </span>
+    </li>
+  );
+}
+
 const FindingLine = ({ finding }: { finding: Finding }) => (
   <li>
     <a class="f" href={hrefHere({ sel: finding.selection })}>
@@ -101,7 +126,7 @@ const FindingLine = ({ finding }: { finding: Finding }) => (
       <span>
         <span class="line">
           <b>{finding.title}</b>
-          {finding.since !== null && <span class="sub">{clock(finding.since, utc.value)}</span>}
+          {finding.since !== null && <span class="sub nw">{wholeRange(finding.since, interval.value) ? "whole range" : clock(finding.since, utc.value)}</span>}
         </span>
         <span class="sub mid">{finding.text}</span>
       </span>

@@ -12,6 +12,10 @@ export interface Figure {
 
 export function figuresOf(node: MapNode): { left: Figure; right: Figure | null } {
   if (node.status === "no_data") return { left: { text: "no data", tone: "nonec", strong: false }, right: null };
+  if (node.made) {
+    const right = node.made.p95 === null ? null : { text: milliseconds(node.made.p95), tone: "", strong: false };
+    return { left: { text: `calls ${rate(node.made.rate)}`, tone: "", strong: false }, right };
+  }
   const bad = isBad(node.status);
   const failing = bad && (failReason(node) !== undefined || (node.errorRatio ?? 0) >= 0.01) && (node.errorRatio ?? 0) > 0;
   const slow = bad && slowReason(node) !== undefined;

@@ -29,13 +29,16 @@ export function plateTexts(node: MapNode, plate: Plate, room: number): PlateText
   const to = plate.width / 2 - (compact ? 7 : 9) - indent;
   const size = compact ? 11 : 12;
   const whole = compact ? "" : runtimeOf(node);
-  const runtimeRoom = whole ? Math.min(textWidth(whole, 11) + 8, 60) : 0;
+  // The name comes first: the small word beside it gets what is left, or nothing.
+  const spare = to - from - textWidth(node.name, compact ? 12 : 13, 650);
+  const wanted = whole ? Math.min(textWidth(whole, 11) + 8, 60) : 0;
+  const runtimeRoom = spare >= Math.min(wanted, 32) ? Math.min(wanted, spare) : 0;
   const { left, right } = figuresOf(node);
   const width = (figure: Figure) => textWidth(figure.text, size, figure.strong ? 650 : 400);
   const fits = right !== null && width(left) + width(right) + 6 <= to - from;
   return {
     name: fitText(node.name, to - from - runtimeRoom, compact ? 12 : 13, 650, shorten),
-    runtime: whole ? fitText(whole, runtimeRoom, 11, 400, shorten) : "",
+    runtime: runtimeRoom > 0 ? fitText(whole, runtimeRoom, 11, 400, shorten) : "",
     left, right: fits ? right : null, badge, from, to,
   };
 }

@@ -9,6 +9,13 @@ import { setParams } from "../../state/location";
 import type { MapCanvasProps } from "./MapCanvas";
 import type { ViewControl } from "./useView";
 
+/** Handled by the map itself, on the node that has the focus; here only for the list of keys. */
+const SHOWN: Key[] = [
+  { keys: "↑ ↓ ← →", what: "callers, callees, siblings", run: () => {} },
+  { keys: "⇥", what: "next finding", run: () => {} },
+  { keys: "Enter ↵", what: "open what has the focus", run: () => {} },
+];
+
 interface Context extends MapCanvasProps {
   control: ViewControl;
   focused: string | null;
@@ -25,6 +32,7 @@ export function useMapKeys(context: Context): (event: KeyboardEvent) => void {
     { keys: "d", what: "what the selection calls (downstream)", run: () => toggle("downstream") },
     ...LEVELS.map((level, index) => ({ keys: String(index + 1), what: `level ${level}`, run: () => setParams({ level: level === "service" ? null : level, sel: null }, "push") })),
     { keys: "Escape", what: "back to all findings", run: () => onSelect("") },
+    ...SHOWN,
   ];
   useKeys(keys, [selection, show, control.isFitted]);
 

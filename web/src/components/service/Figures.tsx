@@ -38,6 +38,7 @@ export function Figures({ name, node, side }: { name: string; node: MapNode | un
   const none = new Map<number, number>();
   const bad = node && isBad(node.status) ? tone(node.status) : "";
   const quantileLines: Line[] = QUANTILES.map(([, label, color, width], index) => ({ name: label, color, width, points: inMilliseconds(data?.quantiles[index]?.points ?? none) }));
+  const anyFailed = [...(data?.failed?.points.values() ?? [])].some((value) => value > 0);
   const common = { interval: interval.value, step: size };
   return (
     <>
@@ -48,7 +49,7 @@ export function Figures({ name, node, side }: { name: string; node: MapNode | un
           <Chart {...common} lines={[{ name: "rate", color: "--p95", points: data?.rate?.points ?? none }]} format={rate} sentence={`Requests per second of ${name}, now ${rate(node?.rate)}`} />
         </Figure>
         <Figure title="Failed" value={share(node?.errorRatio)} color={node && failReason(node) ? bad : ""}>
-          <Chart {...common} lines={[{ name: "failed", color: "--crit-g", fill: "--crit-soft", points: data?.failed?.points ?? none }]} format={share} sentence={`Share of failed requests of ${name}, ${share(node?.errorRatio)}`} />
+          <Chart {...common} least={0.1} lines={[{ name: anyFailed ? "failed" : "none failed", color: anyFailed ? "--crit-g" : "--none-g", fill: anyFailed ? "--crit-soft" : undefined, points: data?.failed?.points ?? none }]} format={share} sentence={`Share of failed requests of ${name}, ${share(node?.errorRatio)}`} />
         </Figure>
         <Figure title="Duration" value={milliseconds(node?.p95)} more={`p95 · p50 ${milliseconds(node?.p50)} · p99 ${milliseconds(node?.p99)}`} color={node && slowReason(node) ? bad : ""}>
           <Chart {...common} named lines={quantileLines} format={milliseconds} sentence={`Duration of requests of ${name}: p50 ${milliseconds(node?.p50)}, p95 ${milliseconds(node?.p95)}, p99 ${milliseconds(node?.p99)}`} />

@@ -56,7 +56,8 @@ interface Line {
 
 function linesOf(call: Call): Line[] {
   const { client, server } = call;
-  const queue = call.queue ?? 0;
+  // The arrival is stamped on another clock tick than the caller's start: it never lies before it.
+  const queue = server ? Math.min(call.queue ?? 0, Math.max(0, server.start - (client?.start ?? -Infinity))) : 0;
   const lines: Line[] = [];
   if (client) lines.push({ name: "client waits", from: client.start, to: client.end, color: "var(--s-client)", outline: true });
   const name = call.queue === null ? "network or queue" : "network";
