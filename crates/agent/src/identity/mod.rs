@@ -115,7 +115,9 @@ impl Identity {
     }
 
     pub fn forked(&self, tgid: u32, ppid: u32, start_ns: u64) {
-        self.write().forked(tgid, ppid, start_ns / host::TICK_NS);
+        if self.write().forked(tgid, ppid, start_ns / host::TICK_NS, now_ns()) {
+            self.changed();
+        }
         self.known_at_last(tgid);
     }
 
@@ -131,6 +133,21 @@ impl Identity {
         let mut table = self.write();
         let changed = table.exited(tgid, now_ns);
         table.sweep(now_ns);
+        drop(table);
+        if changed {
+            self.changed();
+        }
+    }
+
+    /// Records of the collector were lost: what runs may have become something else without a word.
+    pub fn records_lost(&self) {
+        let mut table = self.write();
+        let living = table.entries.iter().filter(|(_, entry)| entry.exited_ns == 0);
+        let living: Vec<u32> = living.map(|(pid, _)| *pid).collect();
+        let mut changed = false;
+        for pid in living {
+            changed |= became_another(&table, pid).is_some_and(|(stat, image)| table.executed(pid, stat.ppid, stat.start, image));
+        }
         drop(table);
         if changed {
             self.changed();
@@ -273,12 +290,15 @@ impl Identity {
 
     fn make_known(&self, table: &mut Table, root: u32) -> Option<Arc<Process>> {
         let entry = table.entries.get_mut(&root)?;
-        let image = match &entry.image {
-            Some(image) if entry.exited_ns != 0 => image.clone(),
-            Some(image) => completed(image, root, entry.start),
-            None => Arc::new(Image::from_proc(root)?),
+        if entry.image.is_none() && !is_another(root, entry.start) {
+            entry.image = Some(Arc::new(Image::from_proc(root)?));
+        }
+        // The entry keeps what the exec has told: children that were forked before this question have the same, and are
+        // recognised by it.
+        let image = match entry.image.as_ref()? {
+            image if entry.exited_ns != 0 => image.clone(),
+            image => completed(image, root, entry.start),
         };
-        entry.image = Some(image.clone());
         let container = image.place.container.as_ref().map(|id| self.sources().containers.get(id));
         let mut name = naming::name(&image, container.as_ref());
         if name.runtime.is_none() && entry.exited_ns == 0 {
@@ -368,6 +388,16 @@ fn completed(image: &Arc<Image>, pid: u32, start: u64) -> Arc<Image> {
     let mut whole = Image::clone(image);
     whole.complete_from_proc(pid);
     Arc::new(whole)
+}
+
+/// What `/proc` says of a process that has executed a program since the table heard of it last.
+fn became_another(table: &Table, pid: u32) -> Option<(procfs::Stat, Image)> {
+    let entry = table.entries.get(&pid)?;
+    let stat = procfs::stat(pid).filter(|stat| stat.start == entry.start)?;
+    let known = entry.known.as_ref().map(|known| &known.image).or(entry.image.as_ref());
+    let executed = entry.forked_only && !stat.forked_only
+        || !entry.forked_only && known.is_some_and(|image| !procfs::runs(pid, &image.exe));
+    if executed { Some((stat, Image::from_proc(pid)?)) } else { None }
 }
 
 /// The pid belongs to another process by now, or to none.
