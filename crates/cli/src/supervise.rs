@@ -73,7 +73,7 @@ fn spawn(child: &Child) -> Result<std::process::Child, CommandError> {
     let supervisor = std::process::id();
     let mut command = Command::new(&binary);
     // The flags say it all: what the environment holds was resolved into them already.
-    let own = std::env::vars().map(|(name, _)| name).filter(|name| name.starts_with("LIMPID_"));
+    let own = std::env::vars_os().map(|(name, _)| name).filter(|name| name.as_encoded_bytes().starts_with(b"LIMPID_"));
     own.for_each(|name| {
         command.env_remove(name);
     });

@@ -12,6 +12,7 @@ pub mod host;
 pub mod image;
 mod listen;
 pub mod naming;
+mod package;
 pub mod procfs;
 pub mod program;
 pub mod redact;
@@ -146,7 +147,8 @@ impl Identity {
         let living: Vec<u32> = living.map(|(pid, _)| *pid).collect();
         let mut changed = false;
         for pid in living {
-            changed |= became_another(&table, pid).is_some_and(|(stat, image)| table.executed(pid, stat.ppid, stat.start, image));
+            changed |= became_another(&table, pid)
+                .is_some_and(|(stat, image)| table.executed(pid, stat.ppid, stat.start, image));
         }
         drop(table);
         if changed {

@@ -34,7 +34,7 @@ impl std::fmt::Display for ConfigError {
 }
 
 impl Config {
-    /// `flags`: (key, value) as given on the command line; `environment`: all variables.
+    /// `flags`: (key, value) as given on the command line; `environment`: all variables that are texts.
     pub fn resolve(
         role: Role,
         file: Option<PathBuf>,

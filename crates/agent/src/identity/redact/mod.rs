@@ -7,8 +7,8 @@ mod words;
 
 use clients::{Ask, Client, Kind};
 use limpid_model::Text;
-pub use words::is_secret_name;
 use words::Hide;
+pub use words::is_secret_name;
 
 pub const REDACTED: &str = "REDACTED";
 /// Longest command line that leaves the machine.
@@ -224,6 +224,7 @@ mod tests {
             &["git", "clone", "https://canary@host/x.git"],
             &["app", "amqp://me:canary@a,amqp://me:canary@b"],
             &["app", "postgres://me:can/canary@db/shop"],
+            &["app", "postgres://me:canary"],
             &["app", "me:canary@tcp(db:3306)/shop"],
             &["app", "jdbc:sqlserver://db:1433;user=me;password=canary"],
             &["app", "--conf=a=b,sasl.password=canary"],
@@ -234,7 +235,11 @@ mod tests {
             &["python3", "-uc", "print('canary')"],
             &["node", "--eval=canary"],
             &["perl", "-lne", "print 'canary'"],
-            &["bash", "-lc", "PASSWORD=canary app --token=\"canary canary\" && curl --header=\"X-Any: canary\" http://h/"],
+            &[
+                "bash",
+                "-lc",
+                "PASSWORD=canary app --token=\"canary canary\" && curl --header=\"X-Any: canary\" http://h/",
+            ],
             &["su", "-", "postgres", "-c", "psql -c \"select 'canary'\""],
             &["ssh", "host", "mysql -pcanary shop"],
             &["mosquitto_pub", "-t", "a", "-P", "canary", "-m", "canary"],
@@ -256,12 +261,19 @@ mod tests {
             &["app", "http://host:80/path", "-p", "8080"],
             &["python3", "-m", "gunicorn", "shop.wsgi:application"],
             &["redis-cli", "-h", "db", "-p", "6379", "ping"],
-            &["postgres", "-D", "/var/lib/postgresql/15/main", "-c", "config_file=/etc/postgresql/15/main/postgresql.conf"],
+            &[
+                "postgres",
+                "-D",
+                "/var/lib/postgresql/15/main",
+                "-c",
+                "config_file=/etc/postgresql/15/main/postgresql.conf",
+            ],
             &["docker", "run", "--rm", "-p", "80:80", "redis:7@sha256:abc"],
             &["ssh", "me@host", "-p", "22"],
             &["curl", "-sS", "-o", "/dev/null", "https://example.com/a/b"],
             &["sh", "-c", "exec java -jar /srv/app.jar; true"],
             &["git", "log", "--author=somebody"],
+            &["app", "http://[::1]:80/x", "kafka://a:9092,b:9092/x", "http://host:80/a@b"],
             &["gunicorn: master [shop.wsgi:application]"],
             &["psql", "-h", "db", "-U", "me", "shop"],
             &["app", "--listen", "[::1]:80", "--peers=a:1,b:2", "it's", "don't \"do\" that"],
@@ -288,7 +300,24 @@ mod tests {
         let long = "ü".repeat(5000);
         assert!(command_line(&["app", &long]).len() <= MAX_BYTES);
         assert_eq!(command_line(&[]), "");
-        let odd = ["=", ":", "://", "--", "-", "a://@", "?=", "&", "'", "\"", "' '", "x=' ' '", "\\", "-ü", "ü=\"ü ü", "\u{2003}"];
+        let odd = [
+            "=",
+            ":",
+            "://",
+            "--",
+            "-",
+            "a://@",
+            "?=",
+            "&",
+            "'",
+            "\"",
+            "' '",
+            "x=' ' '",
+            "\\",
+            "-ü",
+            "ü=\"ü ü",
+            "\u{2003}",
+        ];
         command_line(&odd);
         for program in ["sh", "mysql", "redis-cli", "python3", "app"] {
             for one in odd {

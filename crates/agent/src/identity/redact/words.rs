@@ -36,8 +36,25 @@ const SECRET_ENDINGS: &[&str] = &["auth", "pass", "otp"];
 
 /// Beginnings of values that are keys by themselves, wherever they stand.
 const SECRET_VALUES: &[&str] = &[
-    "sk-", "sk_live_", "rk_live_", "ghp_", "gho_", "ghs_", "github_pat_", "glpat-", "xoxb-", "xoxp-", "AKIA", "ASIA",
-    "eyJ", "AIza", "ya29.", "hvs.", "npm_", "dop_v1_", "SG.",
+    "sk-",
+    "sk_live_",
+    "rk_live_",
+    "ghp_",
+    "gho_",
+    "ghs_",
+    "github_pat_",
+    "glpat-",
+    "xoxb-",
+    "xoxp-",
+    "AKIA",
+    "ASIA",
+    "eyJ",
+    "AIza",
+    "ya29.",
+    "hvs.",
+    "npm_",
+    "dop_v1_",
+    "SG.",
 ];
 
 /// What a word says of those behind it.
@@ -81,9 +98,12 @@ fn end_of_user(authority: &str) -> usize {
     if let Some(at) = authority[..end].rfind('@') {
         return at;
     }
-    // A password may hold a slash: then what stands before it is no port.
-    let password = authority[..end].split_once(':').is_some_and(|(_, port)| !port.bytes().all(|byte| byte.is_ascii_digit()));
-    if password { authority.rfind('@').unwrap_or(0) } else { 0 }
+    // A password may hold a slash, or its `@` was cut off: then what stands before it is no port.
+    let port = authority[..end].split_once(':').map_or("", |(_, rest)| rest.split(',').next().unwrap_or_default());
+    if authority.starts_with('[') || port.bytes().all(|byte| byte.is_ascii_digit()) {
+        return 0;
+    }
+    authority.rfind('@').unwrap_or(authority.len())
 }
 
 fn push_query(line: &mut Text, query: &str) {
