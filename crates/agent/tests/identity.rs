@@ -128,15 +128,26 @@ fn languages() {
     assert_eq!(line(&mut node), "up");
     assert_eq!(attribute(&named(&identity, node.pid(), "frontend"), "process.runtime.name"), "nodejs");
 
+    // A file that says nothing, in a folder that says nothing, of a package with a name.
+    write("release/package.json", "{\"name\": \"@shop/storefront\"}\n");
+    let built = write("release/dist/index.js", "console.log('up'); setTimeout(() => {}, 60000)\n");
+    let mut packaged = Command::new("node").arg(built).spawn_running();
+    assert_eq!(line(&mut packaged), "up");
+    named(&identity, packaged.pid(), "storefront");
+
     let source = write(
         "src/Billing.java",
         "public class Billing { public static void main(String[] a) throws Exception { System.out.println(\"up\"); Thread.sleep(60000); } }\n",
     );
     let compiled = Command::new("javac").arg("-d").arg(&folder).arg(&source).status();
+    // The name stands behind a class path that is longer than the kernel's record.
+    let class_path = format!("{}{}", folder.display(), ":/usr/share/java/some-library-1.2.3.jar".repeat(200));
+    let mut java = Command::new("java");
+    java.arg("-cp").arg(class_path);
     let java = match compiled {
-        Ok(status) if status.success() => Command::new("java").arg("-cp").arg(&folder).arg("Billing").spawn_running(),
+        Ok(status) if status.success() => java.arg("Billing").spawn_running(),
         // Only a run-time is installed: it compiles a single source itself.
-        _ => Command::new("java").arg(&source).spawn_running(),
+        _ => java.arg(&source).spawn_running(),
     };
     let mut java = java;
     assert_eq!(line(&mut java), "up");
