@@ -248,4 +248,5 @@ class BadInput(Case):
         self.refused(["agent", "--server", "http://127.0.0.1:1", "--token-file", "/nowhere", "--agent-listen", "off"], "/nowhere")
 
     def test_server_address_is_none(self):
-        self.refused(["agent", "--server", "ftp:/what", "--agent-listen", "off"], "ftp:/what")
+        for address in ("ftp:/what", "127.0.0.1:4317", "http://127.0.0.1:port", "unix://relative"):
+            self.refused(["agent", "--server", address, "--agent-listen", "off"], address, "http://HOST:PORT")

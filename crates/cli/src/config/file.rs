@@ -30,7 +30,7 @@ pub fn read(file: Option<PathBuf>) -> Result<Vec<Found>, ConfigError> {
     }
     let map: Option<std::collections::BTreeMap<String, serde_json::Value>> =
         serde_saphyr::from_str(&text).map_err(|error| {
-            ConfigError(format!("the configuration {place} is not valid YAML: {}", first_line(&error.to_string())))
+            ConfigError(format!("the configuration {place} is not valid: {}", in_our_words(&error.to_string())))
         })?;
     map.unwrap_or_default().into_iter().map(|(key, value)| found(&key, value, &place)).collect()
 }
@@ -42,8 +42,11 @@ fn read_bounded(path: &std::path::Path) -> std::io::Result<String> {
     Ok(text)
 }
 
-fn first_line(text: &str) -> &str {
-    text.lines().next().unwrap_or_default()
+/// The parser's first line, without what only its own users can do about it.
+fn in_our_words(text: &str) -> String {
+    let line = text.lines().next().unwrap_or_default();
+    let line = line.split(", set ").next().unwrap_or(line).trim_start_matches("error: ");
+    line.replace("expected mapping start", "expected YAML with lines of KEY: VALUE")
 }
 
 fn found(key: &str, value: serde_json::Value, place: &str) -> Result<Found, ConfigError> {

@@ -161,6 +161,16 @@ mod tests {
     }
 
     #[test]
+    fn endpoints() {
+        for good in ["", "http://db:4317", "https://db", "http://[::1]:4317/", "http://[::1]", "unix:///run/x.sock"] {
+            assert_eq!(table::ValueKind::Endpoint.check(good), Ok(()), "{good}");
+        }
+        for bad in ["db:4317", "http://", "http://db:x", "http://db:70000", "ftp://db", "unix://x", "http://:1"] {
+            assert!(table::ValueKind::Endpoint.check(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
     fn a_bad_value_names_its_source() {
         let error = resolve("listen: nonsense\n", &[], vec![]).expect_err("no address");
         assert!(error.0.contains("limpid.yaml") && error.0.contains("ADDRESS:PORT"), "{error}");

@@ -11,6 +11,8 @@ pub enum Role {
 pub enum ValueKind {
     /// `127.0.0.1:7117`, or `off`.
     Address,
+    /// `http://HOST:PORT` or `unix:///PATH`, or nothing.
+    Endpoint,
     /// A whole number from the first to the second.
     Count(u64, u64),
     /// `10GiB`, `512MiB` or a plain count of bytes, from the first to the second.
@@ -35,7 +37,7 @@ const UP_SERVER: &[Role] = &[Role::Up, Role::Server];
 const UP_AGENT: &[Role] = &[Role::Up, Role::Agent];
 const ALL: &[Role] = &[Role::Up, Role::Agent, Role::Server];
 
-use ValueKind::{Address, Choice, Count, Path, Size, Switch, Text};
+use ValueKind::{Address, Choice, Count, Endpoint, Path, Size, Switch, Text};
 
 const MIB: u64 = 1 << 20;
 const NO_LIMIT: u64 = u64::MAX;
@@ -53,7 +55,7 @@ pub static OPTIONS: &[Opt] = &[
     Opt { key: "retention_days", kind: Count(1, 36_500), default: "7", roles: UP_SERVER, help: "telemetry older than this is removed" },
     Opt { key: "retention_size", kind: Size(MIB, NO_LIMIT), default: "10GiB", roles: UP_SERVER, help: "the oldest telemetry is removed above this size" },
     Opt { key: "sync", kind: Switch, default: "on", roles: UP_SERVER, help: "acknowledge only what is synced to disk" },
-    Opt { key: "server", kind: Text, default: "", roles: &[Role::Agent], help: "http://HOST:4317 or unix:///PATH of the server; none: the agent serves /metrics alone" },
+    Opt { key: "server", kind: Endpoint, default: "", roles: &[Role::Agent], help: "http://HOST:4317 or unix:///PATH of the server; none: the agent serves /metrics alone" },
     Opt { key: "token_file", kind: Path, default: "", roles: &[Role::Agent], help: "bearer token that the agent shows to the server" },
     Opt { key: "agent_listen", kind: Address, default: "127.0.0.1:7118", roles: UP_AGENT, help: "the agent's /metrics, or off" },
     Opt { key: "sample", kind: Choice(&["auto", "all", "none"]), default: "auto", roles: UP_AGENT, help: "spans to keep: auto, all or none; metrics always count every request" },
@@ -85,6 +87,7 @@ impl ValueKind {
     pub fn check(self, value: &str) -> Result<(), String> {
         let good = match self {
             Address => value == "off" || value.parse::<std::net::SocketAddr>().is_ok(),
+            Endpoint => value.is_empty() || is_endpoint(value),
             Count(least, most) => value.parse().is_ok_and(|count| (least..=most).contains(&count)),
             Size(least, most) => parse_number(value).is_some_and(|size| (least..=most).contains(&size)),
             Switch => ["on", "off", "auto", "true", "false"].contains(&value),
@@ -97,6 +100,7 @@ impl ValueKind {
     fn expected(self) -> String {
         match self {
             Address => "ADDRESS:PORT (such as 127.0.0.1:7117) or off".into(),
+            Endpoint => "http://HOST:PORT or unix:///PATH".into(),
             Count(least, most) => format!("a whole number from {least} to {most}"),
             Size(least, NO_LIMIT) => format!("a size of at least {}, such as 512MiB or 10GiB", in_units(least)),
             Size(least, most) => format!("a size from {} to {}, such as 16MiB", in_units(least), in_units(most)),
@@ -105,6 +109,20 @@ impl ValueKind {
             Path | Text => "a text".into(),
         }
     }
+}
+
+fn is_endpoint(value: &str) -> bool {
+    if let Some(path) = value.strip_prefix("unix://") {
+        return path.starts_with('/');
+    }
+    let rest = value.strip_prefix("http://").or_else(|| value.strip_prefix("https://")).unwrap_or_default();
+    let authority = rest.split('/').next().unwrap_or_default();
+    // The colons of an address in brackets part no port.
+    let (host, port) = match authority.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, port.parse::<u16>().is_ok()),
+        _ => (authority, true),
+    };
+    !host.is_empty() && port
 }
 
 fn in_units(bytes: u64) -> String {
