@@ -13,10 +13,12 @@ if [ "$(id -u)" -ne 0 ]; then
     exit 1
 fi
 [ -n "$demo" ] || exec "$binary" up "${options[@]}"
-"$(dirname "$0")/../demo/run" &
+# When this script is killed, the kernel tells both.
+setpriv --pdeathsig TERM "$(dirname "$0")/../demo/run" &
 demo=$!
-trap 'kill -TERM $demo 2>/dev/null; wait $demo 2>/dev/null' EXIT
-"$binary" up "${options[@]}" &
+# Either may have ended by itself, which is no failure of this script.
+trap 'kill -TERM $demo 2>/dev/null || true; wait $demo 2>/dev/null || true' EXIT
+setpriv --pdeathsig TERM "$binary" up "${options[@]}" &
 limpid=$!
-trap 'kill -TERM $limpid 2>/dev/null' INT TERM
+trap 'kill -TERM $limpid 2>/dev/null || true' INT TERM
 wait $limpid || wait $limpid

@@ -128,15 +128,26 @@ fn languages() {
     assert_eq!(line(&mut node), "up");
     assert_eq!(attribute(&named(&identity, node.pid(), "frontend"), "process.runtime.name"), "nodejs");
 
+    // A file that says nothing, in a folder that says nothing, of a package with a name.
+    write("release/package.json", "{\"name\": \"@shop/storefront\"}\n");
+    let built = write("release/dist/index.js", "console.log('up'); setTimeout(() => {}, 60000)\n");
+    let mut packaged = Command::new("node").arg(built).spawn_running();
+    assert_eq!(line(&mut packaged), "up");
+    named(&identity, packaged.pid(), "storefront");
+
     let source = write(
         "src/Billing.java",
         "public class Billing { public static void main(String[] a) throws Exception { System.out.println(\"up\"); Thread.sleep(60000); } }\n",
     );
     let compiled = Command::new("javac").arg("-d").arg(&folder).arg(&source).status();
+    // The name stands behind a class path that is longer than the kernel's record.
+    let class_path = format!("{}{}", folder.display(), ":/usr/share/java/some-library-1.2.3.jar".repeat(200));
+    let mut java = Command::new("java");
+    java.arg("-cp").arg(class_path);
     let java = match compiled {
-        Ok(status) if status.success() => Command::new("java").arg("-cp").arg(&folder).arg("Billing").spawn_running(),
+        Ok(status) if status.success() => java.arg("Billing").spawn_running(),
         // Only a run-time is installed: it compiles a single source itself.
-        _ => Command::new("java").arg(&source).spawn_running(),
+        _ => java.arg(&source).spawn_running(),
     };
     let mut java = java;
     assert_eq!(line(&mut java), "up");
@@ -191,24 +202,36 @@ print(*children, flush=True)
 time.sleep(float(sys.argv[1]))
 ";
 
+/// Everything that happened before this call has been told to the agent: records come in order.
+fn everything_read(identity: &Identity) {
+    let mut marker = spawn(Command::new("/bin/true").env("OTEL_SERVICE_NAME", "marker"));
+    marker.0.wait().expect("ends");
+    named(identity, marker.pid(), "marker");
+}
+
 #[test]
 fn workers_are_the_instance_of_their_master() {
     let folder = tempfile_dir("workers");
     let script = folder.join("prefork.py");
     std::fs::write(&script, FORKING).expect("written");
+    // A name that is a link: what exec was told and what /proc shows are two paths.
+    let python = folder.join("python3");
+    let real = Command::new("python3").args(["-c", "import sys; print(sys.executable)"]).output().expect("python3");
+    let real = std::fs::canonicalize(String::from_utf8_lossy(&real.stdout).trim()).expect("a path");
+    std::os::unix::fs::symlink(real, &python).expect("a link");
     // Once older than the agent, once younger.
-    let mut older = spawn(Command::new("python3").arg(&script).arg("60"));
+    let mut older = spawn(Command::new(&python).arg(&script).arg("60"));
     let older_workers = line(&mut older);
     let (identity, _processes) = start();
-    let mut younger = spawn(Command::new("python3").arg(&script).arg("60"));
+    let mut younger = spawn(Command::new(&python).arg(&script).arg("60"));
     let younger_workers = line(&mut younger);
+    // Nobody has asked for the master when its workers are forked.
+    everything_read(&identity);
     for (master, workers) in [(&older, &older_workers), (&younger, &younger_workers)] {
         let entity = named(&identity, master.pid(), "prefork").entity.clone();
         let workers: Vec<u32> = workers.split(' ').map(|pid| pid.parse().expect("a pid")).collect();
         for worker in &workers {
-            wait_for(&format!("{worker} to be {entity}"), || {
-                Some(()).filter(|()| identity.process(*worker).entity == entity)
-            });
+            assert_eq!(identity.process(*worker).entity, entity, "{worker} was forked by {}", master.pid());
         }
         // Another agent says the same.
         assert_eq!(Identity::start().process(workers[0]).entity, entity);
@@ -278,22 +301,96 @@ fn two_of_one_name_get_their_ports() {
 }
 
 #[test]
-fn twenty_thousand_short_lived_processes_leave_nothing() {
+fn a_thread_that_executes_another_program() {
     let (identity, _processes) = start();
-    let pss = || limpid_agent::self_status::pss_bytes().expect("smaps_rollup");
-    let burst = |count: u32| {
-        let status = Command::new("sh")
-            .args(["-c", &format!("i=0; while [ $i -lt {count} ]; do /bin/true; i=$((i+1)); done")])
-            .status()
-            .expect("sh");
-        assert!(status.success());
+    let code = "import threading, os\nprint('up', flush=True)\ninput()\n\
+                go = lambda: os.execve('/bin/sleep', ['sleep', '60'], {'OTEL_SERVICE_NAME': 'after'})\n\
+                thread = threading.Thread(target=go)\nthread.start()\nthread.join()";
+    let mut python = spawn(Command::new("python3").args(["-c", code]).env("OTEL_SERVICE_NAME", "before"));
+    let before = named(&identity, python.pid(), "before").entity.clone();
+    assert_eq!(line(&mut python), "up");
+    python.0.stdin.take().expect("piped").write_all(b"\n").expect("written");
+    let after = named(&identity, python.pid(), "after");
+    assert_eq!(after.entity, before, "the same process by another name");
+}
+
+#[test]
+fn a_pid_that_is_used_again() {
+    let (identity, _processes) = start();
+    let mut first = spawn(Command::new("/bin/true").env("OTEL_SERVICE_NAME", "first"));
+    first.0.wait().expect("ends");
+    let pid = first.pid();
+    let before = named(&identity, pid, "first").entity.clone();
+    // Start times are told in ticks of 10 ms: nowhere but here is a pid used twice within one.
+    std::thread::sleep(Duration::from_millis(20));
+    // The kernel is asked to begin its search there; others may be quicker.
+    let second = wait_for("the same pid", || {
+        std::fs::write("/proc/sys/kernel/ns_last_pid", (pid - 1).to_string()).expect("the kernel has ns_last_pid");
+        Some(spawn(Command::new("sleep").arg("60").env("OTEL_SERVICE_NAME", "second"))).filter(|one| one.pid() == pid)
+    });
+    let after = named(&identity, second.pid(), "second");
+    assert_ne!(after.entity, before);
+}
+
+const ID: &str = "7be92808767a667f35c8505cbf40d14e931ef6db5b0210329cf193b15ba9d605";
+
+/// Where cgroups can be made: the unified hierarchy, or the one of version 1 that every container runtime uses.
+fn cgroup_roots() -> Vec<std::path::PathBuf> {
+    let mounts = std::fs::read_to_string("/proc/self/mounts").expect("mounts");
+    let of_interest = |line: &str| {
+        let fields: Vec<&str> = line.split(' ').collect();
+        let pids = fields[2] == "cgroup" && fields[3].split(',').any(|option| option == "pids");
+        (pids || fields[2] == "cgroup2").then(|| std::path::PathBuf::from(fields[1]))
     };
-    burst(5_000);
-    let before = pss();
-    burst(15_000);
-    let after = pss();
-    assert!(after < before + (8 << 20), "grew from {before} to {after} bytes");
-    std::thread::sleep(Duration::from_millis(300));
-    assert_eq!(limpid_agent::losses::PROCESS_RECORDS.get(), 0);
-    drop(identity);
+    mounts.lines().filter_map(of_interest).collect()
+}
+
+/// A shell moves itself, as service managers and container runtimes do before they execute what was asked for.
+fn spawn_in(root: &Path, cgroup: &str) -> Running {
+    let folder = root.join(cgroup);
+    std::fs::create_dir_all(&folder).expect("a cgroup; is the hierarchy writable?");
+    let script = format!(
+        "echo $$ >'{}/cgroup.procs' && exec /tmp/limpid-identity-program-{} 60",
+        folder.display(),
+        std::process::id()
+    );
+    spawn(Command::new("sh").args(["-c", &script]))
+}
+
+#[test]
+fn units_and_containers_by_their_cgroups() {
+    let program = format!("/tmp/limpid-identity-program-{}", std::process::id());
+    std::fs::copy("/bin/sleep", &program).expect("copied");
+    let own_name = program.rsplit('/').next().expect("a name");
+    let top = format!("limpid-test-{}", std::process::id());
+    let (identity, _processes) = start();
+    for root in cgroup_roots() {
+        for (cgroup, service, container) in [
+            ("system.slice/limpid-shop.service".to_owned(), "limpid-shop", ""),
+            ("system.slice/limpid-shop.service/workers".to_owned(), "limpid-shop", ""),
+            (format!("system.slice/docker-{ID}.scope"), own_name, ID),
+            (format!("docker/{ID}"), own_name, ID),
+            (format!("kubepods.slice/kubepods-pod1.slice/cri-containerd-{ID}.scope"), own_name, ID),
+            (format!("system.slice/containerd.service/kubepods-pod1.slice:cri-containerd:{ID}"), own_name, ID),
+            (format!("kubepods.slice/kubepods-pod1.slice/crio-{ID}.scope/container"), own_name, ID),
+            (format!("machine.slice/libpod-{ID}.scope/container"), own_name, ID),
+        ] {
+            let child = spawn_in(&root, &format!("{top}/{cgroup}"));
+            let process = named(&identity, child.pid(), service);
+            assert_eq!(attribute(&process, "container.id"), container, "{cgroup} below {}", root.display());
+            // An agent that starts later reads /proc and says the same.
+            let again = Identity::start().process(child.pid());
+            assert_eq!((&again.service, attribute(&again, "container.id")), (&process.service, container), "{cgroup}");
+            drop(child);
+            remove_cgroups(&root.join(&top));
+        }
+    }
+    std::fs::remove_file(&program).expect("removed");
+}
+
+/// From the leaves up; a process that has just ended may still be in one.
+fn remove_cgroups(folder: &Path) {
+    let Ok(entries) = std::fs::read_dir(folder) else { return };
+    entries.flatten().filter(|entry| entry.path().is_dir()).for_each(|entry| remove_cgroups(&entry.path()));
+    wait_for("the cgroup to be empty", || std::fs::remove_dir(folder).ok());
 }

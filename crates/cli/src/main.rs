@@ -13,7 +13,10 @@ mod supervise;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let matches = commands::parser().get_matches();
+    let matches = match commands::parser().try_get_matches() {
+        Ok(matches) => matches,
+        Err(error) => return commands::refused(&error),
+    };
     let Some((name, arguments)) = matches.subcommand() else { return ExitCode::from(2) };
     let Some(command) = commands::COMMANDS.iter().find(|command| command.name == name) else {
         return ExitCode::from(2);

@@ -69,11 +69,12 @@ fn start(child: &Child) -> Result<Running, CommandError> {
 }
 
 fn spawn(child: &Child) -> Result<std::process::Child, CommandError> {
-    let binary = std::env::current_exe()?;
+    // This very file, also when another version has been put in its place, or when its folder is closed to this user.
+    let mut command = Command::new("/proc/self/exe");
+    command.arg0(std::env::args_os().next().unwrap_or_else(|| "limpid".into()));
     let supervisor = std::process::id();
-    let mut command = Command::new(&binary);
     // The flags say it all: what the environment holds was resolved into them already.
-    let own = std::env::vars().map(|(name, _)| name).filter(|name| name.starts_with("LIMPID_"));
+    let own = std::env::vars_os().map(|(name, _)| name).filter(|name| name.as_encoded_bytes().starts_with(b"LIMPID_"));
     own.for_each(|name| {
         command.env_remove(name);
     });
@@ -86,9 +87,7 @@ fn spawn(child: &Child) -> Result<std::process::Child, CommandError> {
             if libc::getppid() as u32 != supervisor { Err(std::io::ErrorKind::BrokenPipe.into()) } else { Ok(()) }
         });
     }
-    command
-        .spawn()
-        .map_err(|error| format!("the {} cannot be started from {}: {error}", child.role, binary.display()).into())
+    command.spawn().map_err(|error| format!("the {} cannot be started: {error}; is /proc mounted?", child.role).into())
 }
 
 /// `Some` when everything must end.

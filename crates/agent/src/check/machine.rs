@@ -34,12 +34,20 @@ impl Machine {
             kernel: host.kernel.to_string(),
             arch: host.arch,
             cpus: std::thread::available_parallelism().map_or(1, usize::from),
-            btf: std::path::Path::new("/sys/kernel/btf/vmlinux").exists(),
+            btf: has_btf(),
             lockdown: lockdown(),
             cgroups: cgroups(),
             capabilities: capabilities(),
         }
     }
+}
+
+pub const NO_BTF: &str = "this kernel does not tell its types (no BTF in /sys/kernel/btf/vmlinux): one with CONFIG_DEBUG_INFO_BTF=y is needed";
+
+/// Whether the kernel tells its types: the file is there and begins as BTF does.
+pub fn has_btf() -> bool {
+    const MAGIC: u16 = 0xeb9f;
+    procfs::read_path("/sys/kernel/btf/vmlinux", 2).is_some_and(|magic| magic == MAGIC.to_ne_bytes())
 }
 
 /// `none [integrity] confidentiality`: the chosen one stands in brackets.

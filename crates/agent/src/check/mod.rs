@@ -8,7 +8,7 @@ mod machine;
 mod print;
 
 pub use attempts::Hook;
-pub use machine::Machine;
+pub use machine::{Machine, NO_BTF, has_btf};
 
 use crate::collectors::{COLLECTORS, CollectorInfo, Cost};
 use crate::privileges;
@@ -95,9 +95,7 @@ fn problem(machine: &Machine, collectors: &[Collector]) -> Option<String> {
         return Some(format!("missing capabilities {}: run as root, or grant them to the agent", names.join(", ")));
     }
     if !machine.btf {
-        return Some(
-            "this kernel has no BTF (/sys/kernel/btf/vmlinux): a kernel with CONFIG_DEBUG_INFO_BTF is needed".into(),
-        );
+        return Some(NO_BTF.into());
     }
     let reason = collectors.iter().find_map(|collector| collector.reason.clone()).unwrap_or_default();
     Some(format!("no way to watch sockets works on kernel {}: {reason}", machine.kernel))

@@ -85,7 +85,7 @@ impl Attributes {
                 && value.len() <= MAX_VALUE_BYTES
                 && !redact::is_secret_name(&name)
             {
-                self.0.push((name, value));
+                self.0.push((name, redact::value(&value)));
             }
         }
     }
@@ -97,7 +97,7 @@ mod tests {
 
     #[test]
     fn facts_cannot_be_told_otherwise_and_secrets_stay_here() {
-        let environment = b"OTEL_RESOURCE_ATTRIBUTES=service.namespace=shop,host.name=lie,deployment.environment.name=test,api.token=canary\0";
+        let environment = b"OTEL_RESOURCE_ATTRIBUTES=service.namespace=shop,host.name=lie,deployment.environment.name=test,api.token=canary,db.url=postgres://me:canary@db/shop\0";
         let image = Image::from_record(b"/bin/app\0", b"app\0--password=canary\0", environment, b"", 0);
         let host = Host::read();
         let name = naming::name(&image, None);

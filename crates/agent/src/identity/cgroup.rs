@@ -5,7 +5,8 @@
 
 use limpid_model::Text;
 
-/// What was found in a path. Both may be there: a container inside a unit's slice.
+/// What was found in a path. Both may be there: a unit of a systemd that runs inside a container. A unit *above* a
+/// container is the runtime's (`docker.service`), not what the process is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Place {
     /// Full id as the runtime writes it: 64 hex digits.
@@ -41,7 +42,7 @@ pub fn place(path: &str) -> Place {
     let mut user_session = false;
     for name in path.split('/').filter(|name| !name.is_empty()) {
         if let Some(id) = container_id(name) {
-            place.container = Some(Text::from(id));
+            place = Place { container: Some(Text::from(id)), unit: None };
             continue;
         }
         user_session |= name == "user.slice";
@@ -52,20 +53,13 @@ pub fn place(path: &str) -> Place {
     place
 }
 
-/// Chooses among the lines of `/proc/<pid>/cgroup`: the unified hierarchy, else systemd's own, else the first with more
-/// than the root; a line with a container wins over one without.
+/// Chooses among the lines of `/proc/<pid>/cgroup`: the first with a container, else the first with a unit. Hierarchies
+/// of version 1 differ in what they hold: a container's process may be in its runtime's unit in systemd's own.
 pub fn place_of_lines(lines: &str) -> Place {
-    let mut best = Place::default();
-    for path in lines.lines().take(64).filter_map(|line| line.splitn(3, ':').nth(2)) {
-        let found = place(path);
-        if best.container.is_none() {
-            best.container = found.container;
-        }
-        if best.unit.is_none() {
-            best.unit = found.unit;
-        }
-    }
-    best
+    let paths = lines.lines().take(64).filter_map(|line| line.splitn(3, ':').nth(2));
+    let mut places: Vec<Place> = paths.map(place).filter(|place| *place != Place::default()).collect();
+    let best = places.iter().position(|place| place.container.is_some()).unwrap_or(0);
+    if places.is_empty() { Place::default() } else { places.swap_remove(best) }
 }
 
 fn container_id(name: &str) -> Option<&str> {
@@ -136,8 +130,16 @@ mod tests {
     fn version_one_lines() {
         let lines = format!("12:pids:/docker/{ID}\n1:name=systemd:/system.slice/docker.service\n0::/\n");
         let found = place_of_lines(&lines);
-        assert_eq!(found.container.as_deref(), Some(ID));
+        assert_eq!((found.container.as_deref(), found.unit), (Some(ID), None));
         assert_eq!(place_of_lines("garbage\n::\n0::/system.slice/a.service").unit.as_deref(), Some("a"));
+    }
+
+    #[test]
+    fn the_unit_of_a_runtime_is_not_what_its_containers_are() {
+        let above = place(&format!("/system.slice/containerd.service/kubepods-pod1.slice:cri-containerd:{ID}"));
+        assert_eq!((above.container.as_deref(), above.unit), (Some(ID), None));
+        let within = place(&format!("/system.slice/docker-{ID}.scope/system.slice/nginx.service"));
+        assert_eq!(within.unit.as_deref(), Some("nginx"), "a systemd of its own runs in the container");
     }
 
     #[test]

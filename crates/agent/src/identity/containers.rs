@@ -16,7 +16,8 @@ pub struct Container {
     pub image: Option<Text>,
 }
 
-type Reader = fn(&Value) -> Container;
+/// How one document is read: what it says, and of which container (lists tell of many).
+type Reader = fn(&Value, &str) -> Container;
 
 /// (path with `{id}`, how to read it)
 const STATE_FILES: &[(&str, Reader)] = &[
@@ -24,6 +25,9 @@ const STATE_FILES: &[(&str, Reader)] = &[
     ("/run/containerd/io.containerd.runtime.v2.task/moby/{id}/config.json", oci),
     ("/run/containerd/io.containerd.runtime.v2.task/k8s.io/{id}/config.json", oci),
     ("/run/containerd/io.containerd.runtime.v2.task/default/{id}/config.json", oci),
+    // Podman's names stand in the list of its storage; CRI-O's in the annotations.
+    ("/var/lib/containers/storage/overlay-containers/containers.json", storage),
+    ("/var/lib/containers/storage/overlay-containers/volatile-containers.json", storage),
     ("/var/lib/containers/storage/overlay-containers/{id}/userdata/config.json", oci),
     ("/run/containers/storage/overlay-containers/{id}/userdata/config.json", oci),
 ];
@@ -57,12 +61,12 @@ fn read(id: &str) -> Container {
     let found = STATE_FILES.iter().find_map(|(path, reader)| {
         let bytes = procfs::read_path(&path.replace("{id}", id), MAX_FILE_BYTES)?;
         let state: Value = serde_json::from_slice(&bytes).ok()?;
-        Some(reader(&state)).filter(|container| *container != Container::default())
+        Some(reader(&state, id)).filter(|container| *container != Container::default())
     });
     found.unwrap_or_default()
 }
 
-fn docker(state: &Value) -> Container {
+fn docker(state: &Value, _id: &str) -> Container {
     let labels = &state["Config"]["Labels"];
     Container {
         name: text(&state["Name"]).map(|name| Text::from(name.trim_start_matches('/'))),
@@ -72,7 +76,7 @@ fn docker(state: &Value) -> Container {
 }
 
 /// The OCI runtime's `config.json`: names stand in annotations, one set for each engine.
-fn oci(state: &Value) -> Container {
+fn oci(state: &Value, _id: &str) -> Container {
     let annotations = &state["annotations"];
     let first = |names: &[&str]| names.iter().find_map(|name| text(&annotations[*name]));
     Container {
@@ -87,6 +91,16 @@ fn oci(state: &Value) -> Container {
     }
 }
 
+/// The storage library of Podman and others: a list, in which each engine keeps words of its own as a JSON text.
+fn storage(state: &Value, id: &str) -> Container {
+    let found = state.as_array().and_then(|all| all.iter().find(|one| one["id"] == *id));
+    let own = found.and_then(|one| serde_json::from_str::<Value>(one["metadata"].as_str()?).ok()).unwrap_or_default();
+    // A container of CRI-O has a name within its pod too, which says more.
+    let name = ["container-name", "name"].iter().find_map(|key| text(&own[*key]));
+    let listed = || found.and_then(|one| text(&one["names"][0]));
+    Container { name: name.or_else(listed), compose_service: None, image: text(&own["image-name"]) }
+}
+
 fn text(value: &Value) -> Option<Text> {
     value.as_str().filter(|text| !text.is_empty() && text.len() <= 256).map(Text::from)
 }
@@ -99,12 +113,18 @@ mod tests {
     fn state_files_of_engines() {
         let state = serde_json::json!({"Name": "/shop-cart-1", "Config": {"Image": "cart:2",
             "Labels": {"com.docker.compose.service": "cart", "com.docker.compose.project": "shop"}}});
-        let found = docker(&state);
+        let found = docker(&state, "");
         assert_eq!(found.name.as_deref(), Some("shop-cart-1"));
         assert_eq!(found.compose_service.as_deref(), Some("cart"));
         assert_eq!(found.image.as_deref(), Some("cart:2"));
         let state = serde_json::json!({"annotations": {"io.kubernetes.cri.container-name": "checkout"}});
-        assert_eq!(oci(&state).name.as_deref(), Some("checkout"));
+        assert_eq!(oci(&state, "").name.as_deref(), Some("checkout"));
+        let metadata = r#"{"image-name":"docker.io/library/redis:7","name":"cache"}"#;
+        let state = serde_json::json!([{"id": "a", "names": ["other"]}, {"id": "b", "metadata": metadata}]);
+        assert_eq!(storage(&state, "b").name.as_deref(), Some("cache"));
+        assert_eq!(storage(&state, "b").image.as_deref(), Some("docker.io/library/redis:7"));
+        assert_eq!(storage(&state, "a").name.as_deref(), Some("other"));
+        assert_eq!(storage(&state, "c"), Container::default());
     }
 
     #[test]
@@ -112,8 +132,9 @@ mod tests {
         for state in
             [serde_json::json!(null), serde_json::json!([1]), serde_json::json!({"Name": 3, "annotations": "x"})]
         {
-            assert_eq!(docker(&state), Container::default());
-            assert_eq!(oci(&state), Container::default());
+            for reader in [docker, oci, storage] {
+                assert_eq!(reader(&state, "0"), Container::default());
+            }
         }
         assert_eq!(Containers::default().get("0000"), Container::default());
     }

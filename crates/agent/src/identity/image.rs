@@ -4,12 +4,18 @@
 //! all children that were forked and did not exec.
 
 use super::cgroup::{self, Place};
-use super::procfs;
+use super::{package, procfs};
 use limpid_model::Text;
 
 /// The variables that are kept; nothing else of an environment leaves this function's reach.
 const VARIABLES: [&str; 2] = ["OTEL_SERVICE_NAME", "OTEL_RESOURCE_ATTRIBUTES"];
-const MAX_ARGS_BYTES: usize = 4096;
+/// What the kernel's record holds of the arguments (`ARGS_BYTES` there).
+const RECORD_ARGS_BYTES: usize = 1024;
+/// What is read of them at most: the class path of a Java program goes before its name.
+const MAX_ARGS_BYTES: usize = 64 * 1024;
+const MAX_ARGS: usize = 256;
+/// What is kept of each: enough for every name.
+const MAX_ARG_BYTES: usize = 512;
 const MAX_ENVIRONMENT_BYTES: usize = 128 * 1024;
 const MAX_VALUE_BYTES: usize = 1024;
 
@@ -24,6 +30,8 @@ pub struct Image {
     pub uid: Option<u32>,
     /// Known only while the process lives.
     pub cwd: Option<Box<str>>,
+    /// What the package of a script calls itself; known only while the process lives.
+    pub package: Option<Text>,
 }
 
 impl Image {
@@ -49,19 +57,24 @@ impl Image {
         }
         let exe = exe.unwrap_or_else(|| lossy(until_nul(&arguments)));
         let mut image =
-            Image { exe: exe.into(), arguments: arguments.into(), uid: procfs::uid(pid), ..Image::default() };
+            Image { exe: exe.into(), arguments: shortened(&arguments), uid: procfs::uid(pid), ..Image::default() };
         if let Some(lines) = procfs::text(pid, "cgroup", 64 * 1024) {
             image.place = cgroup::place_of_lines(&lines);
         }
         image.take_environment(&procfs::read(pid, "environ", MAX_ENVIRONMENT_BYTES).unwrap_or_default());
-        image.cwd = procfs::link(pid, "cwd").map(Into::into);
+        image.take_folder(pid);
         Some(image)
     }
 
-    /// What the record could not hold, for a process that is still there: the full path, the folder, an environment
-    /// beyond the record's bytes.
+    /// What the record could not hold, for a process that is still there: the full path, the folder, arguments and
+    /// environment beyond the record's bytes.
     pub fn complete_from_proc(&mut self, pid: u32) {
-        self.cwd = procfs::link(pid, "cwd").map(Into::into);
+        if self.arguments.len() >= RECORD_ARGS_BYTES
+            && let Some(arguments) = procfs::read(pid, "cmdline", MAX_ARGS_BYTES)
+        {
+            self.arguments = shortened(&arguments);
+        }
+        self.take_folder(pid);
         if let Some(exe) = procfs::link(pid, "exe") {
             self.exe = exe.into();
         }
@@ -75,9 +88,16 @@ impl Image {
         }
     }
 
+    fn take_folder(&mut self, pid: u32) {
+        self.cwd = procfs::link(pid, "cwd").map(Into::into);
+        let args = self.args();
+        self.package = package::name(pid, &self.exe, &args, self.cwd.as_deref());
+    }
+
     /// The arguments as texts; what is no UTF-8 is replaced.
     pub fn args(&self) -> Vec<std::borrow::Cow<'_, str>> {
-        let mut args: Vec<_> = self.arguments.split(|byte| *byte == 0).take(256).map(String::from_utf8_lossy).collect();
+        let mut args: Vec<_> =
+            self.arguments.split(|byte| *byte == 0).take(MAX_ARGS).map(String::from_utf8_lossy).collect();
         while args.last().is_some_and(|last| last.is_empty()) {
             args.pop();
         }
@@ -85,7 +105,9 @@ impl Image {
     }
 
     fn take_environment(&mut self, environment: &[u8]) {
-        for entry in environment.split(|byte| *byte == 0) {
+        // Behind the last NUL may stand a value that was cut: half a name is none.
+        let end = memchr::memrchr(0, environment).unwrap_or(0);
+        for entry in environment[..end].split(|byte| *byte == 0) {
             let Some(at) = memchr::memchr(b'=', entry) else { continue };
             let (name, value) = (&entry[..at], &entry[at + 1..]);
             let Some(which) = VARIABLES.iter().position(|known| known.as_bytes() == name) else { continue };
@@ -96,6 +118,20 @@ impl Image {
             }
         }
     }
+}
+
+/// The first arguments, none of them longer than a name needs.
+fn shortened(arguments: &[u8]) -> Box<[u8]> {
+    let mut short = Vec::with_capacity(arguments.len().min(RECORD_ARGS_BYTES));
+    for argument in arguments.split_inclusive(|byte| *byte == 0).take(MAX_ARGS) {
+        if argument.len() > MAX_ARG_BYTES {
+            short.extend_from_slice(&argument[..MAX_ARG_BYTES]);
+            short.push(0);
+        } else {
+            short.extend_from_slice(argument);
+        }
+    }
+    short.into()
 }
 
 fn cgroup_path(names: &[u8]) -> String {
@@ -126,6 +162,22 @@ mod tests {
         assert_eq!(image.resource_attributes.as_deref(), Some("a=b,c=d"));
         assert_eq!(image.place.unit.as_deref(), Some("nginx"));
         assert!(!format!("{image:?}").contains("canary"));
+    }
+
+    #[test]
+    fn a_name_that_was_cut_is_none() {
+        let image = Image::from_record(b"/x\0", b"x\0", b"A=b\0OTEL_SERVICE_NAME=check", b"", 0);
+        assert_eq!(image.service_name, None);
+    }
+
+    #[test]
+    fn long_arguments_are_cut_one_by_one() {
+        let mut line = b"java\0-cp\0".to_vec();
+        line.extend([b'x'; 10_000]);
+        line.extend(b"\0com.example.Orders\0");
+        let image = Image { arguments: shortened(&line), ..Image::default() };
+        assert_eq!(image.args().last().map(AsRef::as_ref), Some("com.example.Orders"));
+        assert!(image.arguments.len() < 600);
     }
 
     #[test]

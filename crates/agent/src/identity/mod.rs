@@ -12,6 +12,8 @@ pub mod host;
 pub mod image;
 mod listen;
 pub mod naming;
+mod package;
+mod ports;
 pub mod procfs;
 pub mod program;
 pub mod redact;
@@ -27,8 +29,7 @@ use host::{Host, clock_ns};
 use image::Image;
 use listen::Listeners;
 use naming::{Name, Source};
-use rustc_hash::{FxHashMap, FxHashSet};
-use std::net::SocketAddr;
+use rustc_hash::FxHashSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use table::{Known, Table};
@@ -116,7 +117,9 @@ impl Identity {
     }
 
     pub fn forked(&self, tgid: u32, ppid: u32, start_ns: u64) {
-        self.write().forked(tgid, ppid, start_ns / host::TICK_NS);
+        if self.write().forked(tgid, ppid, start_ns / host::TICK_NS, now_ns()) {
+            self.changed();
+        }
         self.known_at_last(tgid);
     }
 
@@ -132,6 +135,22 @@ impl Identity {
         let mut table = self.write();
         let changed = table.exited(tgid, now_ns);
         table.sweep(now_ns);
+        drop(table);
+        if changed {
+            self.changed();
+        }
+    }
+
+    /// Records of the collector were lost: what runs may have become something else without a word.
+    pub fn records_lost(&self) {
+        let mut table = self.write();
+        let living = table.entries.iter().filter(|(_, entry)| entry.exited_ns == 0);
+        let living: Vec<u32> = living.map(|(pid, _)| *pid).collect();
+        let mut changed = false;
+        for pid in living {
+            changed |= became_another(&table, pid)
+                .is_some_and(|(stat, image)| table.executed(pid, stat.ppid, stat.start, image));
+        }
         drop(table);
         if changed {
             self.changed();
@@ -176,84 +195,6 @@ impl Identity {
         }
     }
 
-    fn take_listeners(&self, table: &mut Table, listening: FxHashMap<u32, Vec<SocketAddr>>) -> bool {
-        let own = self.own.read().unwrap_or_else(PoisonError::into_inner);
-        let of_own = listening.iter().filter(|(pid, _)| own.contains(pid));
-        let mut ports: FxHashSet<u16> =
-            of_own.flat_map(|(_, addresses)| addresses.iter().map(SocketAddr::port)).collect();
-        let taken = |port: &u16| listening.values().flatten().any(|address| address.port() == *port);
-        let mut expected = self.expected_ports.write().unwrap_or_else(PoisonError::into_inner);
-        expected.retain(|port| !taken(port));
-        ports.extend(expected.iter());
-        drop(expected);
-        *self.own_ports.write().unwrap_or_else(PoisonError::into_inner) = ports;
-        drop(own);
-        let mut of_roots: FxHashMap<u32, Vec<SocketAddr>> = FxHashMap::default();
-        for (pid, addresses) in listening {
-            let root = table.root(pid);
-            of_roots.entry(root).or_default().extend(addresses);
-        }
-        for root in of_roots.keys() {
-            self.resolve(table, *root);
-        }
-        let mut changed = false;
-        for (pid, entry) in table.entries.iter_mut().filter(|(_, entry)| entry.exited_ns == 0) {
-            let Some(known) = entry.known.as_mut() else { continue };
-            let mut addresses = of_roots.remove(pid).unwrap_or_default();
-            addresses.sort();
-            addresses.dedup();
-            if known.listen != addresses {
-                known.listen = addresses;
-                known.reported_ns = 0;
-                changed = true;
-            }
-        }
-        changed
-    }
-
-    /// Two executables of one name that listen on different ports are two services: each gets its port.
-    fn name_collisions(&self, table: &mut Table) -> bool {
-        let mut ports: FxHashMap<limpid_model::Text, Vec<u16>> = FxHashMap::default();
-        for known in living(table) {
-            ports.entry(known.base.clone()).or_default().extend(lowest_port(known));
-        }
-        let collide = |known: &Known| {
-            let own = lowest_port(known)?;
-            let others = ports.get(&known.base)?.iter().any(|port| *port != own);
-            (known.name.source == Source::Executable && others && known.name.service == known.base).then_some(own)
-        };
-        let renamed: Vec<(u32, u16)> = table
-            .entries
-            .iter()
-            .filter(|(_, entry)| entry.exited_ns == 0)
-            .filter_map(|(pid, entry)| Some((*pid, collide(entry.known.as_deref()?)?)))
-            .collect();
-        for (pid, port) in &renamed {
-            self.rename(table, *pid, *port);
-        }
-        !renamed.is_empty()
-    }
-
-    fn rename(&self, table: &mut Table, pid: u32, port: u16) {
-        let Some(mut known) = table.entries.get_mut(&pid).and_then(|entry| entry.known.take()) else { return };
-        let Some((start, forgotten)) = table.entries.get_mut(&pid).map(|entry| (entry.start, entry.process.take()))
-        else {
-            return;
-        };
-        known.name.service = compact_str::format_compact!("{}-{port}", known.base);
-        known.process = Arc::new(self.describe(pid, start, &known.image, &known.name, known.container.as_ref()));
-        known.reported_ns = 0;
-        for member in table.entries.values_mut() {
-            if matches!((&member.process, &forgotten), (Some(one), Some(other)) if Arc::ptr_eq(one, other)) {
-                member.process = Some(known.process.clone());
-            }
-        }
-        if let Some(entry) = table.entries.get_mut(&pid) {
-            entry.process = Some(known.process.clone());
-            entry.known = Some(known);
-        }
-    }
-
     fn resolve(&self, table: &mut Table, tgid: u32) -> Option<Arc<Process>> {
         table.load(tgid)?;
         let root = table.root(tgid);
@@ -274,12 +215,15 @@ impl Identity {
 
     fn make_known(&self, table: &mut Table, root: u32) -> Option<Arc<Process>> {
         let entry = table.entries.get_mut(&root)?;
-        let image = match &entry.image {
-            Some(image) if entry.exited_ns != 0 => image.clone(),
-            Some(image) => completed(image, root, entry.start),
-            None => Arc::new(Image::from_proc(root)?),
+        if entry.image.is_none() && !is_another(root, entry.start) {
+            entry.image = Some(Arc::new(Image::from_proc(root)?));
+        }
+        // The entry keeps what the exec has told: children that were forked before this question have the same, and are
+        // recognised by it.
+        let image = match entry.image.as_ref()? {
+            image if entry.exited_ns != 0 => image.clone(),
+            image => completed(image, root, entry.start),
         };
-        entry.image = Some(image.clone());
         let container = image.place.container.as_ref().map(|id| self.sources().containers.get(id));
         let mut name = naming::name(&image, container.as_ref());
         if name.runtime.is_none() && entry.exited_ns == 0 {
@@ -371,17 +315,19 @@ fn completed(image: &Arc<Image>, pid: u32, start: u64) -> Arc<Image> {
     Arc::new(whole)
 }
 
+/// What `/proc` says of a process that has executed a program since the table heard of it last.
+fn became_another(table: &Table, pid: u32) -> Option<(procfs::Stat, Image)> {
+    let entry = table.entries.get(&pid)?;
+    let stat = procfs::stat(pid).filter(|stat| stat.start == entry.start)?;
+    let known = entry.known.as_ref().map(|known| &known.image).or(entry.image.as_ref());
+    let executed = entry.forked_only && !stat.forked_only
+        || !entry.forked_only && known.is_some_and(|image| !procfs::runs(pid, &image.exe));
+    if executed { Some((stat, Image::from_proc(pid)?)) } else { None }
+}
+
 /// The pid belongs to another process by now, or to none.
 fn is_another(pid: u32, start: u64) -> bool {
     procfs::stat(pid).is_none_or(|stat| stat.start != start)
-}
-
-fn living(table: &Table) -> impl Iterator<Item = &Known> {
-    table.entries.values().filter(|entry| entry.exited_ns == 0).filter_map(|entry| entry.known.as_deref())
-}
-
-fn lowest_port(known: &Known) -> Option<u16> {
-    known.listen.iter().map(SocketAddr::port).min()
 }
 
 pub fn now_ns() -> u64 {

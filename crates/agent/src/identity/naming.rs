@@ -14,7 +14,7 @@
 
 use super::containers::Container;
 use super::image::Image;
-use super::program;
+use super::program::{self, Around};
 use limpid_model::Text;
 
 /// Where a name comes from.
@@ -51,7 +51,8 @@ const MAX_NAME_BYTES: usize = 128;
 pub fn name(image: &Image, container: Option<&Container>) -> Name {
     let args = image.args();
     let args: Vec<&str> = args.iter().map(AsRef::as_ref).collect();
-    let program = program::program(&image.exe, &args, image.cwd.as_deref());
+    let around = Around { cwd: image.cwd.as_deref(), package: image.package.as_deref() };
+    let program = program::program(&image.exe, &args, around);
     let (service, source) = from_environment(image, &args)
         .map(|service| (service, Source::Environment))
         .or_else(|| container.and_then(from_container).map(|service| (service, Source::Container)))
@@ -78,7 +79,12 @@ fn from_executable(image: &Image, args: &[&str]) -> Text {
     let called = args.first().map_or("unknown", |arg| program::executable_name(arg));
     let called = called.split([' ', ':']).next().unwrap_or(called);
     let name = if through_descriptor || is_link_to(called, &image.exe) { called } else { exe };
-    Text::from(if name.is_empty() { "unknown" } else { name })
+    if name.is_empty() {
+        return Text::const_new("unknown");
+    }
+    // `/srv/checkout/bin/server` is the checkout's. A dot is no ending here: `python3.11`.
+    let around = Around { cwd: image.cwd.as_deref(), package: None };
+    if program::executable_says_nothing(name) { program::stem_or_folder(&image.exe, around) } else { Text::from(name) }
 }
 
 /// One file under many names (`redis-server` and `redis-check-rdb`, busybox): the name it was called by counts, if a
@@ -146,7 +152,7 @@ mod tests {
         Image::from_record(
             exe.as_bytes(),
             args.replace(' ', "\0").as_bytes(),
-            environment.replace(' ', "\0").as_bytes(),
+            (environment.replace(' ', "\0") + "\0").as_bytes(),
             names.join("\0").as_bytes(),
             0,
         )
@@ -202,6 +208,12 @@ mod tests {
             name(&script, None),
             Name { service: "stock".into(), source: Source::Program, runtime: Some("cpython") }
         );
+        let server = image("/srv/checkout/bin/server", "./server", "", "/");
+        assert_eq!(name(&server, None).service, "checkout");
+        let told = image("/srv/shop/bin/web", "./web", "", "/");
+        assert_eq!(name(&told, None).service, "web");
+        let nameless = image("/usr/local/bin/app", "app", "", "/");
+        assert_eq!(name(&nameless, None).service, "app");
         let plain = image("/usr/bin/redis-server", "redis-server *:6379", "", "/");
         assert_eq!(
             name(&plain, None),

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::Read;
+use std::os::unix::fs::MetadataExt;
 
 /// What `/proc/<pid>/stat` says of a process, as far as identity needs it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +52,15 @@ fn parse_stat(line: &str) -> Option<Stat> {
     Some(Stat { ppid, forked_only: flags & PF_FORKNOEXEC != 0, kernel_thread: flags & PF_KTHREAD != 0, start })
 }
 
+/// Whether a process runs this file, whatever links lead to it. A process that is gone or closed says nothing against it.
+pub fn runs(pid: u32, exe: &str) -> bool {
+    let Some(target) = link(pid, "exe").filter(|target| target != exe) else { return true };
+    let file = |path: &str| std::fs::metadata(path).ok().map(|file| (file.dev(), file.ino()));
+    // A file that was replaced has the same name and another number.
+    target.strip_suffix(" (deleted)") == Some(exe)
+        || file(&format!("/proc/{pid}/exe")) == file(&format!("/proc/{pid}/root{exe}"))
+}
+
 /// The effective user, from `/proc/<pid>/status`.
 pub fn uid(pid: u32) -> Option<u32> {
     let status = text(pid, "status", 8192)?;
@@ -96,5 +106,6 @@ mod tests {
         assert!(pids().contains(&me));
         assert!(namespace(me, "net").is_some());
         assert!(uid(me).is_some());
+        assert!(runs(me, "/proc/self/exe") && !runs(me, "/bin/sh") && runs(u32::MAX, "/bin/sh"));
     }
 }

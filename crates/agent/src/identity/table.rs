@@ -69,13 +69,18 @@ impl Table {
         self.entries.get_mut(&tgid)
     }
 
-    pub fn forked(&mut self, tgid: u32, ppid: u32, start: u64) {
+    /// True when answers given for others are wrong from now on: the end of who had this pid before was missed.
+    pub fn forked(&mut self, tgid: u32, ppid: u32, start: u64, now_ns: u64) -> bool {
         // A look at /proc may have been quicker than this record.
-        if self.entries.get(&tgid).is_some_and(|entry| entry.start == start) || self.entries.len() >= MAX_LIVING {
-            return;
+        if self.entries.get(&tgid).is_some_and(|entry| entry.start == start) {
+            return false;
         }
-        let image = self.entries.get(&ppid).and_then(|parent| parent.image.clone());
-        self.entries.insert(tgid, Entry::new(start, ppid, true, image));
+        let missed = self.exited(tgid, now_ns);
+        if self.entries.len() < MAX_LIVING || self.entries.contains_key(&tgid) {
+            let image = self.entries.get(&ppid).and_then(|parent| parent.image.clone());
+            self.entries.insert(tgid, Entry::new(start, ppid, true, image));
+        }
+        missed
     }
 
     /// True when an answer that was given before is wrong from now on.
@@ -196,8 +201,8 @@ mod tests {
     fn forked_children_belong_to_their_root() {
         let mut table = Table::default();
         table.executed(BASE, 1, 10, image("/bin/master"));
-        table.forked(BASE + 1, BASE, 20);
-        table.forked(BASE + 2, BASE + 1, 30);
+        table.forked(BASE + 1, BASE, 20, 0);
+        table.forked(BASE + 2, BASE + 1, 30, 0);
         assert_eq!(table.root(BASE + 2), BASE);
         table.executed(BASE + 2, BASE + 1, 30, image("/bin/other"));
         assert_eq!(table.root(BASE + 2), BASE + 2);
@@ -209,7 +214,7 @@ mod tests {
     fn a_child_that_ended_before_its_root_still_belongs_to_it() {
         let mut table = Table::default();
         table.executed(BASE, 1, 10, image("/bin/master"));
-        table.forked(BASE + 1, BASE, 20);
+        table.forked(BASE + 1, BASE, 20, 0);
         table.exited(BASE + 1, 1000);
         table.exited(BASE, 2000);
         assert_eq!(table.root(BASE + 1), BASE);
@@ -219,7 +224,7 @@ mod tests {
     fn a_parent_that_went_on_to_something_else() {
         let mut table = Table::default();
         table.executed(BASE, 1, 10, image("/bin/shell"));
-        table.forked(BASE + 1, BASE, 20);
+        table.forked(BASE + 1, BASE, 20, 0);
         table.executed(BASE, 1, 10, image("/bin/other"));
         assert_eq!(table.root(BASE + 1), BASE + 1);
     }
@@ -229,7 +234,7 @@ mod tests {
         let mut table = Table::default();
         for number in 0..200_000u32 {
             let (tgid, now) = (BASE + number, u64::from(number + 1) * 1000);
-            table.forked(tgid, 1, u64::from(number));
+            table.forked(tgid, 1, u64::from(number), now);
             table.executed(tgid, 1, u64::from(number), image("/bin/true"));
             table.exited(tgid, now);
             table.sweep(now);

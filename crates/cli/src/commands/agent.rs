@@ -16,14 +16,17 @@ pub fn run(arguments: &ArgMatches) -> Result<ExitCode, CommandError> {
         server: Some(config.text("server").to_owned()).filter(|server| !server.is_empty()),
         token: token(&config)?,
         listen: config.text("agent_listen").parse().ok(),
-        sampling: sampling(&config)?,
-        metrics_every: Duration::from_secs(config.number("interval_seconds").max(1)),
+        sampling: sampling(&config),
+        metrics_every: Duration::from_secs(config.number("interval_seconds")),
         ring_bytes: usize::try_from(config.number("ring_bytes"))?,
         sockets: config.is_on("sockets"),
         processes: config.is_on("processes"),
         front_end: config.text("front_end").to_owned(),
     };
     require_capabilities()?;
+    if !limpid_agent::check::has_btf() {
+        return Err(limpid_agent::check::NO_BTF.into());
+    }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(limpid_agent::run(agent, crate::signals::terminated()))?;
     Ok(ExitCode::SUCCESS)
@@ -42,19 +45,18 @@ fn require_capabilities() -> Result<(), CommandError> {
 
 fn token(config: &Config) -> Result<Option<String>, CommandError> {
     let Some(path) = config.path("token_file") else { return Ok(None) };
-    let token = std::fs::read_to_string(&path)
-        .map_err(|error| format!("`token_file` {} cannot be read: {error}", path.display()))?;
+    let token = std::fs::read_to_string(&path).map_err(|error| {
+        format!("`token_file` in {} cannot be read: {}: {error}", config.source("token_file"), path.display())
+    })?;
     Ok(Some(token.trim().to_owned()))
 }
 
-fn sampling(config: &Config) -> Result<Sampling, CommandError> {
+/// The table of options allows no other word.
+fn sampling(config: &Config) -> Sampling {
     let spans = config.number("spans_per_second");
     match config.text("sample") {
-        "all" => Ok(Sampling::All),
-        "none" => Ok(Sampling::Off),
-        "auto" => Ok(Sampling::PerSecond { spans, important: spans.div_ceil(2) }),
-        other => {
-            Err(format!("`sample` in {} is `{other}`, expected auto, all or none", config.source("sample")).into())
-        }
+        "all" => Sampling::All,
+        "none" => Sampling::Off,
+        _ => Sampling::PerSecond { spans, important: spans.div_ceil(2) },
     }
 }

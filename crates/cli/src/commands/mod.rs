@@ -12,6 +12,7 @@ mod up;
 
 use crate::config::table::{OPTIONS, Role};
 use crate::config::{Config, DEFAULT_FILE};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgMatches, Command};
 use std::process::ExitCode;
 
@@ -34,7 +35,7 @@ pub static COMMANDS: &[Entry] = &[
         name: "up",
         about: "Run an agent and a server on this machine, with console and embedded store",
         role: Some(Role::Up),
-        arguments: |command| command,
+        arguments: up::arguments,
         run: up::run,
     },
     #[cfg(feature = "agent")]
@@ -82,6 +83,35 @@ pub fn parser() -> Command {
     })
 }
 
+/// A command line that is none: one line that says what is wrong with it. Help and version are answers, not errors.
+pub fn refused(error: &clap::Error) -> ExitCode {
+    let asked_for =
+        [ErrorKind::DisplayHelp, ErrorKind::DisplayVersion, ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand];
+    if asked_for.contains(&error.kind()) {
+        let _ = error.print();
+    } else {
+        eprintln!("{}", one_line(error));
+    }
+    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
+}
+
+fn one_line(error: &clap::Error) -> String {
+    let text = error.to_string();
+    let what: Vec<&str> = text.lines().take_while(|line| !line.is_empty()).map(str::trim).collect();
+    let what = what.join(" ");
+    let kinds = [ContextKind::SuggestedArg, ContextKind::SuggestedSubcommand, ContextKind::SuggestedValue];
+    let nearest = kinds.iter().find_map(|kind| match error.get(*kind)? {
+        ContextValue::String(one) => Some(one.clone()),
+        ContextValue::Strings(many) => many.first().cloned(),
+        _ => None,
+    });
+    let nearest = nearest.map_or(String::new(), |nearest| format!(", did you mean `{nearest}`?"));
+    format!(
+        "limpid: {}{nearest} (`limpid help` lists commands, `limpid COMMAND --help` their options)",
+        what.trim_start_matches("error: ")
+    )
+}
+
 fn with_options(command: Command, role: Role) -> Command {
     let config = Arg::new("config")
         .long("config")
@@ -94,11 +124,37 @@ fn with_options(command: Command, role: Role) -> Command {
     })
 }
 
+/// The environment as far as it is text: others may have put there what they like.
+pub fn variables() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+}
+
 /// The configuration of a role, from everywhere it may come from.
 fn resolve(role: Role, arguments: &ArgMatches) -> Result<Config, CommandError> {
     let file = arguments.get_one::<String>("config").map(Into::into);
     let given = |key: &'static str| Some((key, arguments.get_one::<String>(key)?.clone()));
     let flags =
         OPTIONS.iter().filter(|option| option.roles.contains(&role)).filter_map(|option| given(option.key)).collect();
-    Ok(Config::resolve(role, file, std::env::vars(), flags).map_err(|error| error.0)?)
+    Ok(Config::resolve(role, file, variables(), flags).map_err(|error| error.0)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wrong_command_line_is_told_in_one_line() {
+        for (line, words) in [
+            (&["limpid", "up", "--lisen", "x"][..], &["--lisen", "`--listen`"][..]),
+            (&["limpid", "u"], &["'u'"]),
+            (&["limpid", "serve"], &["serve", "`server`"]),
+            (&["limpid", "replay"], &["FILE"]),
+            (&["limpid", "server", "--listen"], &["--listen"]),
+            (&["limpid", "check", "more"], &["more"]),
+        ] {
+            let error = parser().try_get_matches_from(line).expect_err("it is wrong");
+            let told = one_line(&error);
+            assert!(!told.contains('\n') && words.iter().all(|word| told.contains(word)), "{line:?}: {told}");
+        }
+    }
 }

@@ -34,6 +34,13 @@ pub fn run(arguments: &ArgMatches) -> Result<ExitCode, CommandError> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let listeners = runtime.block_on(Listeners::bind(&config, listen))?;
     let path = config.path("store").ok_or("`store` names no folder")?;
+    if let Some((scheme, _)) = config.text("store").split_once("://") {
+        let source = config.source("store");
+        return Err(format!(
+            "`store` in {source} begins with {scheme}://, and this version keeps its data in a folder only: name one"
+        )
+        .into());
+    }
     privileges::become_user(config.text("user"), &path)?;
     let store = Arc::new(EmbeddedStore::open(&path, options(&config), limpid_ingest::decode)?);
     let served = runtime.block_on(serve(listeners, store.clone(), access, listen));
@@ -43,7 +50,7 @@ pub fn run(arguments: &ArgMatches) -> Result<ExitCode, CommandError> {
 
 fn options(config: &Config) -> Options {
     Options {
-        retention: Duration::from_secs(config.number("retention_days") * 86_400),
+        retention: Duration::from_secs(config.number("retention_days").saturating_mul(86_400)),
         max_bytes: config.number("retention_size"),
         sync: if config.is_on("sync") { LogSync::Always } else { LogSync::Relaxed },
         ..Options::default()
@@ -108,8 +115,9 @@ fn bind_unix(path: &Path) -> Result<tokio::net::UnixListener, CommandError> {
         }
         _ => {}
     }
-    let listener = tokio::net::UnixListener::bind(path)
-        .map_err(|error| format!("the socket {} cannot be made: {error}", path.display()))?;
+    let listener = tokio::net::UnixListener::bind(path).map_err(|error| {
+        format!("the socket {} cannot be made: {error}; choose another folder with --data", path.display())
+    })?;
     // Only root's agent and the server itself may write to it.
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
     Ok(listener)

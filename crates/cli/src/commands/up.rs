@@ -3,10 +3,22 @@
 use super::{CommandError, resolve};
 use crate::config::table::Role;
 use crate::supervise::{self, Child};
-use clap::ArgMatches;
+use clap::{Arg, ArgAction, ArgMatches, Command};
 use std::process::ExitCode;
 
+const DEMO: &str = "the demo is made of real programs (nginx, Go, Python, Redis, PostgreSQL) that a checkout of the project builds: \
+                    run `sudo ./x up --demo` there, or `demo/run` beside this one";
+
+pub fn arguments(command: Command) -> Command {
+    let demo = Arg::new("demo").long("demo").action(ArgAction::SetTrue);
+    command.arg(demo.help("only `./x up --demo` of a checkout has it: a small shop of real programs to look at"))
+}
+
 pub fn run(arguments: &ArgMatches) -> Result<ExitCode, CommandError> {
+    if arguments.get_flag("demo") {
+        eprintln!("limpid up: {DEMO}");
+        return Ok(ExitCode::from(2));
+    }
     let config = resolve(Role::Up, arguments)?;
     crate::log::start("up", config.text("log"));
     let data = config.path("data").ok_or("`data` names no folder")?;

@@ -2,6 +2,7 @@
 
 use super::table::{OPTIONS, nearest, option};
 use super::{ConfigError, DEFAULT_FILE, Found};
+use std::io::Read;
 use std::path::PathBuf;
 
 const MAX_FILE_BYTES: usize = 1024 * 1024;
@@ -10,10 +11,15 @@ const MAX_FILE_BYTES: usize = 1024 * 1024;
 pub fn read(file: Option<PathBuf>) -> Result<Vec<Found>, ConfigError> {
     let named = file.is_some();
     let path = file.unwrap_or_else(|| DEFAULT_FILE.into());
-    let text = match std::fs::read_to_string(&path) {
+    let text = match read_bounded(&path) {
         Ok(text) => text,
         Err(error) if !named && error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(ConfigError(format!("the configuration {} cannot be read: {error}", path.display()))),
+        Err(error) => {
+            let path = path.display();
+            return Err(ConfigError(format!(
+                "the configuration {path} cannot be read: {error}; name a YAML file with --config"
+            )));
+        }
     };
     let place = path.display().to_string();
     if text.len() > MAX_FILE_BYTES {
@@ -24,13 +30,23 @@ pub fn read(file: Option<PathBuf>) -> Result<Vec<Found>, ConfigError> {
     }
     let map: Option<std::collections::BTreeMap<String, serde_json::Value>> =
         serde_saphyr::from_str(&text).map_err(|error| {
-            ConfigError(format!("the configuration {place} is not valid YAML: {}", first_line(&error.to_string())))
+            ConfigError(format!("the configuration {place} is not valid: {}", in_our_words(&error.to_string())))
         })?;
     map.unwrap_or_default().into_iter().map(|(key, value)| found(&key, value, &place)).collect()
 }
 
-fn first_line(text: &str) -> &str {
-    text.lines().next().unwrap_or_default()
+/// One byte more than is allowed tells that there is more.
+fn read_bounded(path: &std::path::Path) -> std::io::Result<String> {
+    let mut text = String::new();
+    std::fs::File::open(path)?.take(MAX_FILE_BYTES as u64 + 1).read_to_string(&mut text)?;
+    Ok(text)
+}
+
+/// The parser's first line, without what only its own users can do about it.
+fn in_our_words(text: &str) -> String {
+    let line = text.lines().next().unwrap_or_default();
+    let line = line.split(", set ").next().unwrap_or(line).trim_start_matches("error: ");
+    line.replace("expected mapping start", "expected YAML with lines of KEY: VALUE")
 }
 
 fn found(key: &str, value: serde_json::Value, place: &str) -> Result<Found, ConfigError> {

@@ -34,7 +34,7 @@ impl std::fmt::Display for ConfigError {
 }
 
 impl Config {
-    /// `flags`: (key, value) as given on the command line; `environment`: all variables.
+    /// `flags`: (key, value) as given on the command line; `environment`: all variables that are texts.
     pub fn resolve(
         role: Role,
         file: Option<PathBuf>,
@@ -158,6 +158,16 @@ mod tests {
         assert!(error.0.contains("unknown key `lisen`") && error.0.contains("did you mean `listen`"), "{error}");
         let error = resolve("", &[("LIMPID_LISTN", "x")], vec![]).expect_err("the variable is unknown");
         assert!(error.0.contains("did you mean `LIMPID_LISTEN`"), "{error}");
+    }
+
+    #[test]
+    fn endpoints() {
+        for good in ["", "http://db:4317", "https://db", "http://[::1]:4317/", "http://[::1]", "unix:///run/x.sock"] {
+            assert_eq!(table::ValueKind::Endpoint.check(good), Ok(()), "{good}");
+        }
+        for bad in ["db:4317", "http://", "http://db:x", "http://db:70000", "ftp://db", "unix://x", "http://:1"] {
+            assert!(table::ValueKind::Endpoint.check(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

@@ -11,10 +11,16 @@ pub enum Role {
 pub enum ValueKind {
     /// `127.0.0.1:7117`, or `off`.
     Address,
-    /// `10GiB`, `512MiB`, a plain count of bytes, or any other whole number.
-    Number,
+    /// `http://HOST:PORT` or `unix:///PATH`, or nothing.
+    Endpoint,
+    /// A whole number from the first to the second.
+    Count(u64, u64),
+    /// `10GiB`, `512MiB` or a plain count of bytes, from the first to the second.
+    Size(u64, u64),
     /// `on`, `off` or `auto`.
     Switch,
+    /// One of these words.
+    Choice(&'static [&'static str]),
     Path,
     Text,
 }
@@ -31,7 +37,10 @@ const UP_SERVER: &[Role] = &[Role::Up, Role::Server];
 const UP_AGENT: &[Role] = &[Role::Up, Role::Agent];
 const ALL: &[Role] = &[Role::Up, Role::Agent, Role::Server];
 
-use ValueKind::{Address, Number, Path, Switch, Text};
+use ValueKind::{Address, Choice, Count, Endpoint, Path, Size, Switch, Text};
+
+const MIB: u64 = 1 << 20;
+const NO_LIMIT: u64 = u64::MAX;
 
 #[rustfmt::skip]
 pub static OPTIONS: &[Opt] = &[
@@ -43,20 +52,20 @@ pub static OPTIONS: &[Opt] = &[
     Opt { key: "otlp_socket", kind: Path, default: "", roles: &[Role::Server], help: "OTLP over gRPC on this Unix socket too" },
     Opt { key: "auth_file", kind: Path, default: "", roles: UP_SERVER, help: "lines of ROLE TOKEN (ingest, read, admin); needed to listen elsewhere than on loopback" },
     Opt { key: "user", kind: Text, default: "nobody", roles: UP_SERVER, help: "user that the server becomes when it is started by root" },
-    Opt { key: "retention_days", kind: Number, default: "7", roles: UP_SERVER, help: "telemetry older than this is removed" },
-    Opt { key: "retention_size", kind: Number, default: "10GiB", roles: UP_SERVER, help: "the oldest telemetry is removed above this size" },
+    Opt { key: "retention_days", kind: Count(1, 36_500), default: "7", roles: UP_SERVER, help: "telemetry older than this is removed" },
+    Opt { key: "retention_size", kind: Size(MIB, NO_LIMIT), default: "10GiB", roles: UP_SERVER, help: "the oldest telemetry is removed above this size" },
     Opt { key: "sync", kind: Switch, default: "on", roles: UP_SERVER, help: "acknowledge only what is synced to disk" },
-    Opt { key: "server", kind: Text, default: "", roles: &[Role::Agent], help: "http://HOST:4317 or unix:///PATH of the server; none: the agent serves /metrics alone" },
+    Opt { key: "server", kind: Endpoint, default: "", roles: &[Role::Agent], help: "http://HOST:4317 or unix:///PATH of the server; none: the agent serves /metrics alone" },
     Opt { key: "token_file", kind: Path, default: "", roles: &[Role::Agent], help: "bearer token that the agent shows to the server" },
     Opt { key: "agent_listen", kind: Address, default: "127.0.0.1:7118", roles: UP_AGENT, help: "the agent's /metrics, or off" },
-    Opt { key: "sample", kind: Text, default: "auto", roles: UP_AGENT, help: "spans to keep: auto, all or none; metrics always count every request" },
-    Opt { key: "spans_per_second", kind: Number, default: "100", roles: UP_AGENT, help: "spans a second that `sample: auto` keeps" },
-    Opt { key: "interval_seconds", kind: Number, default: "5", roles: UP_AGENT, help: "seconds between two exports of metrics" },
-    Opt { key: "ring_bytes", kind: Number, default: "16MiB", roles: UP_AGENT, help: "size of all ring buffers between kernel and agent" },
+    Opt { key: "sample", kind: Choice(&["auto", "all", "none"]), default: "auto", roles: UP_AGENT, help: "spans to keep: auto, all or none; metrics always count every request" },
+    Opt { key: "spans_per_second", kind: Count(0, 1_000_000), default: "100", roles: UP_AGENT, help: "spans a second that `sample: auto` keeps" },
+    Opt { key: "interval_seconds", kind: Count(1, 3600), default: "5", roles: UP_AGENT, help: "seconds between two exports of metrics" },
+    Opt { key: "ring_bytes", kind: Size(MIB, 1024 * MIB), default: "16MiB", roles: UP_AGENT, help: "size of all ring buffers between kernel and agent" },
     Opt { key: "sockets", kind: Switch, default: "auto", roles: UP_AGENT, help: "collector of requests on sockets" },
     Opt { key: "processes", kind: Switch, default: "auto", roles: UP_AGENT, help: "collector of process starts and ends" },
-    Opt { key: "front_end", kind: Text, default: "auto", roles: UP_AGENT, help: "how sockets are watched: auto, tp_btf or fentry" },
-    Opt { key: "log", kind: Text, default: "info", roles: ALL, help: "error, warn, info or debug" },
+    Opt { key: "front_end", kind: Choice(&["auto", "tp_btf", "fentry"]), default: "auto", roles: UP_AGENT, help: "how sockets are watched: auto, tp_btf or fentry" },
+    Opt { key: "log", kind: Choice(&["error", "warn", "info", "debug", "trace", "off"]), default: "info", roles: ALL, help: "error, warn, info, debug, trace or off" },
 ];
 
 pub fn option(key: &str) -> Option<&'static Opt> {
@@ -75,16 +84,49 @@ impl Opt {
 
 impl ValueKind {
     /// `Err` says what was expected.
-    pub fn check(self, value: &str) -> Result<(), &'static str> {
+    pub fn check(self, value: &str) -> Result<(), String> {
+        let good = match self {
+            Address => value == "off" || value.parse::<std::net::SocketAddr>().is_ok(),
+            Endpoint => value.is_empty() || is_endpoint(value),
+            Count(least, most) => value.parse().is_ok_and(|count| (least..=most).contains(&count)),
+            Size(least, most) => parse_number(value).is_some_and(|size| (least..=most).contains(&size)),
+            Switch => ["on", "off", "auto", "true", "false"].contains(&value),
+            Choice(words) => words.contains(&value),
+            Path | Text => true,
+        };
+        if good { Ok(()) } else { Err(self.expected()) }
+    }
+
+    fn expected(self) -> String {
         match self {
-            Address if value != "off" && value.parse::<std::net::SocketAddr>().is_err() => {
-                Err("ADDRESS:PORT (such as 127.0.0.1:7117) or off")
-            }
-            Number if parse_number(value).is_none() => Err("a whole number, with KiB, MiB or GiB if it is a size"),
-            Switch if !["on", "off", "auto", "true", "false"].contains(&value) => Err("on, off or auto"),
-            _ => Ok(()),
+            Address => "ADDRESS:PORT (such as 127.0.0.1:7117) or off".into(),
+            Endpoint => "http://HOST:PORT or unix:///PATH".into(),
+            Count(least, most) => format!("a whole number from {least} to {most}"),
+            Size(least, NO_LIMIT) => format!("a size of at least {}, such as 512MiB or 10GiB", in_units(least)),
+            Size(least, most) => format!("a size from {} to {}, such as 16MiB", in_units(least), in_units(most)),
+            Switch => "on, off or auto".into(),
+            Choice(words) => format!("one of {}", words.join(", ")),
+            Path | Text => "a text".into(),
         }
     }
+}
+
+fn is_endpoint(value: &str) -> bool {
+    if let Some(path) = value.strip_prefix("unix://") {
+        return path.starts_with('/');
+    }
+    let rest = value.strip_prefix("http://").or_else(|| value.strip_prefix("https://")).unwrap_or_default();
+    let authority = rest.split('/').next().unwrap_or_default();
+    // The colons of an address in brackets part no port.
+    let (host, port) = match authority.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, port.parse::<u16>().is_ok()),
+        _ => (authority, true),
+    };
+    !host.is_empty() && port
+}
+
+fn in_units(bytes: u64) -> String {
+    format!("{}MiB", bytes / MIB)
 }
 
 pub fn parse_number(text: &str) -> Option<u64> {

@@ -109,8 +109,10 @@ fn read_ring(object: &Object, identity: &Identity, stop: &AtomicBool) -> Result<
         // Forks and exits wake nobody: they are read here.
         ring.consume()?;
         if refreshed.elapsed() >= REFRESH {
+            if count_lost(lost.as_ref()) {
+                identity.records_lost();
+            }
             identity.refresh();
-            count_lost(lost.as_ref());
             refreshed = Instant::now();
         }
     }
@@ -126,11 +128,12 @@ fn tell(identity: &Identity, bytes: &[u8]) {
     }
 }
 
-/// The only variable of the object is the count of records that found the ring full.
-fn count_lost(variables: Option<&libbpf_rs::Map<'_>>) {
-    let Some(variables) = variables else { return };
-    let Ok(Some(bytes)) = variables.lookup(&0u32.to_ne_bytes(), MapFlags::ANY) else { return };
-    if let Some(count) = bytes.first_chunk::<8>() {
-        losses::PROCESS_RING_FULL.set(u64::from_ne_bytes(*count));
-    }
+/// The only variable of the object is the count of records that found the ring full. True when it has grown.
+fn count_lost(variables: Option<&libbpf_rs::Map<'_>>) -> bool {
+    let Some(variables) = variables else { return false };
+    let Ok(Some(bytes)) = variables.lookup(&0u32.to_ne_bytes(), MapFlags::ANY) else { return false };
+    let Some(count) = bytes.first_chunk::<8>().map(|bytes| u64::from_ne_bytes(*bytes)) else { return false };
+    let grown = count > losses::PROCESS_RING_FULL.get();
+    losses::PROCESS_RING_FULL.set(count);
+    grown
 }
