@@ -42,7 +42,7 @@ fn request(number: usize) -> Request {
     request.details_mut().resource_raw = Some(format!("/cart/{number}").into());
     request.code = Some("200".into());
     request.status = Status::Ok;
-    request.attributes = vec![
+    request.details_mut().attributes = vec![
         ("network.protocol.version", Attribute::Text("1.1".into())),
         ("http.response.body.size", Attribute::Int(612)),
         ("user_agent.original", Attribute::Text("curl/8.14.1".into())),

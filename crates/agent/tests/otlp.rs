@@ -131,7 +131,7 @@ fn spans_by_process() {
 fn many_spans_are_messages_of_bounded_length() {
     let process = process("cart");
     let mut long = request("200");
-    long.resource_raw = Some("x".repeat(5_000).into());
+    long.details_mut().resource_raw = Some("x".repeat(5_000).into());
     let (mut of_one, mut of_other) = (ProcessSpans::new(&process), ProcessSpans::new(&process));
     for at in 0..6_000 {
         let request = if at % 10 == 0 { long.clone() } else { request("200") };
