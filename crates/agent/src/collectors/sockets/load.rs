@@ -36,12 +36,25 @@ pub struct Loaded {
 /// What libbpf says while it loads: kept to the last lines, and shown only when loading fails.
 static LIBBPF_LINES: Mutex<Vec<String>> = Mutex::new(Vec::new());
 const LIBBPF_LINES_MAX: usize = 40;
+const FRONT_CHARACTERS: usize = 300;
+const END_CHARACTERS: usize = 2_000;
 
 fn keep_line(_level: PrintLevel, line: String) {
     let Ok(mut lines) = LIBBPF_LINES.lock() else { return };
     if lines.len() < LIBBPF_LINES_MAX {
-        lines.push(line.trim_end().chars().take(400).collect());
+        lines.push(ends_of(line.trim_end()));
     }
+}
+
+/// A verifier's log is one line of megabytes, of which the last words say why: its beginning and its end.
+fn ends_of(line: &str) -> String {
+    let characters = line.chars().count();
+    if characters <= FRONT_CHARACTERS + END_CHARACTERS {
+        return line.to_owned();
+    }
+    let front: String = line.chars().take(FRONT_CHARACTERS).collect();
+    let end: String = line.chars().skip(characters - END_CHARACTERS).collect();
+    format!("{front} … {end}")
 }
 
 /// The first line that says why, from libbpf's complaints.

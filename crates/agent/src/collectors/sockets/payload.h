@@ -98,6 +98,8 @@ static __always_inline bool copy_short(u8 *to, struct call *call, u32 want)
 	return bpf_probe_read_user(to, want, (void *)call->buffers.base) == 0;
 }
 
+#define EACH_OF_TWO (WAITING_PIECE / 2 - 1)
+
 /* A head and a body behind it, both short: two buffers are nearly as common as one, and go straight to where they belong.
  * False: they are not short, or cannot be read. */
 static __always_inline bool copy_two(u8 *to, struct call *call, u32 want)
@@ -109,10 +111,13 @@ static __always_inline bool copy_two(u8 *to, struct call *call, u32 want)
 		return false;
 	first = parts[0].iov_len < want ? parts[0].iov_len : want;
 	rest = want - first;
+	if (first > EACH_OF_TWO || rest > EACH_OF_TWO)
+		return false;
+	/* 6.1 forgets what was compared once the compiler keeps it on the stack; a mask it cannot miss. */
 	barrier_var(first);
 	barrier_var(rest);
-	if (first > WAITING_PIECE / 2 || rest > WAITING_PIECE / 2)
-		return false;
+	first &= EACH_OF_TWO;
+	rest &= EACH_OF_TWO;
 	return bpf_probe_read_user(to, first, parts[0].iov_base) == 0 &&
 	       bpf_probe_read_user(to + first, rest, parts[1].iov_base) == 0;
 }
