@@ -21,10 +21,15 @@ impl Log for Stderr {
         }
         let level = record.level().as_str().to_lowercase();
         let time = if self.terminal { clock() } else { String::new() };
-        let _ = writeln!(std::io::stderr(), "{time}{level} {}: {}", self.role, record.args());
+        line(&format!("{time}{level} {}: {}", self.role, record.args()));
     }
 
     fn flush(&self) {}
+}
+
+/// One line on stderr in one write: agent, server and supervisor share it, and must not write into each other's lines.
+pub fn line(text: &str) {
+    let _ = std::io::stderr().write_all(format!("{text}\n").as_bytes());
 }
 
 /// Time of day in UTC.

@@ -24,7 +24,7 @@ fn main() -> ExitCode {
     match (command.run)(arguments) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("limpid {name}: {error}");
+            log::line(&format!("limpid {name}: {error}"));
             ExitCode::from(1)
         }
     }

@@ -90,7 +90,7 @@ pub fn refused(error: &clap::Error) -> ExitCode {
     if asked_for.contains(&error.kind()) {
         let _ = error.print();
     } else {
-        eprintln!("{}", one_line(error));
+        crate::log::line(&one_line(error));
     }
     ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
 }

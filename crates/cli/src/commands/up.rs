@@ -16,7 +16,7 @@ pub fn arguments(command: Command) -> Command {
 
 pub fn run(arguments: &ArgMatches) -> Result<ExitCode, CommandError> {
     if arguments.get_flag("demo") {
-        eprintln!("limpid up: {DEMO}");
+        crate::log::line(&format!("limpid up: {DEMO}"));
         return Ok(ExitCode::from(2));
     }
     let config = resolve(Role::Up, arguments)?;
