@@ -6,7 +6,8 @@ use crate::losses::{self, Loss};
 use crate::telemetry::{Families, FamilySnapshot, Measure, SeriesSnapshot};
 use limpid_model::{Text, names};
 use serde_json::{Value, json};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 /// State and figures of a collector, asked for whenever somebody looks.
 pub struct CollectorReport {
@@ -16,8 +17,12 @@ pub struct CollectorReport {
 
 type Reports = Box<dyn Fn() -> Vec<CollectorReport> + Send + Sync>;
 
+/// For so long a figure of the memory serves the metrics: the kernel walks all of the process' pages for it.
+const MEMORY_SERVES: Duration = Duration::from_secs(15);
+
 pub struct SelfStatus {
     host: Host,
+    memory: Mutex<Option<(Instant, u64)>>,
     started_ns: u64,
     reports: Reports,
     /// More for `/status`, by name: the exporter's queue, the endpoint.
@@ -37,7 +42,13 @@ const KERNEL_CAUSES: &[&Loss] = &[
 
 impl SelfStatus {
     pub fn new(host: Host, reports: impl Fn() -> Vec<CollectorReport> + Send + Sync + 'static) -> SelfStatus {
-        SelfStatus { host, started_ns: now_ns(), reports: Box::new(reports), more: Vec::new() }
+        SelfStatus {
+            host,
+            memory: Mutex::default(),
+            started_ns: now_ns(),
+            reports: Box::new(reports),
+            more: Vec::new(),
+        }
     }
 
     pub fn with(mut self, name: &'static str, value: impl Fn() -> Value + Send + Sync + 'static) -> SelfStatus {
@@ -137,11 +148,21 @@ impl Families for SelfStatus {
         let cpu = [("user", user), ("system", system)];
         let cpu = cpu.map(|(mode, seconds)| (vec![Text::const_new(mode)], Measure::CounterFloat(seconds)));
         let mut families = vec![self.losses(), self.family(CPU, cpu.into()), self.collectors(&reports)];
-        if let Some(bytes) = pss_bytes() {
+        if let Some(bytes) = self.recent_memory() {
             families.push(self.family(MEMORY, vec![(Vec::new(), Measure::Gauge(bytes as f64))]));
         }
         families.extend(self.programs(&reports));
         families
+    }
+}
+
+impl SelfStatus {
+    fn recent_memory(&self) -> Option<u64> {
+        let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        if memory.is_none_or(|(read, _)| read.elapsed() >= MEMORY_SERVES) {
+            *memory = pss_bytes().map(|bytes| (Instant::now(), bytes));
+        }
+        memory.map(|(_, bytes)| bytes)
     }
 }
 
