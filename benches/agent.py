@@ -128,8 +128,8 @@ class Agent:
     def losses(self):
         return losses_of(self.status())
 
-    def requests(self, service, side, operations=None):
-        """How many requests the metrics have counted for a service on one side."""
+    def requests(self, service, side, operations=None, status=None):
+        """How many requests the metrics have counted for a service on one side: all, or those of a status."""
         total = 0
         for line in fetch(AGENT_PORT, "/metrics").splitlines():
             match = SAMPLE.match(line)
@@ -137,6 +137,8 @@ class Agent:
                 continue
             labels = dict(LABEL.findall(match[1]))
             if labels["service"] != service or labels["side"] != side:
+                continue
+            if status is not None and labels["status"] != status:
                 continue
             if operations is None or labels["operation"] in operations:
                 total += int(float(match[2]))

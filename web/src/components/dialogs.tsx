@@ -1,6 +1,6 @@
 // The two dialogs that are on every page: jump to anything (`/`) and the list of keys (`?`).
 import { signal } from "@preact/signals";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import type { ComponentChildren } from "preact";
 import { fetchServices } from "../api/topology";
 import { worstFirst } from "../domain/status";
@@ -26,7 +26,8 @@ export function Dialogs() {
 
 function Dialog({ label, children }: { label: string; children: ComponentChildren }) {
   const box = useRef<HTMLDialogElement>(null);
-  useEffect(() => {
+  // Before anything else is typed: the next key belongs to the dialog.
+  useLayoutEffect(() => {
     const before = document.activeElement;
     box.current?.showModal();
     return () => (before instanceof HTMLElement ? before.focus() : undefined);
@@ -70,15 +71,23 @@ function Jump() {
   const services = useQuery("jump", "", (signal) => fetchServices(interval.peek(), signal));
   const list = targets(services.data ?? [], text);
   const chosen = list[Math.min(at, list.length - 1)];
+  // Who types faster than the services come means the one that will stand first.
+  const [entered, setEntered] = useState(false);
+  const known = Boolean(services.data ?? services.error);
+  const jump = () => {
+    if (!chosen) return;
+    open.value = null;
+    go(chosen.href);
+  };
+  useEffect(() => {
+    if (entered && known) jump();
+  }, [entered, known]);
   const keys = (event: KeyboardEvent) => {
     if (event.key === "ArrowDown" || event.key === "ArrowUp") {
       event.preventDefault();
       setAt(Math.max(0, Math.min(list.length - 1, at + (event.key === "ArrowDown" ? 1 : -1))));
     }
-    if (event.key === "Enter" && chosen) {
-      open.value = null;
-      go(chosen.href);
-    }
+    if (event.key === "Enter") setEntered(true);
   };
   return (
     <Dialog label="Jump">
@@ -89,6 +98,7 @@ function Jump() {
           onInput={(event) => {
             setText(event.currentTarget.value);
             setAt(0);
+            setEntered(false);
           }}
         />
       </div>

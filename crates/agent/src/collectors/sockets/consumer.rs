@@ -17,8 +17,7 @@ use std::sync::{Arc, Mutex};
 
 /// Records between two looks at the clock.
 const BATCH: usize = 8192;
-/// What is known of a connection has left the processor's caches between two batches: fewer and larger ones cost less.
-const POLL_BUSY_MS: i32 = 40;
+const POLL_BUSY_MS: i32 = 10;
 const POLL_IDLE_MS: i32 = 50;
 /// The programs make two pieces of a half at most: the front and the end of a call.
 const PIECES: usize = 2;

@@ -83,9 +83,10 @@ static __always_inline bool submit_and_wake(u32 ring_number, void *data, u64 siz
 
 	if (!ring)
 		return false;
-	/* Woken once, by the record that crosses the mark: a consumer that is at work needs no further call. */
+	/* Woken by the record that crosses the mark, or a multiple of it: a consumer that is at work needs no further call,
+	 * and where two CPUs submit at once, neither may see the first one crossed. The mark is a power of two. */
 	waiting = bpf_ringbuf_query(ring, BPF_RB_AVAIL_DATA);
-	crosses = waiting < options.wakeup_bytes && waiting + size >= options.wakeup_bytes;
+	crosses = (waiting ^ (waiting + size)) & ~((u64)options.wakeup_bytes - 1);
 	flags = crosses || wake ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP;
 	if (bpf_ringbuf_output(ring, data, size, flags)) {
 		count(COUNT_RING_FULL, 1);
