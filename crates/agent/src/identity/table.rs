@@ -11,6 +11,7 @@ use super::procfs;
 use crate::telemetry::Process;
 use rustc_hash::FxHashMap;
 use std::collections::VecDeque;
+use std::collections::hash_map::Entry as Slot;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -61,12 +62,13 @@ pub struct Table {
 impl Table {
     /// The entry, from `/proc` when it was not known; `None` when there is no such process any more.
     pub fn load(&mut self, tgid: u32) -> Option<&mut Entry> {
-        if !self.entries.contains_key(&tgid) {
-            let stat = procfs::stat(tgid).filter(|stat| !stat.kernel_thread)?;
-            let entry = Entry::new(stat.start, stat.ppid, stat.forked_only, None);
-            self.entries.insert(tgid, entry);
+        match self.entries.entry(tgid) {
+            Slot::Occupied(known) => Some(known.into_mut()),
+            Slot::Vacant(free) => {
+                let stat = procfs::stat(tgid).filter(|stat| !stat.kernel_thread)?;
+                Some(free.insert(Entry::new(stat.start, stat.ppid, stat.forked_only, None)))
+            }
         }
-        self.entries.get_mut(&tgid)
     }
 
     /// True when answers given for others are wrong from now on: the end of who had this pid before was missed.

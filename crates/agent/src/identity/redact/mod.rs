@@ -118,9 +118,9 @@ impl Command {
     fn positional(&mut self, line: &mut Text, word: &str, depth: usize) {
         let after = std::mem::take(&mut self.after);
         let names_secret = is_secret_name(word) && !word.contains(['=', ' ']);
-        if names_secret && (after == After::Set || matches!(word, "requirepass" | "masterauth")) {
-            self.hide = Hide::Next;
-        } else if after == After::SecretName && matches!(word, "=" | ":" | "=>" | ":=") {
+        let named = names_secret && (after == After::Set || matches!(word, "requirepass" | "masterauth"));
+        let assigned = after == After::SecretName && matches!(word, "=" | ":" | "=>" | ":=");
+        if named || assigned {
             self.hide = Hide::Next;
         } else if names_secret {
             self.after = After::SecretName;
