@@ -188,7 +188,8 @@ impl Sockets {
         if own.chunks_exact(4).any(|entry| entry == wanted) {
             return Ok(());
         }
-        let Some(free) = own.chunks_exact_mut(4).find(|entry| *entry == [0; 4]) else {
+        // The place of one that has ended is free again.
+        let Some(free) = own.chunks_exact_mut(4).find(|entry| is_over(entry)) else {
             return Err(CollectorError(format!("cannot ignore process {tgid}: {OWN_MAX} processes are the most")));
         };
         free.copy_from_slice(&wanted);
@@ -210,6 +211,12 @@ impl Sockets {
     pub fn program_stats(&self) -> Vec<ProgramStats> {
         self.object.progs().filter_map(|program| program_stats(&program)).collect()
     }
+}
+
+/// Whether this entry of the own processes is empty, or of a process that is no more.
+fn is_over(entry: &[u8]) -> bool {
+    let tgid = u32::from_ne_bytes(entry.try_into().unwrap_or_default());
+    tgid == 0 || !std::path::Path::new("/proc").join(tgid.to_string()).exists()
 }
 
 fn program_stats(program: &libbpf_rs::Program<'_>) -> Option<ProgramStats> {
