@@ -225,11 +225,17 @@ impl Table {
         self.series.retain(|_, series| {
             let labels = edges.get(series.edge).map(|edge| &edge.labels);
             let stays = labels.is_some_and(|labels| !drop_series(labels, series));
-            stays && (used_edges.insert(series.edge) || stays)
+            if stays {
+                used_edges.insert(series.edge);
+            }
+            stays
         });
         self.edges.retain(|at, edge| {
             let stays = used_edges.contains(&at);
-            stays && (used_links.insert(edge.link) || stays)
+            if stays {
+                used_links.insert(edge.link);
+            }
+            stays
         });
         self.links.retain(|at, link| used_links.contains(&at) || link.active > 0 || !drop_link(link));
         let (edges, links, all) = (&self.edges, &self.links, &self.series);
