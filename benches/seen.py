@@ -55,17 +55,18 @@ def both(agent, service, operations):
 
 
 def nginx_row(agent, nginx, what, depth, share, seconds, goal):
-    left = agent.requests(nginx.service, "server", ["GET"], "unanswered")
+    by_status = lambda: (agent.requests(nginx.service, "server", ["GET"], "unanswered"), agent.requests(loads.CLIENT, "client", ["GET"], "ok"))
+    left, answered = by_status()
     losses, (client, server), before = agent.losses(), both(agent, nginx.service, ["GET"]), nginx.served()
     done, took = loads.wrk(seconds, share, depth)
     clients, servers = both(agent, nginx.service, ["GET"])
     sent = nginx.served() - before - 1
     # When its time is over wrk closes its connections, and nginx does not count the requests of a pipeline that it has
     # read and not begun with: they were sent all the same, and are seen as unanswered.
-    left = agent.requests(nginx.service, "server", ["GET"], "unanswered") - left
+    left, answered = [after - before for after, before in zip(by_status(), (left, answered))]
     uncounted = min(max(clients - client - sent, 0), left)
     # The look before the load was taken after the metrics were read: it is a request to the server too.
-    how = f"nginx' own count; wrk took {done} answers before its time was over"
+    how = f"nginx' own count; wrk took {done} answers before its time was over, {answered} are seen as answered"
     if uncounted:
         how += f"; {uncounted} more were cut off before nginx counted them"
     sent += uncounted

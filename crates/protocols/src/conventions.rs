@@ -7,7 +7,9 @@ use crate::{PROTOCOLS, Protocol};
 use limpid_model::request::Attribute;
 use limpid_model::{Request, Status, Text};
 
-const METHODS: [&str; 10] = ["GET", "POST", "HEAD", "PUT", "DELETE", "PATCH", "OPTIONS", "CONNECT", "TRACE", "QUERY"];
+/// Those of the conventions.
+pub(crate) const METHODS: [&str; 10] =
+    ["GET", "POST", "HEAD", "PUT", "DELETE", "PATCH", "OPTIONS", "CONNECT", "TRACE", "QUERY"];
 const MAX_NAME_BYTES: usize = 255;
 
 #[derive(Clone, Copy)]

@@ -2,19 +2,11 @@
 import { clock, count, milliseconds, plural, rate, share } from "../domain/format";
 import { leadingReason } from "../domain/findings";
 import { isBad, STATUS_WORDS, tone } from "../domain/status";
-import { wholeRange, type Made, type Reason } from "../domain/topology";
-import type { Status } from "../domain/status";
+import { wholeRange, type Judged, type Made, type Reason } from "../domain/topology";
 import { interval } from "../state/clock";
 import { utc } from "../state/location";
 
-interface Subject {
-  status: Status;
-  reasons: Reason[];
-  requests: number | null;
-  errors: number | null;
-  rate: number | null;
-  errorRatio: number | null;
-  p95: number | null;
+interface Subject extends Judged {
   made?: Made | null;
 }
 

@@ -2,7 +2,7 @@
 import { queryAt } from "../api/series";
 import { milliseconds, share } from "../domain/format";
 import { whereTime, type Where } from "../domain/operations";
-import { ofService, rateOf, timeSpent } from "../domain/promql";
+import { ofService, rateOf, timeSpent, windowOver } from "../domain/promql";
 import { protocolName } from "../domain/topology";
 import { interval } from "../state/clock";
 import { useQuery } from "../state/query";
@@ -13,7 +13,7 @@ const MOST = 8;
 export function WhereService({ name }: { name: string }) {
   const query = useQuery(subject(`where ${name}`), slowMoment(10), async (signal) => {
     const { start, end } = interval.peek();
-    const window = `${Math.max(30, Math.round(end - start))}s`;
+    const window = windowOver({ start, end });
     const served = ofService(name, "server");
     const [total, calls, rate] = await Promise.all([
       queryAt(timeSpent(served, window), end, signal),

@@ -24,6 +24,9 @@ function significant(value: number): string {
   return value.toPrecision(2).replace(/(\.\d*?)0+$/, "$1").replace(/\.$/, "");
 }
 
+/** The rate without its unit, for columns whose head says it. */
+export const perSecond = (value: Maybe): string => rate(value).replace("/s", "");
+
 export function rate(value: Maybe): string {
   if (!known(value)) return MISSING;
   if (value >= 1e6) return `${significant(value / 1e6)}${THIN}M/s`;

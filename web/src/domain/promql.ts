@@ -1,5 +1,6 @@
 // The questions of the service page, in PromQL over the one family that all protocols feed. The console has no
 // private way to series: what it draws, anyone can ask for.
+import type { Interval } from "./range";
 
 export const FAMILY = "limpid_request_duration_seconds";
 
@@ -25,6 +26,9 @@ export function step(start: number, end: number, points: number): number {
 
 /** Agents send every five seconds: a shorter window would often hold one sample only. */
 export const windowOf = (stepSeconds: number): string => `${Math.max(30, stepSeconds * 2)}s`;
+
+/** The whole range as one window. */
+export const windowOver = ({ start, end }: Interval): string => `${Math.max(30, Math.round(end - start))}s`;
 
 /** By operation, result and outcome: how many per second over the whole range. */
 export const ratesByOperation = (of: Matchers, window: string): string =>

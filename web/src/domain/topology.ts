@@ -29,14 +29,21 @@ export interface Pulse {
   slow: number;
 }
 
-export interface MapNode extends Figures {
+/** What is told of a node and of an edge alike: how they are, why, and their figures. */
+export interface Judged {
+  status: Status;
+  reasons: Reason[];
+  requests: number | null;
+  errors: number | null;
+  rate: number | null;
+  errorRatio: number | null;
+  p95: number | null;
+}
+
+export interface MapNode extends Figures, Judged {
   id: string;
   kind: string;
   name: string;
-  status: Status;
-  reasons: Reason[];
-  rate: number | null;
-  errorRatio: number | null;
   pulse: (Pulse | null)[];
   attributes: Record<string, string>;
   /** What it calls, for nodes that serve nothing themselves. */
@@ -54,18 +61,11 @@ export interface Waiting {
   p95: number | null;
 }
 
-export interface MapEdge {
+export interface MapEdge extends Judged {
   id: string;
   source: string;
   target: string;
   protocol: string;
-  status: Status;
-  reasons: Reason[];
-  requests: number | null;
-  errors: number | null;
-  rate: number | null;
-  errorRatio: number | null;
-  p95: number | null;
   client: Figures | null;
   server: Figures | null;
   network: Waiting | null;

@@ -8,7 +8,7 @@ import { KindGlyph, Magnifier, Sign } from "../components/Sign";
 import { Busy, FailureLine, Nothing } from "../components/states";
 import { Table, type Column } from "../components/Table";
 import { nodeMatches, parseFilter } from "../domain/filter";
-import { between, count, milliseconds, plural, rate, share } from "../domain/format";
+import { between, count, milliseconds, perSecond, plural, share } from "../domain/format";
 import { isBad, severity, tone } from "../domain/status";
 import { glyphOf, neighbourhood, runtimeOf, type MapNode } from "../domain/topology";
 import { interval } from "../state/clock";
@@ -22,7 +22,7 @@ const COLUMNS: Column<MapNode>[] = [
   { key: "name", head: "Service", value: (node) => node.name, cell: (node) => <><KindGlyph glyph={glyphOf(node, [])} size={14} /> <a class="el op" title={node.name} href={nodeHref(node)}>{node.name}</a></> },
   { key: "runtime", head: "Runs", optional: "h1c", value: runtimeOf, cell: (node) => <span class="dim">{runtimeOf(node)}</span> },
   { key: "pulse", head: "Over the range", optional: "h1c", value: (node) => node.requests, cell: (node) => <PulseLine pulse={node.pulse} />, first: "descending" },
-  { key: "rate", head: "per s", numeric: true, value: (node) => node.made?.rate ?? node.rate, cell: (node) => (node.made ? <span class="dim">calls {rate(node.made.rate).replace("/s", "")}</span> : rate(node.rate).replace("/s", "")) },
+  { key: "rate", head: "per s", numeric: true, value: (node) => node.made?.rate ?? node.rate, cell: (node) => (node.made ? <span class="dim">calls {perSecond(node.made.rate)}</span> : perSecond(node.rate)) },
   {
     key: "failed", head: "failed", numeric: true, value: (node) => node.errorRatio, cell: (node) => share(node.errorRatio),
     className: (node) => ((node.errorRatio ?? 0) > 0 ? (isBad(node.status) ? `b ${tone(node.status)}` : "") : "dim"),

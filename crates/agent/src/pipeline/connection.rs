@@ -109,8 +109,6 @@ pub(super) struct Conn {
     /// The server's end as assumed when parsing began; `swapped` puts it right.
     server: usize,
     pub swapped: bool,
-    /// How often the engine has given a protocol up, as far as it is counted.
-    pub given_up: u32,
     pub protocol: Option<&'static Protocol>,
     pub pending: VecDeque<Pending>,
     pub shapes: Shapes,
@@ -138,7 +136,6 @@ impl Conn {
             parsed: None,
             server: 0,
             swapped: false,
-            given_up: 0,
             protocol: None,
             pending: VecDeque::new(),
             shapes: Shapes::default(),

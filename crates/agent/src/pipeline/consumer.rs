@@ -105,11 +105,9 @@ impl Consumer for Pipeline {
         };
         let Some(mut conn) = self.conns.get_mut(slot as usize).and_then(Option::take) else { return };
         self.on_bytes(&mut conn, usize::from(at), &bytes);
+        self.put_back(slot, conn);
         if !bytes.more {
-            return self.put_back(slot, conn);
-        }
-        if let Some(place) = self.conns.get_mut(slot as usize) {
-            *place = Some(conn);
+            self.after_event(slot);
         }
     }
 
@@ -231,13 +229,13 @@ impl Pipeline {
         let Some(mut conn) = self.conns.get_mut(slot as usize).and_then(Option::take) else { return };
         event(self, &mut conn, usize::from(at));
         self.put_back(slot, conn);
+        self.after_event(slot);
     }
 
     fn put_back(&mut self, slot: u32, conn: Box<Conn>) {
         if let Some(place) = self.conns.get_mut(slot as usize) {
             *place = Some(conn);
         }
-        self.after_event(slot);
     }
 
     /// Queues the connection for what a tick has to do for it.
@@ -350,8 +348,9 @@ impl Pipeline {
 
     fn step(&mut self, conn: &mut Conn, now_ns: u64, step: impl FnOnce(&mut Connection, &mut dyn Sink)) {
         let Some(engine) = conn.engine.as_deref_mut() else { return };
-        let waited = conn.pending.len();
+        let (given_up, waited) = (engine.given_up(), conn.pending.len());
         step(engine, &mut Finished { pending: &mut conn.pending, now_ns });
+        losses::PARSE_GIVEN_UP.add(u64::from(engine.given_up().saturating_sub(given_up)));
         self.pending += conn.pending.len() - waited;
     }
 
@@ -359,8 +358,6 @@ impl Pipeline {
     fn settle(&mut self, conn: &mut Conn, now_ns: u64) {
         let mut nothing = false;
         if let Some(engine) = conn.engine.as_deref_mut() {
-            losses::PARSE_GIVEN_UP.add(u64::from(engine.given_up().saturating_sub(conn.given_up)));
-            conn.given_up = engine.given_up();
             let swapped = engine.swapped() != conn.swapped;
             conn.swapped = engine.swapped();
             conn.protocol = engine.protocol().or(conn.protocol);
@@ -416,7 +413,7 @@ impl Pipeline {
         let Some(parsed) = conn.parsed else { return };
         let mut pending = std::mem::take(&mut conn.pending);
         let mut done = 0;
-        let emitter = self.emitter.clone();
+        let emitter = &self.emitter;
         let mut table = emitter.table();
         for front in &pending {
             let own = Seen { at: parsed, view: parsed_view(conn, parsed, &front.request) };
@@ -448,14 +445,16 @@ impl Pipeline {
 
     /// The parsed end's views of what has waited for `wait_ns` go out alone.
     fn flush_parsed(&mut self, conn: &mut Conn, now_ns: u64, wait_ns: u64) {
-        let Some(parsed) = conn.parsed else { return };
+        let Some(parsed) = conn.parsed.filter(|_| !conn.pending.is_empty()) else { return };
         let mut pending = std::mem::take(&mut conn.pending);
+        let mut table = self.emitter.table();
         let due = pending.iter_mut().take_while(|waiting| now_ns.saturating_sub(waiting.since_ns) >= wait_ns);
         for waiting in due.filter(|waiting| !waiting.parsed_out) {
             waiting.parsed_out = true;
             let seen = [Seen { at: parsed, view: parsed_view(conn, parsed, &waiting.request) }];
-            self.emitter.emit(conn, &waiting.request, &seen, &mut self.emitter.table(), now_ns);
+            self.emitter.emit(conn, &waiting.request, &seen, &mut table, now_ns);
         }
+        drop(table);
         conn.pending = pending;
     }
 
@@ -512,9 +511,7 @@ impl Pipeline {
         if conn.watched {
             self.watched.push(slot);
         }
-        if let Some(place) = self.conns.get_mut(slot as usize) {
-            *place = Some(conn);
-        }
+        self.put_back(slot, conn);
         if gone {
             self.remove(slot);
         }

@@ -24,7 +24,6 @@ pub(super) struct Seen {
     pub view: View,
 }
 
-#[derive(Clone)]
 pub(super) struct Emitter {
     pub inner: Arc<Inner>,
     pub table: Arc<Mutex<Table>>,

@@ -21,7 +21,6 @@ mod views;
 pub use caps::Limits;
 pub use sampling::Sampling;
 pub use snapshot::described;
-pub use trace_ids::TraceIds;
 
 use crate::capture::Consumer;
 use crate::export::otlp::traces::ProcessSpans;

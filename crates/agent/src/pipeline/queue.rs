@@ -37,7 +37,7 @@ impl SpanQueue {
         self.own_shard().of(span.process).push(span);
     }
 
-    /// All that wait, and how many they are.
+    /// All that wait.
     pub fn drain(&self) -> Vec<ProcessSpans> {
         let mut drained = Vec::new();
         for shard in &self.shards {

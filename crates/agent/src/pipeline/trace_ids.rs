@@ -30,7 +30,7 @@ pub(super) struct Seed {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TraceIds {
+pub(super) struct TraceIds {
     pub trace_id: [u8; 16],
     pub client_span: [u8; 8],
     pub server_span: [u8; 8],
@@ -67,10 +67,6 @@ impl Seed {
 }
 
 impl TraceIds {
-    pub fn new(key: ConnectionKey, salt: u64, request: &Request) -> Self {
-        Seed::new(key, salt, request).ids()
-    }
-
     pub fn span_id(&self, side: Side) -> [u8; 8] {
         match side {
             Side::Client => self.client_span,
@@ -105,11 +101,11 @@ mod tests {
 
     #[test]
     fn ids_are_the_documented_hash() {
-        let ids = TraceIds::new(KEY, 7, &request(4096));
+        let ids = Seed::new(KEY, 7, &request(4096)).ids();
         let hex: String = ids.trace_id.iter().map(|byte| format!("{byte:02x}")).collect();
         // Pinned: two agents of different releases must agree.
         assert_eq!(hex, "a49e15ca12d4fa57de6f94d79469de41");
-        assert_eq!(ids, TraceIds::new(KEY, 8, &request(4096)), "the salt must not touch TCP");
+        assert_eq!(ids, Seed::new(KEY, 8, &request(4096)).ids(), "the salt must not touch TCP");
         assert_ne!(ids.client_span, ids.server_span);
     }
 
@@ -119,7 +115,7 @@ mod tests {
         let ids = |offset: u64| {
             let mut asked = request(offset);
             asked.details_mut().trace = Some(context);
-            TraceIds::new(KEY, 0, &asked)
+            Seed::new(KEY, 0, &asked).ids()
         };
         let (one, two) = (ids(0), ids(100));
         assert_eq!(one.trace_id, [9; 16]);
@@ -132,7 +128,7 @@ mod tests {
         let mut seen = std::collections::HashSet::new();
         let mut low = 0;
         for offset in 0..100_000 {
-            let ids = TraceIds::new(KEY, 0, &request(offset));
+            let ids = Seed::new(KEY, 0, &request(offset)).ids();
             assert!(seen.insert(ids.client_span) && seen.insert(ids.server_span));
             low += u32::from(Seed::new(KEY, 0, &request(offset)).randomness() < 1 << 55);
         }

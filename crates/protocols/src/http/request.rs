@@ -2,6 +2,7 @@
 
 use super::head::{Fields, RequestLine};
 use super::{Http, NAME};
+use crate::conventions::METHODS;
 use crate::{Input, redact, route};
 use limpid_model::request::Attribute;
 use limpid_model::{Details, Request, Text};
@@ -67,14 +68,8 @@ impl Http {
 }
 
 fn method(method: &[u8]) -> Text {
-    match method {
-        b"GET" => Text::const_new("GET"),
-        b"POST" => Text::const_new("POST"),
-        b"PUT" => Text::const_new("PUT"),
-        b"HEAD" => Text::const_new("HEAD"),
-        b"DELETE" => Text::const_new("DELETE"),
-        _ => text(method, MAX_TEXT_BYTES),
-    }
+    let usual = METHODS.iter().find(|usual| usual.as_bytes() == method);
+    usual.map_or_else(|| text(method, MAX_TEXT_BYTES), |usual| Text::const_new(usual))
 }
 
 /// The four forms of RFC 9112, section 3.2.

@@ -1,8 +1,8 @@
 // What an edge carries and how long it took over time: asked for in PromQL only when the edge is looked at.
 import { queryAt, queryRange } from "../../api/series";
-import { milliseconds, rate, share } from "../../domain/format";
+import { milliseconds, perSecond, share } from "../../domain/format";
 import { carried, edgeMatchers, partsOf, type Carried } from "../../domain/operations";
-import { p95ByOperation, p95Of, ratesByOperation, step, windowOf, type Matchers } from "../../domain/promql";
+import { p95ByOperation, p95Of, ratesByOperation, step, windowOf, windowOver, type Matchers } from "../../domain/promql";
 import { protocolName, type MapEdge, type Neighbourhood } from "../../domain/topology";
 import { interval } from "../../state/clock";
 import { useQuery } from "../../state/query";
@@ -25,7 +25,7 @@ export function EdgeOperations({ edge, around }: Props) {
   const of = edgeMatchers(edge, "server", around) ?? edgeMatchers(edge, "client", around);
   const query = useQuery(subject(`carried ${edge.id}`), slowMoment(10), async (signal) => {
     const { start, end } = interval.peek();
-    const window = `${Math.max(30, Math.round(end - start))}s`;
+    const window = windowOver({ start, end });
     const both = of ? await Promise.all([queryAt(ratesByOperation(of, window), end, signal), queryAt(p95ByOperation(of, window), end, signal)]) : null;
     return both ? carried(...both) : [];
   });
@@ -49,7 +49,7 @@ export function CarriedTable({ rows, mono = false }: { rows: Carried[]; mono?: b
         {rows.map((row) => (
           <tr key={row.name}>
             <td class="w"><span class={mono ? "mono" : ""}>{row.name}</span>{row.codes.length > 0 && <span class="crit"> {row.codes.join(", ")}</span>}</td>
-            <td class="num">{rate(row.rate).replace("/s", "")}</td>
+            <td class="num">{perSecond(row.rate)}</td>
             <td class={`num ${shareTone(row.errorRatio)}`}>{share(row.errorRatio)}</td>
             <td class="num">{milliseconds(row.p95)}</td>
           </tr>

@@ -1,5 +1,5 @@
 // A selected node: the sentence, why, callers and callees, what it is.
-import { milliseconds, plural, rate, share } from "../../domain/format";
+import { milliseconds, perSecond, plural, share } from "../../domain/format";
 import { isBad, tone } from "../../domain/status";
 import { glyphOf, nameOf, protocolName, runtimeOf, serviceParts, type MapEdge, type MapNode, type Neighbourhood } from "../../domain/topology";
 import { term } from "../../domain/tracequery";
@@ -98,7 +98,7 @@ function NeighbourLine({ edge, name, toMap }: { edge: MapEdge; name: string; toM
       <span class="el">
         <Sign status={edge.status} size={13} /> <a href={target}>{name}</a> <span class="dim">{protocolName(edge.protocol)}</span>
       </span>
-      <span class="num">{rate(edge.rate).replace("/s", "")}</span>
+      <span class="num">{perSecond(edge.rate)}</span>
       <span class={`num ${(edge.errorRatio ?? 0) > 0 ? color : "dim"}`}>{share(edge.errorRatio)}</span>
       <span class="num">{milliseconds(edge.p95)}</span>
     </div>

@@ -1,6 +1,6 @@
 // The full equivalent of the map: the same nodes and edges as two tables.
 import { edgeMatches, nodeMatches, type Term } from "../../domain/filter";
-import { count, milliseconds, rate, share } from "../../domain/format";
+import { count, milliseconds, perSecond, share } from "../../domain/format";
 import { isBad, severity, tone } from "../../domain/status";
 import { glyphOf, nameOf, protocolName, runtimeOf, type MapEdge, type MapNode, type Neighbourhood, type Topology } from "../../domain/topology";
 import { hrefHere } from "../../state/location";
@@ -12,7 +12,7 @@ type Both = MapNode | MapEdge;
 /** Columns that nodes and edges share. */
 function figureColumns<T extends Both>(): Column<T>[] {
   return [
-    { key: "rate", head: "per s", numeric: true, value: (row) => row.rate, cell: (row) => rate(row.rate).replace("/s", "") },
+    { key: "rate", head: "per s", numeric: true, value: (row) => row.rate, cell: (row) => perSecond(row.rate) },
     {
       key: "failed", head: "failed", numeric: true, value: (row) => row.errorRatio, cell: (row) => share(row.errorRatio),
       className: (row) => ((row.errorRatio ?? 0) > 0 ? (isBad(row.status) ? `b ${tone(row.status)}` : "") : "dim"),

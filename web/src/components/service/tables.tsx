@@ -1,10 +1,10 @@
 // What a service does, by operation, and what it runs as.
 import type { Entity, Operation } from "../../api/services";
-import { clock, milliseconds, MISSING, rate, share, span } from "../../domain/format";
+import { clock, milliseconds, MISSING, perSecond, share, span } from "../../domain/format";
 import { protocolName, type MapNode } from "../../domain/topology";
 import { quoted } from "../../domain/tracequery";
 import { queryAt, queryRange } from "../../api/series";
-import { ofService, rateByOperation, step, timeSpent, windowOf } from "../../domain/promql";
+import { ofService, rateByOperation, step, timeSpent, windowOf, windowOver } from "../../domain/promql";
 import { interval, now } from "../../state/clock";
 import { useQuery } from "../../state/query";
 import { slowMoment, subject } from "../../state/subject";
@@ -15,20 +15,21 @@ import { Table, type Column } from "../Table";
 const failedOf = (row: Operation): number | null => row.errorRatio;
 export const operationName = (row: Operation): string => [row.operation, row.resource].filter(Boolean).join(" ") || "unnamed";
 
+/** Of a row, and of the labels of its series. */
+const keyOf = ({ operation, resource }: { operation?: string | null; resource?: string | null }): string => `${operation ?? ""}\u0000${resource ?? ""}`;
+
 /** Rates over time and time taken by operation, from the same family as everything else. */
 function useOverTime(service: string, side: "server" | "client") {
   const { start, end } = interval.value;
   const size = step(start, end, SPARK_POINTS);
   const of = ofService(service, side);
-  const key = ({ operation = "", resource = "" }: Record<string, string>) => `${operation}\u0000${resource}`;
   return useQuery(subject(`by operation ${service} ${side}`), slowMoment(15), async (signal) => {
-    const window = `${Math.max(30, Math.round(end - start))}s`;
     const [lines, spent] = await Promise.all([
       queryRange(rateByOperation(of, windowOf(size)), { start: Math.floor(start / size) * size, end }, size, signal),
-      queryAt(timeSpent(of, window, ["operation", "resource"]), end, signal),
+      queryAt(timeSpent(of, windowOver({ start, end }), ["operation", "resource"]), end, signal),
     ]);
     const total = spent.reduce((sum, one) => sum + (one.value ?? 0), 0);
-    return { lines: new Map(lines.map((line) => [key(line.labels), line.points])), shares: new Map(spent.map((one) => [key(one.labels), (one.value ?? 0) / (total || 1)])) };
+    return { lines: new Map(lines.map((line) => [keyOf(line.labels), line.points])), shares: new Map(spent.map((one) => [keyOf(one.labels), (one.value ?? 0) / (total || 1)])) };
   });
 }
 
@@ -37,13 +38,12 @@ const SPARK_POINTS = 60;
 export function Operations({ service, rows, side }: { service: string; rows: Operation[]; side: "server" | "client" }) {
   const { start, end } = interval.value;
   const { data } = useOverTime(service, side);
-  const keyOf = (row: Operation) => `${row.operation}\u0000${row.resource}`;
   const traces = (row: Operation) => href("/traces", { q: `service:${quoted(service)} operation:${quoted(operationName(row))}` });
   const columns: Column<Operation>[] = [
     { key: "operation", head: "Operation", value: operationName, cell: (row) => <a class="el op" href={traces(row)} title={operationName(row)}>{operationName(row)}</a> },
     { key: "protocol", head: "Protocol", optional: "h1c", value: (row) => row.protocol, cell: (row) => <span class="dim">{protocolName(row.protocol)}</span> },
     { key: "line", head: span(end - start), optional: "h2c", value: (row) => row.rate, cell: (row) => <Spark points={data?.lines.get(keyOf(row))} start={start} end={end} />, first: "descending" },
-    { key: "rate", head: "per s", numeric: true, value: (row) => row.rate, cell: (row) => rate(row.rate).replace("/s", "") },
+    { key: "rate", head: "per s", numeric: true, value: (row) => row.rate, cell: (row) => perSecond(row.rate) },
     { key: "failed", head: "failed", numeric: true, value: (row) => (failedOf(row) ?? -1) * 1e6 + (row.p95 ?? 0), cell: (row) => share(failedOf(row)), className: (row) => shareTone(failedOf(row)) },
     { key: "p50", head: "p50", numeric: true, optional: "h1c", value: (row) => row.p50, cell: (row) => milliseconds(row.p50) },
     { key: "p95", head: "p95", numeric: true, value: (row) => row.p95, cell: (row) => milliseconds(row.p95) },
@@ -66,7 +66,7 @@ export function Instances({ entities, nodes }: { entities: Entity[]; nodes: Map<
     { key: "name", head: "Process", value: (row) => row.name, cell: (row) => <a href={href("/map", { level: "process", sel: `node:${row.id}` })}>{row.name}</a> },
     { key: "host", head: "Host", optional: "h1c", value: (row) => row.attributes["host.name"], cell: (row) => row.attributes["host.name"] ?? <span class="dim">{MISSING}</span> },
     { key: "listen", head: "Listens on", optional: "h2c", value: (row) => row.attributes["limpid.listen"], cell: (row) => <span class="mono el" style={{ display: "inline-block", maxWidth: "220px", verticalAlign: "bottom" }}>{row.attributes["limpid.listen"] ?? MISSING}</span> },
-    { key: "rate", head: "per s", numeric: true, value: (row) => of(row)?.rate, cell: (row) => rate(of(row)?.rate).replace("/s", "") },
+    { key: "rate", head: "per s", numeric: true, value: (row) => of(row)?.rate, cell: (row) => perSecond(of(row)?.rate) },
     { key: "failed", head: "failed", numeric: true, value: (row) => of(row)?.errorRatio, cell: (row) => share(of(row)?.errorRatio), className: (row) => shareTone(of(row)?.errorRatio ?? null) },
     { key: "p95", head: "p95", numeric: true, value: (row) => of(row)?.p95, cell: (row) => milliseconds(of(row)?.p95) },
     { key: "seen", head: "seen", numeric: true, optional: "h1c", value: (row) => row.end, cell: (row) => seen(row) },

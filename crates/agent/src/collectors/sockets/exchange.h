@@ -115,7 +115,7 @@ static __always_inline u32 add_waiting(struct connection *connection, u32 at, st
 	if (!want)
 		return sizeof(struct half);
 	to = (u8 *)(half + 1);
-	if (!(most == WAITING_SHORT ? copy_short(to, call, want) : copy_to_waiting(to, call, want))) {
+	if (!(most == WAITING_SHORT ? copy_one(to, call, want, most) : copy_to_waiting(to, call, want))) {
 		count(COUNT_PAYLOAD_FAULT, 1);
 		half->flags |= HALF_LOST;
 		return sizeof(struct half);

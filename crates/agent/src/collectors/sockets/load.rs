@@ -33,7 +33,7 @@ pub struct Loaded {
     pub sweep: &'static str,
 }
 
-/// What libbpf says while it loads: kept to the last lines, and shown only when loading fails.
+/// What libbpf says while it loads: so many lines are kept, and shown only when loading fails.
 static LIBBPF_LINES: Mutex<Vec<String>> = Mutex::new(Vec::new());
 const LIBBPF_LINES_MAX: usize = 40;
 const FRONT_CHARACTERS: usize = 300;

@@ -89,11 +89,11 @@ static __always_inline bool copy_to_scratch(struct scratch *scratch, u32 at, str
 	return bpf_probe_read_user(scratch->pieces + at, want, (void *)(call->buffers.base + from)) == 0;
 }
 
-/* A few bytes out of one buffer. */
-static __always_inline bool copy_short(u8 *to, struct call *call, u32 want)
+/* Out of one buffer, `most` bytes at most. */
+static __always_inline bool copy_one(u8 *to, struct call *call, u32 want, u32 most)
 {
 	barrier_var(want);
-	if (want > WAITING_SHORT)
+	if (want > most)
 		return false;
 	return bpf_probe_read_user(to, want, (void *)call->buffers.base) == 0;
 }
@@ -126,14 +126,9 @@ static __always_inline bool copy_two(u8 *to, struct call *call, u32 want)
 static __always_inline bool copy_to_waiting(u8 *to, struct call *call, u32 want)
 {
 	struct scratch *scratch;
-	u64 from = call->buffers.base;
 
-	if (!call->buffers.vectors) {
-		barrier_var(want);
-		if (want > WAITING_PIECE)
-			return false;
-		return bpf_probe_read_user(to, want, (void *)from) == 0;
-	}
+	if (!call->buffers.vectors)
+		return copy_one(to, call, want, WAITING_PIECE);
 	if (copy_two(to, call, want))
 		return true;
 	scratch = scratch_of(call->sent);
