@@ -95,7 +95,7 @@ pub enum Mode {
     Framed(limpid_protocols::protocols::Framing),
     /// Offsets, lengths and times only: the other end is parsed.
     TimesOnly,
-    /// Nothing at all but the count of bytes.
+    /// Nothing at all, not even the count of bytes.
     Ignore,
 }
 

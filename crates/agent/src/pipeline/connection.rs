@@ -112,7 +112,7 @@ pub(super) struct Conn {
     pub protocol: Option<&'static Protocol>,
     pub pending: VecDeque<Pending>,
     pub shapes: Shapes,
-    /// Nothing more of it is wanted but the count of bytes.
+    /// Nothing more of it is wanted.
     pub ignored: bool,
     /// Since the last look of the eviction's hand.
     pub recent: bool,

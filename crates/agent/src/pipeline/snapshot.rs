@@ -61,7 +61,7 @@ const FAMILIES: [Family; 8] = [
     Family { name: names::REQUEST_NETWORK_OR_QUEUE, unit: "s", labels: SPLIT_LABELS,
         help: "what the client waited beyond the server's time, where the arrival is not known" },
     Family { name: names::CONNECTION_BYTES, unit: "By", labels: IO_LABELS,
-        help: "bytes that connections carried" },
+        help: "bytes that connections carried; in a protocol that is not read, those until that was known" },
     Family { name: "limpid.connection.active", unit: "{connection}", labels: LINK_LABELS,
         help: "open connections that were used" },
     Family { name: "limpid.connection.opened", unit: "{connection}", labels: LINK_LABELS,
