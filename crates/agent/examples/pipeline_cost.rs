@@ -76,6 +76,7 @@ fn socket(id: u64, side: Side, number: u32) -> SocketInfo {
         tgid: u32::from(side == Side::Server),
         from_start: true,
         opened_ns: START_NS,
+        connect_ns: None,
     }
 }
 

@@ -14,12 +14,18 @@ pub enum ConnectionKey {
     Tcp { client_isn: u32, server_isn: u32 },
     /// The two cookies, smaller first.
     Unix(u64, u64),
+    /// `netns` tells clients on loopback apart and is 0 for others.
+    Udp { client: IpAddr, client_port: u16, server_port: u16, netns: u64 },
+    /// Nothing tells which other socket this one speaks with.
+    Alone(SocketId),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Transport {
     Tcp,
     UnixStream,
+    /// What one socket exchanges with one peer is a connection; offsets count the bytes of datagrams.
+    Udp,
 }
 
 /// An end of a connection, as first seen.
@@ -41,6 +47,33 @@ pub struct SocketInfo {
     /// Seen from its first byte on.
     pub from_start: bool,
     pub opened_ns: u64,
+    /// How long it took to connect, where this end did.
+    pub connect_ns: Option<u64>,
+}
+
+/// How far a connection is, and what TCP knows of it. All counts are since its beginning.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Offsets behind the last byte.
+    pub sent: u64,
+    pub received: u64,
+    /// Smoothed.
+    pub round_trip_ns: Option<u64>,
+    /// Segments that were sent again.
+    pub retransmits: u64,
+    /// Segments sent.
+    pub segments: u64,
+}
+
+/// An attempt to connect that came to nothing.
+#[derive(Clone, Debug)]
+pub struct FailedConnect {
+    /// `opened_ns` is when it began. There is no other end and no byte.
+    pub socket: SocketInfo,
+    pub ended_ns: u64,
+    /// The error that the process got; `None` where it gave up by itself.
+    pub errno: Option<i32>,
+    pub retransmits: u64,
 }
 
 /// One call or several in one direction with nothing in between. Bytes that are counted but not in `pieces` were not
@@ -81,6 +114,9 @@ pub trait Consumer {
     /// The peer sent FIN and this process has read it.
     fn ended(&mut self, socket: SocketId, time_ns: u64);
     fn closed(&mut self, socket: SocketId, time_ns: u64, reason: CloseReason);
+    /// Once a second while the connection moves, and before its end.
+    fn progress(&mut self, _socket: SocketId, _progress: &Progress) {}
+    fn connect_failed(&mut self, _attempt: &FailedConnect) {}
     /// Called at least every 100 ms, and after every batch, with the present.
     fn tick(&mut self, now_ns: u64, control: &dyn Control);
 }
@@ -95,7 +131,7 @@ pub enum Mode {
     Framed(limpid_protocols::protocols::Framing),
     /// Offsets, lengths and times only: the other end is parsed.
     TimesOnly,
-    /// Nothing at all, not even the count of bytes.
+    /// No byte and no time: how many bytes moved is told by the connection's progress.
     Ignore,
 }
 

@@ -38,7 +38,10 @@ losses! {
     RING_FULL_BYTES "ring_full_bytes" "payload bytes of those records";
     STORAGE_FULL "socket_storage" "sockets for which the kernel had no storage";
     PAYLOAD_FAULT "payload_fault" "calls whose buffer could not be read (paged out)";
-    NO_PAYLOAD "no_payload" "calls without a user buffer: sendfile, splice, io_uring";
+    NO_PAYLOAD "no_payload" "calls without a user buffer: sendfile, splice";
+    IO_URING "io_uring" "calls by io_uring, whose buffers are not read";
+    SENDER_UNKNOWN "sender_unknown" "datagrams of which it could not be told from whom or to whom they are";
+    STORAGE_FULL_FLOWS "flows_full" "datagrams for whose flow the kernel had no storage";
     COMPAT_CALL "compat_call" "32-bit system calls, whose arguments are not decoded";
     VERDICT_LOST "verdict_lost" "verdicts that fell out of the kernel's table";
     UNKNOWN_SOCKET "unknown_socket" "records of sockets whose opening was not seen";

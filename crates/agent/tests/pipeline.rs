@@ -108,6 +108,7 @@ fn socket(id: SocketId, number: u32, side: Side, local: &str, remote: &str, tgid
         tgid,
         from_start: true,
         opened_ns: T0,
+        connect_ns: None,
     }
 }
 

@@ -27,6 +27,12 @@ pub const REQUEST_QUEUE: &str = "limpid.request.queue.duration";
 pub const REQUEST_NETWORK_OR_QUEUE: &str = "limpid.request.network_or_queue.duration";
 /// Bytes of a connection by service, peer, protocol, side and `direction` (`sent`, `received`).
 pub const CONNECTION_BYTES: &str = "limpid.connection.io";
+/// What TCP knows of the connections of an edge, by the labels of `CONNECTION_BYTES` without the direction.
+pub const TCP_CONNECT: &str = "limpid.tcp.connect.duration";
+pub const TCP_ROUND_TRIP: &str = "limpid.tcp.round_trip";
+pub const TCP_SEGMENTS: &str = "limpid.tcp.segments";
+pub const TCP_RETRANSMITS: &str = "limpid.tcp.retransmits";
+pub const TCP_RESETS: &str = "limpid.tcp.resets";
 /// Requests that wait for their answer longer than the time limit, now.
 pub const REQUESTS_WAITING: &str = "limpid.requests.waiting";
 /// Everything that was lost, by `cause`; one family for kernel, agent and server (label `part`).

@@ -34,6 +34,7 @@ typedef _Bool bool;
 #define AF_INET6 10
 #define SOCK_STREAM 1
 #define IPPROTO_TCP 6
+#define IPPROTO_UDP 17
 #define MSG_PEEK 0x02
 #define MSG_TRUNC 0x20
 #define MSG_ERRQUEUE 0x2000
@@ -148,6 +149,14 @@ struct tcp_sock {
 	u64 bytes_retrans;
 	u64 bytes_acked;
 	u64 bytes_received;
+	u32 srtt_us;
+	u32 total_retrans;
+	u32 segs_out;
+};
+
+struct msghdr {
+	void *msg_name;
+	int msg_namelen;
 };
 
 struct sockaddr_un {
@@ -231,6 +240,13 @@ struct bpf_iter__bpf_sk_storage_map {
 	void *value;
 };
 
+struct bpf_iter__bpf_map_elem {
+	struct bpf_iter_meta *meta;
+	struct bpf_map *map;
+	void *key;
+	void *value;
+};
+
 struct bpf_iter__task_file {
 	struct bpf_iter_meta *meta;
 	struct task_struct *task;
@@ -259,4 +275,16 @@ struct user_msghdr {
 struct mmsghdr {
 	struct user_msghdr msg_hdr;
 	unsigned int msg_len;
+};
+
+/* Contexts of programs on control groups: the verifier turns accesses to them into the kernel's own. */
+struct bpf_sock_addr {
+	__u32 user_family;
+	__u32 user_ip4;
+	__u32 user_ip6[4];
+	__u32 user_port;
+};
+
+struct bpf_sock {
+	__u32 bound_dev_if;
 };

@@ -65,6 +65,19 @@ pub(super) struct Link {
     /// Requests that have waited longer than the time limit.
     pub waiting: u64,
     pub split: Option<Box<Split>>,
+    pub tcp: Option<Box<Tcp>>,
+}
+
+/// What TCP itself knows of the connections of a link.
+#[derive(Default)]
+pub(super) struct Tcp {
+    /// How long those took to connect that this side opened.
+    pub connect: ExpHistogram,
+    /// Of each connection that moves, one value a second.
+    pub round_trip: ExpHistogram,
+    pub segments: u64,
+    pub retransmits: u64,
+    pub resets: u64,
 }
 
 pub(super) struct SeriesState {
@@ -324,7 +337,12 @@ impl Link {
             active: 0,
             waiting: 0,
             split: None,
+            tcp: None,
         }
+    }
+
+    pub fn tcp(&mut self) -> &mut Tcp {
+        self.tcp.get_or_insert_default()
     }
 
     fn is(&self, labels: &EdgeLabels) -> bool {

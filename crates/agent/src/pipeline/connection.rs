@@ -8,7 +8,7 @@ use super::aggregate::EdgeRef;
 use super::shapes::Shapes;
 use super::times::{Stretch, Times};
 use super::views::Pending;
-use crate::capture::{Bytes, CloseReason, ConnectionKey, Mode, SocketInfo, Transport};
+use crate::capture::{Bytes, CloseReason, ConnectionKey, Mode, Progress, SocketInfo, Transport};
 use crate::telemetry::Process;
 use limpid_model::{Direction, Side};
 use limpid_protocols::connection::{Connection, Verdict};
@@ -53,8 +53,9 @@ pub(super) struct End {
     pub sent: Times,
     pub received: Times,
     /// Not yet in the metrics.
-    pub sent_bytes: u64,
-    pub received_bytes: u64,
+    pub sent_bytes: Counted,
+    pub received_bytes: Counted,
+    pub tcp: TcpNews,
     pub closed: Option<(u64, CloseReason)>,
     pub told: Told,
     pub edge: Option<CachedEdge>,
@@ -64,6 +65,43 @@ pub(super) struct End {
     pub waiting: u64,
 }
 
+/// Bytes of one direction, counted by how far it is: what was lost on the way to here is counted too, and nothing twice.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Counted {
+    /// Offset behind the last byte that was counted; `None` while it is not known where the counting begins.
+    until: Option<u64>,
+    /// Not yet in the metrics.
+    pub bytes: u64,
+}
+
+impl Counted {
+    fn count(&mut self, from: u64, until: u64) {
+        let counted = self.until.unwrap_or(from);
+        self.until = Some(counted.max(until));
+        self.bytes = self.bytes.saturating_add(until.saturating_sub(counted));
+    }
+}
+
+/// What TCP says of this end and is not yet in the metrics.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct TcpNews {
+    last: Option<Progress>,
+    pub retransmits: u64,
+    pub segments: u64,
+    pub round_trip_ns: Option<u64>,
+}
+
+impl TcpNews {
+    /// What an old connection did before it was first looked at is not counted.
+    fn note(&mut self, progress: &Progress, from_start: bool) {
+        let last = self.last.or(from_start.then(Progress::default)).unwrap_or(*progress);
+        self.retransmits += progress.retransmits.saturating_sub(last.retransmits);
+        self.segments += progress.segments.saturating_sub(last.segments);
+        self.round_trip_ns = progress.round_trip_ns;
+        self.last = Some(*progress);
+    }
+}
+
 impl End {
     pub fn new(info: &SocketInfo, process: Arc<Process>) -> Self {
         End {
@@ -71,8 +109,9 @@ impl End {
             process,
             sent: Times::default(),
             received: Times::default(),
-            sent_bytes: 0,
-            received_bytes: 0,
+            sent_bytes: Counted { until: info.from_start.then_some(0), bytes: 0 },
+            received_bytes: Counted { until: info.from_start.then_some(0), bytes: 0 },
+            tcp: TcpNews::default(),
             closed: None,
             told: Told::NOTHING_YET,
             edge: None,
@@ -84,8 +123,16 @@ impl End {
     }
 
     pub fn count(&mut self, bytes: &Bytes<'_>) {
-        let total = if bytes.sent { &mut self.sent_bytes } else { &mut self.received_bytes };
-        *total = total.saturating_add(bytes.length);
+        let counted = if bytes.sent { &mut self.sent_bytes } else { &mut self.received_bytes };
+        counted.count(bytes.offset, bytes.offset.saturating_add(bytes.length));
+    }
+
+    pub fn note_progress(&mut self, progress: &Progress) {
+        self.sent_bytes.count(progress.sent, progress.sent);
+        self.received_bytes.count(progress.received, progress.received);
+        if self.info.transport == Transport::Tcp {
+            self.tcp.note(progress, self.info.from_start);
+        }
     }
 
     pub fn note_times(&mut self, bytes: &Bytes<'_>) {
@@ -148,6 +195,14 @@ impl Conn {
             next_identity_ns: 0,
             began_ns: 0,
         }
+    }
+
+    /// Of a client that has found nobody.
+    pub fn of_client(end: End, epoch: u64) -> Self {
+        let mut conn = Conn::new(end.info.key, epoch);
+        conn.ends[0] = Some(end);
+        conn.server = 1;
+        conn
     }
 
     pub fn end(&self, at: usize) -> Option<&End> {
@@ -266,6 +321,7 @@ impl Conn {
         match (self.protocol, transport) {
             (Some(protocol), _) => protocol.name,
             (None, Some(Transport::UnixStream)) => "unix",
+            (None, Some(Transport::Udp)) => "udp",
             (None, _) => "tcp",
         }
     }

@@ -6,10 +6,14 @@
 
 use super::Inner;
 use super::aggregate::Table;
+use super::connect;
 use super::connection::{Conn, End};
 use super::emit::{Emitter, Seen};
 use super::views::{JOIN_WAIT_NS, OtherView, Pending, View, forget_times, other_view, parsed_view};
-use crate::capture::{Bytes, CloseReason, ConnectionKey, Consumer, Control, Mode, SocketId, SocketInfo};
+use crate::capture::{
+    Bytes, CloseReason, ConnectionKey, Consumer, Control, FailedConnect, Mode, Progress, SocketId, SocketInfo,
+    Transport,
+};
 use crate::losses;
 use limpid_model::{Direction, Request, Side, Unanswered};
 use limpid_protocols::connection::{Connection, Verdict};
@@ -92,7 +96,7 @@ impl Consumer for Pipeline {
         conn.ends[at] = Some(End::new(info, process));
         (conn.recent, conn.news) = (true, true);
         conn.forget_edges();
-        if own {
+        if own || info.transport == Transport::Udp {
             conn.ignore();
         }
         self.after_event(slot);
@@ -130,6 +134,24 @@ impl Consumer for Pipeline {
                 pipeline.join(conn, time_ns);
             }
         });
+    }
+
+    fn progress(&mut self, socket: SocketId, progress: &Progress) {
+        self.with_conn(socket, |_, conn, at| {
+            if let Some(end) = conn.end_mut(at) {
+                end.note_progress(progress);
+            }
+        });
+    }
+
+    fn connect_failed(&mut self, attempt: &FailedConnect) {
+        let process = self.inner.identity.process(attempt.socket.tgid);
+        if process.own || self.asks_own(&attempt.socket) {
+            return;
+        }
+        let mut conn = Conn::of_client(End::new(&attempt.socket, process), self.inner.identity.epoch());
+        let request = connect::request(attempt);
+        self.emitter.emit_failed_connect(&mut conn, &request, attempt.retransmits, attempt.ended_ns);
     }
 
     fn tick(&mut self, now_ns: u64, control: &dyn Control) {

@@ -1,10 +1,11 @@
 //! From a finished request to its metrics and, if it is sampled, its spans: one of each for every side that was seen.
 
 use super::Inner;
-use super::aggregate::{EdgeLabels, EdgeRef, Split, Table};
+use super::aggregate::{EdgeLabels, EdgeRef, Link, Split, Table};
 use super::connection::{CachedEdge, Conn, End};
 use super::trace_ids::{Seed, TraceIds};
 use super::views::View;
+use crate::capture::{CloseReason, Transport};
 use crate::losses;
 use crate::telemetry::{Parent, Peer, Process, Span};
 use compact_str::format_compact;
@@ -65,6 +66,25 @@ impl Emitter {
         self.emit(conn, request, std::slice::from_ref(late), table, now_ns);
         if request.kind != Kind::Session {
             self.count_split(conn, request, out, late, table, now_ns);
+        }
+    }
+
+    /// A client has found nobody: a request of the protocol `tcp` that failed.
+    pub fn emit_failed_connect(&self, conn: &mut Conn, request: &Request, retransmits: u64, now_ns: u64) {
+        let view = View {
+            start_ns: request.start_ns,
+            first_byte_ns: None,
+            end_ns: request.end_ns,
+            queue_ns: None,
+            abandoned: false,
+        };
+        let mut table = self.table();
+        self.emit(conn, request, &[Seen { at: 0, view }], &mut table, now_ns);
+        if let Some(edge) = self.edge(conn, 0, request.protocol, &mut table, now_ns)
+            && let Some(link) = table.link_mut(edge.link)
+        {
+            link.tcp().retransmits += retransmits;
+            link.last_ns = link.last_ns.max(now_ns);
         }
     }
 
@@ -138,8 +158,11 @@ impl Emitter {
             self.count_connection(conn, at, edge, &mut table);
             let Some(end) = conn.end_mut(at) else { continue };
             let Some(link) = end.counted.and_then(|link| table.link_mut(link)) else { continue };
-            link.sent_bytes += std::mem::take(&mut end.sent_bytes);
-            link.received_bytes += std::mem::take(&mut end.received_bytes);
+            link.sent_bytes += std::mem::take(&mut end.sent_bytes.bytes);
+            link.received_bytes += std::mem::take(&mut end.received_bytes.bytes);
+            if end.info.transport == Transport::Tcp {
+                count_tcp(link, end, gone);
+            }
             link.last_ns = link.last_ns.max(now_ns);
             if gone {
                 end.counted = None;
@@ -164,6 +187,9 @@ impl Emitter {
         link.waiting += end.waiting;
         if !std::mem::replace(&mut end.counted_opening, true) {
             link.opened += 1;
+            if let Some(connect_ns) = end.info.connect_ns {
+                link.tcp().connect.record_ns(connect_ns);
+            }
         }
         end.counted = Some(edge.link);
     }
@@ -214,6 +240,23 @@ impl Emitter {
                 self.inner.queue.push(&span);
             }
         }
+    }
+}
+
+/// Brings what TCP said of the end since the last time into the metrics.
+fn count_tcp(link: &mut Link, end: &mut End, gone: bool) {
+    let reset = gone && matches!(end.closed, Some((_, CloseReason::Reset)));
+    let (retransmits, segments) = (std::mem::take(&mut end.tcp.retransmits), std::mem::take(&mut end.tcp.segments));
+    let round_trip_ns = end.tcp.round_trip_ns.take();
+    if !reset && segments == 0 && round_trip_ns.is_none() {
+        return;
+    }
+    let tcp = link.tcp();
+    tcp.retransmits += retransmits;
+    tcp.segments += segments;
+    tcp.resets += u64::from(reset);
+    if let Some(round_trip_ns) = round_trip_ns {
+        tcp.round_trip.record_ns(round_trip_ns);
     }
 }
 

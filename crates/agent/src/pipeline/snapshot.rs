@@ -49,9 +49,14 @@ const IO: usize = 4;
 const ACTIVE: usize = 5;
 const OPENED: usize = 6;
 const WAITING: usize = 7;
+const CONNECT: usize = 8;
+const ROUND_TRIP: usize = 9;
+const SEGMENTS: usize = 10;
+const RETRANSMITS: usize = 11;
+const RESETS: usize = 12;
 
 #[rustfmt::skip]
-const FAMILIES: [Family; 8] = [
+const FAMILIES: [Family; 13] = [
     Family { name: names::REQUEST_DURATION, unit: "s", labels: REQUEST_LABELS,
         help: "time from a request's first byte to its answer's last one, as this side saw it" },
     Family { name: names::REQUEST_NETWORK, unit: "s", labels: SPLIT_LABELS,
@@ -61,13 +66,23 @@ const FAMILIES: [Family; 8] = [
     Family { name: names::REQUEST_NETWORK_OR_QUEUE, unit: "s", labels: SPLIT_LABELS,
         help: "what the client waited beyond the server's time, where the arrival is not known" },
     Family { name: names::CONNECTION_BYTES, unit: "By", labels: IO_LABELS,
-        help: "bytes that connections carried; in a protocol that is not read, those until that was known" },
+        help: "bytes that connections carried" },
     Family { name: "limpid.connection.active", unit: "{connection}", labels: LINK_LABELS,
         help: "open connections that were used" },
     Family { name: "limpid.connection.opened", unit: "{connection}", labels: LINK_LABELS,
         help: "connections opened" },
     Family { name: names::REQUESTS_WAITING, unit: "{request}", labels: LINK_LABELS,
         help: "requests that wait for their answer longer than the time limit" },
+    Family { name: names::TCP_CONNECT, unit: "s", labels: LINK_LABELS,
+        help: "time that it took to connect, of the connections that this side opened" },
+    Family { name: names::TCP_ROUND_TRIP, unit: "s", labels: LINK_LABELS,
+        help: "smoothed round-trip time: one value a second of each connection that moves" },
+    Family { name: names::TCP_SEGMENTS, unit: "{segment}", labels: LINK_LABELS,
+        help: "TCP segments sent, those that were sent again with them" },
+    Family { name: names::TCP_RETRANSMITS, unit: "{segment}", labels: LINK_LABELS,
+        help: "TCP segments that were sent again" },
+    Family { name: names::TCP_RESETS, unit: "{connection}", labels: LINK_LABELS,
+        help: "connections that ended with a reset" },
 ];
 
 /// The families without their series: what the docs are made from.
@@ -184,11 +199,24 @@ impl Collected {
         self.add(ACTIVE, link_values(link, host, None), point(Measure::Gauge(link.active as f64)));
         self.add(OPENED, link_values(link, host, None), point(Measure::Counter(link.opened)));
         self.add(WAITING, link_values(link, host, None), point(Measure::Gauge(link.waiting as f64)));
+        self.add_tcp(link, host, point);
         let Some(split) = &link.split else { return };
         let parts = [(NETWORK, &split.network), (QUEUE, &split.queue), (NETWORK_OR_QUEUE, &split.network_or_queue)];
         for (family, histogram) in parts.into_iter().filter(|(_, histogram)| histogram.count > 0) {
             let values = [&link.service, &link.peer, &Text::const_new(link.protocol), host].map(Text::clone);
             self.add(family, values.into(), point(Measure::Histogram(ExpHistogram::clone(histogram))));
+        }
+    }
+
+    fn add_tcp(&mut self, link: &Link, host: &Text, point: impl Fn(Measure) -> Point) {
+        let Some(tcp) = &link.tcp else { return };
+        for (family, histogram) in [(CONNECT, &tcp.connect), (ROUND_TRIP, &tcp.round_trip)] {
+            if histogram.count > 0 {
+                self.add(family, link_values(link, host, None), point(Measure::Histogram(histogram.clone())));
+            }
+        }
+        for (family, count) in [(SEGMENTS, tcp.segments), (RETRANSMITS, tcp.retransmits), (RESETS, tcp.resets)] {
+            self.add(family, link_values(link, host, None), point(Measure::Counter(count)));
         }
     }
 

@@ -6,6 +6,8 @@
 //! ```text
 //! key     = client_isn << 32 | server_isn                       for TCP
 //!         = mix(cookie of one end) + cookie of the other + salt  for Unix sockets, which never leave the machine
+//!         = mix(client's address) + client's port << 16 + server's port  for UDP, with the salt on loopback
+//!         = mix(cookie) + salt                          where nothing tells the other end
 //! seed    = mix(key + K1) ^ offset of the request's first byte (towards the server)
 //! trace   = mix(seed + K2), mix(seed + K3)       16 bytes, big endian; the last 7 are OpenTelemetry's randomness
 //! span    = mix(seed + K4) for the client's view, mix(seed + K5) for the server's
@@ -16,6 +18,7 @@
 
 use crate::capture::ConnectionKey;
 use limpid_model::{Request, Side};
+use std::net::IpAddr;
 
 const K1: u64 = 0x9e37_79b9_7f4a_7c15;
 const K2: u64 = 0xd1b5_4a32_d192_ed03;
@@ -79,7 +82,21 @@ fn key_word(key: ConnectionKey, salt: u64) -> u64 {
     match key {
         ConnectionKey::Tcp { client_isn, server_isn } => u64::from(client_isn) << 32 | u64::from(server_isn),
         ConnectionKey::Unix(one, other) => mix(one).wrapping_add(other).wrapping_add(salt),
+        ConnectionKey::Udp { client, client_port, server_port, netns } => {
+            let salt = if client.is_loopback() { salt.wrapping_add(netns) } else { 0 };
+            let ports = u64::from(client_port) << 16 | u64::from(server_port);
+            address_word(client).wrapping_add(ports).wrapping_add(salt)
+        }
+        ConnectionKey::Alone(socket) => mix(socket).wrapping_add(salt),
     }
+}
+
+fn address_word(address: IpAddr) -> u64 {
+    let bits = match address {
+        IpAddr::V4(v4) => v4.to_ipv6_mapped().to_bits(),
+        IpAddr::V6(v6) => v6.to_bits(),
+    };
+    mix(mix((bits >> 64) as u64).wrapping_add(bits as u64))
 }
 
 fn mix(word: u64) -> u64 {

@@ -5,20 +5,6 @@
  */
 #pragma once
 
-static __always_inline bool is_own(u32 tgid)
-{
-	u32 zero = 0;
-	struct own *own = bpf_map_lookup_elem(&own_processes, &zero);
-
-	if (!own)
-		return false;
-	/* Without holes: the first free place ends the list. */
-	for (int i = 0; i < OWN_MAX && own->tgid[i]; i++)
-		if (own->tgid[i] == tgid)
-			return true;
-	return false;
-}
-
 /* Limpid's own sockets are left alone. Looked up when somebody else moves the bytes than before. */
 static __always_inline bool is_own_call(struct connection *connection, u32 tgid)
 {
@@ -215,15 +201,17 @@ static __always_inline void on_moved(struct sock *sk, struct task_struct *task, 
 	unlock(connection);
 }
 
-static __always_inline int on_bytes(struct sock *sk, s32 result, u32 flags, bool sent)
+/* `message`: where the front end sees it, else NULL. */
+static __always_inline int on_bytes(struct sock *sk, s32 result, u32 flags, bool sent, struct msghdr *message)
 {
+	bool streams = is_tcp(sk) || is_unix_stream(sk);
 	struct task_struct *task;
 
-	if (!is_tcp(sk) && !is_unix_stream(sk))
+	if (!streams && !is_udp(sk))
 		return 0;
 	task = bpf_get_current_task_btf();
 	if (result <= 0) {
-		if (result == 0 && !sent)
+		if (result == 0 && !sent && streams)
 			on_end(sk);
 		end_messages(task);
 		return 0;
@@ -235,6 +223,9 @@ static __always_inline int on_bytes(struct sock *sk, s32 result, u32 flags, bool
 		return 0;
 	}
 	count(COUNT_CALLS, 1);
-	on_moved(sk, task, result, flags, sent);
+	if (streams)
+		on_moved(sk, task, result, flags, sent);
+	else
+		on_datagram(sk, task, result, flags, sent, message);
 	return 0;
 }

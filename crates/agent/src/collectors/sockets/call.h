@@ -14,12 +14,16 @@
 
 #define IOVECS_MAX 64
 
+/* io_uring_enter: the same on all architectures. */
+#define CALL_IO_URING 426
+
 /* Where the bytes of a call are: in one buffer, or in several by a vector of them. */
 struct buffers {
 	u64 base;
 	u64 vector;
 	u32 vectors;
 	u32 unused;
+	u64 message; /* the user's struct msghdr, if there is one */
 };
 
 enum shape {
@@ -34,12 +38,16 @@ enum shape {
 #define ARGUMENT_0(regs) (regs)->di
 #define ARGUMENT_1(regs) (regs)->si
 #define ARGUMENT_2(regs) (regs)->dx
+#define ARGUMENT_4(regs) (regs)->r8
 #define CALL_NUMBER(regs) (regs)->orig_ax
+#define CALL_SENDTO 44
 #elif defined(__TARGET_ARCH_arm64)
 #define ARGUMENT_0(regs) (regs)->orig_x0
 #define ARGUMENT_1(regs) (regs)->regs[1]
 #define ARGUMENT_2(regs) (regs)->regs[2]
+#define ARGUMENT_4(regs) (regs)->regs[4]
 #define CALL_NUMBER(regs) (u64)(u32)(regs)->syscallno
+#define CALL_SENDTO 206
 #endif
 
 static __always_inline enum shape shape_of(u64 number)
@@ -182,6 +190,7 @@ static __always_inline bool message_buffers(struct buffers *buffers, u64 address
 
 	if (bpf_probe_read_user(&message, sizeof(message), (void *)address))
 		return false;
+	buffers->message = address;
 	buffers->vector = (u64)message.msg_iov;
 	buffers->vectors = message.msg_iovlen > 1024 ? 1024 : message.msg_iovlen;
 	return true;
@@ -207,13 +216,13 @@ static __always_inline bool find_buffers(struct buffers *buffers, struct task_st
 	enum shape shape = shape_of(CALL_NUMBER(regs));
 	bool found = true;
 
-	buffers->base = buffers->vector = buffers->vectors = buffers->unused = 0;
+	buffers->base = buffers->vector = buffers->vectors = buffers->unused = buffers->message = 0;
 	if (is_compat_call(task)) {
 		count(COUNT_COMPAT_CALL, 1);
 		return false;
 	}
 	if (shape == SHAPE_NONE) {
-		count(COUNT_NO_PAYLOAD, 1);
+		count(CALL_NUMBER(regs) == CALL_IO_URING ? COUNT_IO_URING : COUNT_NO_PAYLOAD, 1);
 		return false;
 	}
 	if (!descriptor_is(task, ARGUMENT_0(regs), sk)) {

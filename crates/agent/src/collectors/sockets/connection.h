@@ -48,12 +48,13 @@ struct connection {
 	u8 last_grows;       /* a call that continues it in this direction may be added: 1 sent, 2 received */
 	u8 own;              /* the process is one of Limpid's */
 	/* the third line */
-	u64 arrived_ns;
+	u64 arrived_ns;      /* before it is established: when the connecting began */
 	u64 key[2];          /* TCP: the initial sequence numbers of client and server. Unix: the cookies, smaller first */
 	u64 netns;
 	u64 opened_ns;
 	u8 local[16];
-	u64 unused;
+	u32 connect_us;      /* who connected: how long it took */
+	u32 reported;        /* how far it was at the last report of its progress */
 	u8 remote[16];
 	/* Halves that wait for the rest of their exchange: a record as it will be submitted. */
 	struct {

@@ -3,7 +3,7 @@
 //! and a busy one pays by the batch.
 
 use super::clock;
-use super::record::{self, HALF_LOST, HALF_SENT, Half, Halves, Header, Open};
+use super::record::{self, HALF_LOST, HALF_SENT, Half, Halves, Header, Open, RawProgress};
 use super::verdict::Verdicts;
 use crate::capture::{Bytes, CloseReason, Consumer, SocketId};
 use crate::losses;
@@ -109,7 +109,12 @@ impl State {
             record::KIND_HALVES => self.halves(bytes),
             record::KIND_OPEN => self.open(bytes),
             record::KIND_END => self.consumer.ended(header.socket, self.unix_ns(header.time_ns)),
-            record::KIND_CLOSE => self.close(&header),
+            record::KIND_PROGRESS => self.progress(bytes),
+            record::KIND_CLOSE => {
+                self.progress(bytes);
+                self.close(&header);
+            }
+            record::KIND_CONNECT_FAILED => self.connect_failed(bytes),
             kind => log::debug!("a record of unknown kind {kind}"),
         }
     }
@@ -124,6 +129,16 @@ impl State {
             self.unix.insert(open.header.socket, open.header.time_ns);
         }
         self.consumer.opened(&open.socket(self.offset_ns));
+    }
+
+    fn progress(&mut self, bytes: &[u8]) {
+        let Some(progress) = record::read::<RawProgress>(bytes) else { return };
+        self.consumer.progress(progress.header.socket, &progress.progress());
+    }
+
+    fn connect_failed(&mut self, bytes: &[u8]) {
+        let Some(open) = record::read::<Open>(bytes) else { return };
+        self.consumer.connect_failed(&open.failed(self.offset_ns));
     }
 
     fn close(&mut self, header: &Header) {
@@ -196,14 +211,19 @@ impl State {
 /// The kernel's counters, as the losses of the status page.
 pub fn mirror(counters: &[u64]) {
     let losses = [
-        &losses::RING_FULL,
-        &losses::RING_FULL_BYTES,
-        &losses::STORAGE_FULL,
-        &losses::PAYLOAD_FAULT,
-        &losses::NO_PAYLOAD,
-        &losses::COMPAT_CALL,
+        ("ring_full", &losses::RING_FULL),
+        ("ring_full_bytes", &losses::RING_FULL_BYTES),
+        ("storage_full", &losses::STORAGE_FULL),
+        ("payload_fault", &losses::PAYLOAD_FAULT),
+        ("no_payload", &losses::NO_PAYLOAD),
+        ("compat_call", &losses::COMPAT_CALL),
+        ("io_uring", &losses::IO_URING),
+        ("sender_unknown", &losses::SENDER_UNKNOWN),
+        ("flows_full", &losses::STORAGE_FULL_FLOWS),
     ];
-    for (loss, count) in losses.iter().zip(counters) {
-        loss.set(*count);
+    for (name, count) in super::COUNTERS.iter().zip(counters) {
+        if let Some((_, loss)) = losses.iter().find(|(counter, _)| counter == name) {
+            loss.set(*count);
+        }
     }
 }

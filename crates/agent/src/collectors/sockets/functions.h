@@ -8,18 +8,18 @@
 
 #define SENDS(name)                                                                                                    \
 	SEC("fexit/" #name)                                                                                            \
-	int BPF_PROG(fexit_##name, struct socket *socket, void *message, u64 size, int result)                         \
+	int BPF_PROG(fexit_##name, struct socket *socket, struct msghdr *message, u64 size, int result)                         \
 	{                                                                                                              \
 		struct sock *sk = socket->sk;                                                                          \
-		return sk ? on_bytes(sk, result, 0, true) : 0;                                                         \
+		return sk ? on_bytes(sk, result, 0, true, message) : 0;                                                         \
 	}
 
 #define RECEIVES(name)                                                                                                 \
 	SEC("fexit/" #name)                                                                                            \
-	int BPF_PROG(fexit_##name, struct socket *socket, void *message, u64 size, int flags, int result)              \
+	int BPF_PROG(fexit_##name, struct socket *socket, struct msghdr *message, u64 size, int flags, int result)              \
 	{                                                                                                              \
 		struct sock *sk = socket->sk;                                                                          \
-		return sk ? on_bytes(sk, result, flags, false) : 0;                                                    \
+		return sk ? on_bytes(sk, result, flags, false, message) : 0;                                                    \
 	}
 
 SENDS(inet_sendmsg)

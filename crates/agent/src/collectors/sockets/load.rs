@@ -1,6 +1,6 @@
 //! Loads the object and hangs its programs onto the kernel. What this kernel does not have is found by trying.
 
-use super::Config;
+use super::{Config, cgroup};
 use crate::collectors::{CollectorError, ProgramState, ProgramStatus};
 use libbpf_rs::{Link, MapCore, MapFlags, MapHandle, MapType, Object, ObjectBuilder, OpenObject, PrintLevel};
 use std::os::fd::{AsFd, AsRawFd};
@@ -78,8 +78,7 @@ pub fn load(config: &Config) -> Result<Loaded, CollectorError> {
 fn load_and_attach(config: &Config) -> Result<Loaded, CollectorError> {
     let mut reasons = Vec::new();
     for front_end in FrontEnd::chosen(&config.front_end)? {
-        for (sweep, arrivals) in [(0, true), (1, true), (0, false), (1, false)] {
-            let variant = Variant { front_end, sweep: SWEEPS[sweep], arrivals: arrivals && config.arrivals };
+        for variant in Variant::in_order(front_end, config) {
             match load_variant(variant, config) {
                 Ok(loaded) => return Ok(loaded),
                 Err(error) => reasons.push(error.0),
@@ -174,6 +173,9 @@ impl FrontEnd {
     }
 }
 
+/// How the names of the programs on control groups begin.
+const CGROUP: &str = "cgroup_";
+
 /// How the sweep finds the sockets: some kernels refuse to iterate over the storage.
 const SWEEPS: [&str; 2] = ["sweep_storage", "sweep_files"];
 
@@ -183,12 +185,26 @@ struct Variant {
     front_end: FrontEnd,
     sweep: &'static str,
     arrivals: bool,
+    /// The hooks on the root of the control groups: who sent a datagram, and that a socket ends.
+    cgroup: bool,
 }
 
 impl Variant {
+    /// From the one that has everything to the one that has the least.
+    fn in_order(front_end: FrontEnd, config: &Config) -> impl Iterator<Item = Variant> {
+        let choices = [(true, true), (false, true), (true, false), (false, false)];
+        let arrivals = config.arrivals;
+        choices.into_iter().filter(move |(_, stamped)| arrivals || !stamped).flat_map(move |(cgroup, arrivals)| {
+            SWEEPS.into_iter().map(move |sweep| Variant { front_end, sweep, arrivals, cgroup })
+        })
+    }
+
     fn has(&self, program: &str) -> bool {
         if SWEEPS.contains(&program) {
             return program == self.sweep;
+        }
+        if program.starts_with(CGROUP) {
+            return self.cgroup;
         }
         if FrontEnd::IN_ORDER.iter().any(|end| end.arrival() == program) {
             return self.arrivals && program == self.front_end.arrival();
@@ -240,6 +256,7 @@ type Attached = (Vec<(String, Link)>, Vec<ProgramStatus>);
 fn attach(object: &Object, front_end: FrontEnd) -> Result<Attached, CollectorError> {
     let mut links = Vec::new();
     let mut programs = Vec::new();
+    let root = cgroup::root();
     for program in object.progs_mut() {
         let name = program.name().to_string_lossy().into_owned();
         let hook = program.section().to_string_lossy().into_owned();
@@ -248,7 +265,12 @@ fn attach(object: &Object, front_end: FrontEnd) -> Result<Attached, CollectorErr
         } else if hook.starts_with("iter") {
             ProgramState::Running
         } else {
-            match program.attach() {
+            let attached = match &root {
+                _ if !name.starts_with(CGROUP) => program.attach().map_err(|error| error.to_string()),
+                Ok(root) => program.attach_cgroup(root.as_raw_fd()).map_err(|error| error.to_string()),
+                Err(reason) => Err(reason.clone()),
+            };
+            match attached {
                 Ok(link) => {
                     links.push((name.clone(), link));
                     ProgramState::Running
@@ -257,7 +279,7 @@ fn attach(object: &Object, front_end: FrontEnd) -> Result<Attached, CollectorErr
                     let reason = libbpf_reason();
                     return Err(CollectorError(format!("cannot attach {hook}: {error}{reason}")));
                 }
-                Err(error) => ProgramState::Failed(error.to_string()),
+                Err(error) => ProgramState::Failed(error),
             }
         };
         programs.push(ProgramStatus { name, hook, state });

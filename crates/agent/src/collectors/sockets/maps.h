@@ -99,3 +99,17 @@ static __always_inline bool submit(u32 ring_number, void *data, u64 size)
 {
 	return submit_and_wake(ring_number, data, size, false);
 }
+
+static __always_inline bool is_own(u32 tgid)
+{
+	u32 zero = 0;
+	struct own *own = bpf_map_lookup_elem(&own_processes, &zero);
+
+	if (!own)
+		return false;
+	/* Without holes: the first free place ends the list. */
+	for (int i = 0; i < OWN_MAX && own->tgid[i]; i++)
+		if (own->tgid[i] == tgid)
+			return true;
+	return false;
+}

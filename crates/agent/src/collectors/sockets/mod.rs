@@ -4,6 +4,7 @@
 //! loads it, takes its records out of the rings, one thread each, and hands them to a [`Consumer`]. Dropping
 //! [`Sockets`] detaches everything; so does the end of the process, however it comes, since nothing is pinned.
 
+mod cgroup;
 mod clock;
 mod consumer;
 mod load;
@@ -23,7 +24,7 @@ use verdict::{Slots, Verdicts};
 
 pub const INFO: CollectorInfo = CollectorInfo {
     name: "sockets",
-    summary: "bytes, times and lengths of every call on TCP and Unix stream sockets",
+    summary: "bytes, times and lengths of every call on TCP, UDP and Unix stream sockets",
     capabilities: &["CAP_BPF", "CAP_PERFMON", "CAP_NET_ADMIN"],
     cost: Cost::PerCall,
 };
@@ -45,6 +46,9 @@ pub const COUNTERS: &[&str] = &[
     "own",
     "calls",
     "busy",
+    "io_uring",
+    "sender_unknown",
+    "flows_full",
 ];
 
 #[derive(Clone, Debug)]

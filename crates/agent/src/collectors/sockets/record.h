@@ -49,10 +49,27 @@ static __noinline bool tell(struct connection *connection, struct sock *sk, u32 
 	open.family = connection->family;
 	open.flags = connection->flags;
 	open.tgid = tgid;
+	open.connect_us = connection->connect_us;
 	if (open.family == AF_UNIX)
 		unix_path(&open, sk);
 	connection->told = submit(connection->ring, &open, sizeof(open));
 	return connection->told;
+}
+
+static __always_inline void fill_progress(struct record_progress *record, struct connection *connection,
+					  struct sock *sk, u32 kind, u64 now)
+{
+	struct tcp_sock *tcp = is_tcp(sk) ? tcp_of(sk) : NULL;
+
+	fill_header(&record->header, connection, kind, now);
+	record->sent = connection->sent;
+	record->received = connection->received;
+	record->round_trip_us = record->retransmits = record->segments = record->unused = 0;
+	if (!tcp)
+		return;
+	record->round_trip_us = tcp->srtt_us >> 3;
+	record->retransmits = tcp->total_retrans;
+	record->segments = tcp->segs_out;
 }
 
 static __always_inline bool submit_scratch(struct connection *connection, struct scratch *scratch)

@@ -1,14 +1,16 @@
 //! The records of `sockets.h`, read with every length checked: a record is the kernel's, but a bug there must not
 //! become a panic here.
 
-use crate::capture::{ConnectionKey, SocketInfo, Transport};
+use crate::capture::{ConnectionKey, FailedConnect, Progress, SocketInfo, Transport};
 use limpid_model::Side;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 pub const KIND_OPEN: u32 = 1;
 pub const KIND_HALVES: u32 = 2;
 pub const KIND_END: u32 = 3;
 pub const KIND_CLOSE: u32 = 4;
+pub const KIND_CONNECT_FAILED: u32 = 5;
+pub const KIND_PROGRESS: u32 = 6;
 
 pub const HALF_SENT: u16 = 1;
 pub const HALF_LOST: u16 = 2;
@@ -18,6 +20,7 @@ const WAITED_NS: u64 = 64;
 const OPEN_ACTIVE: u16 = 1;
 const OPEN_PASSIVE: u16 = 2;
 const OPEN_FROM_START: u16 = 4;
+const OPEN_DATAGRAMS: u16 = 8;
 const UNIX_PATH_MAX: usize = 108;
 
 #[repr(C)]
@@ -73,6 +76,19 @@ struct Piece {
     length: u32,
 }
 
+/// `KIND_PROGRESS` and `KIND_CLOSE`.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct RawProgress {
+    pub header: Header,
+    sent: u64,
+    received: u64,
+    round_trip_us: u32,
+    retransmits: u32,
+    segments: u32,
+    unused: u32,
+}
+
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct Open {
@@ -87,6 +103,8 @@ pub struct Open {
     family: u16,
     flags: u16,
     tgid: u32,
+    connect_us: u32,
+    retransmits: u32,
     unix_path_bytes: u32,
     unix_path: [u8; UNIX_PATH_MAX + 4],
 }
@@ -95,7 +113,8 @@ const _: () = assert!(size_of::<Header>() == 32);
 const _: () = assert!(size_of::<Halves>() == 56);
 const _: () = assert!(size_of::<RawHalf>() == 24);
 const _: () = assert!(size_of::<Piece>() == 8);
-const _: () = assert!(size_of::<Open>() == 224);
+const _: () = assert!(size_of::<RawProgress>() == 64);
+const _: () = assert!(size_of::<Open>() == 232);
 
 /// Made of integers only: any bytes are a value.
 ///
@@ -106,6 +125,7 @@ unsafe impl Plain for Header {}
 unsafe impl Plain for Halves {}
 unsafe impl Plain for RawHalf {}
 unsafe impl Plain for Piece {}
+unsafe impl Plain for RawProgress {}
 unsafe impl Plain for Open {}
 
 pub fn read<T: Plain>(bytes: &[u8]) -> Option<T> {
@@ -170,14 +190,26 @@ impl<'a> Iterator for Pieces<'a> {
     }
 }
 
+impl RawProgress {
+    pub fn progress(&self) -> Progress {
+        Progress {
+            sent: self.sent,
+            received: self.received,
+            round_trip_ns: (self.round_trip_us > 0).then(|| u64::from(self.round_trip_us) * 1000),
+            retransmits: self.retransmits.into(),
+            segments: self.segments.into(),
+        }
+    }
+}
+
 impl Open {
     /// `unix_offset_ns` turns the kernel's monotonic time into Unix time.
     pub fn socket(&self, unix_offset_ns: u64) -> SocketInfo {
         let unix = i32::from(self.family) == libc::AF_UNIX;
         SocketInfo {
             id: self.header.socket,
-            key: self.key(unix),
-            transport: if unix { Transport::UnixStream } else { Transport::Tcp },
+            key: self.key(),
+            transport: self.transport(),
             local: (!unix).then(|| (address(self.local), self.local_port)),
             remote: (!unix).then(|| (address(self.remote), self.remote_port)),
             unix_path: self.path(),
@@ -186,6 +218,27 @@ impl Open {
             tgid: self.tgid,
             from_start: self.flags & OPEN_FROM_START != 0,
             opened_ns: self.opened_ns.wrapping_add(unix_offset_ns),
+            connect_ns: (self.connect_us > 0).then(|| u64::from(self.connect_us) * 1000),
+        }
+    }
+
+    /// As `KIND_CONNECT_FAILED`.
+    pub fn failed(&self, unix_offset_ns: u64) -> FailedConnect {
+        let mut socket = self.socket(unix_offset_ns);
+        socket.key = ConnectionKey::Alone(socket.id);
+        FailedConnect {
+            socket,
+            ended_ns: self.header.time_ns.wrapping_add(unix_offset_ns),
+            errno: i32::try_from(self.header.reset).ok().filter(|errno| *errno != 0),
+            retransmits: self.retransmits.into(),
+        }
+    }
+
+    fn transport(&self) -> Transport {
+        match self.is_unix() {
+            true => Transport::UnixStream,
+            false if self.flags & OPEN_DATAGRAMS != 0 => Transport::Udp,
+            false => Transport::Tcp,
         }
     }
 
@@ -193,11 +246,27 @@ impl Open {
         i32::from(self.family) == libc::AF_UNIX
     }
 
-    fn key(&self, unix: bool) -> ConnectionKey {
-        if unix {
-            return ConnectionKey::Unix(self.key[0], self.key[1]);
+    fn key(&self) -> ConnectionKey {
+        match self.transport() {
+            Transport::UnixStream => ConnectionKey::Unix(self.key[0], self.key[1]),
+            Transport::Tcp => ConnectionKey::Tcp { client_isn: self.key[0] as u32, server_isn: self.key[1] as u32 },
+            Transport::Udp => self.datagram_key(),
         }
-        ConnectionKey::Tcp { client_isn: self.key[0] as u32, server_isn: self.key[1] as u32 }
+    }
+
+    /// A datagram carries no numbers of its own: both ends know the client's address and both ports, unless a proxy stands
+    /// between them.
+    fn datagram_key(&self) -> ConnectionKey {
+        let (local, remote) = (address(self.local), address(self.remote));
+        let (client, client_port, server_port) = match self.side() {
+            Some(Side::Server) => (remote, self.remote_port, self.local_port),
+            _ => (source(local, remote), self.local_port, self.remote_port),
+        };
+        if client.is_unspecified() {
+            return ConnectionKey::Alone(self.header.socket);
+        }
+        let netns = if client.is_loopback() { self.netns } else { 0 };
+        ConnectionKey::Udp { client, client_port, server_port, netns }
     }
 
     fn side(&self) -> Option<Side> {
@@ -218,6 +287,16 @@ impl Open {
         };
         let name = name.split(|byte| *byte == 0).next().unwrap_or_default();
         Some(format!("{prefix}{}", String::from_utf8_lossy(name)))
+    }
+}
+
+/// What an unconnected socket has as its own address when it sends there, as far as that is plain.
+fn source(local: IpAddr, remote: IpAddr) -> IpAddr {
+    match remote {
+        _ if !local.is_unspecified() => local,
+        IpAddr::V4(remote) if remote.is_loopback() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(remote) if remote.is_loopback() => Ipv6Addr::LOCALHOST.into(),
+        _ => local,
     }
 }
 

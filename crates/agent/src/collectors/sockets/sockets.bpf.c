@@ -24,6 +24,8 @@
 
 #include "record.h"
 
+#include "datagrams.h"
+
 #include "body.h"
 
 #include "state.h"
@@ -43,8 +45,12 @@ int BPF_PROG(state_changed, struct sock *sk, int old_state, int new_state)
 {
 	if (!is_tcp(sk))
 		return 0;
-	if (new_state == TCP_ESTABLISHED)
+	if (new_state == TCP_SYN_SENT)
+		on_connecting(sk);
+	else if (new_state == TCP_ESTABLISHED)
 		on_established(sk, old_state);
+	else if (new_state == TCP_CLOSE && old_state == TCP_SYN_SENT)
+		on_connect_failed(sk);
 	else if (new_state == TCP_CLOSE)
 		on_closed(sk, old_state);
 	return 0;

@@ -12,6 +12,8 @@ enum record_kind {
 	RECORD_HALVES = 2,
 	RECORD_END = 3,
 	RECORD_CLOSE = 4,
+	RECORD_CONNECT_FAILED = 5,
+	RECORD_PROGRESS = 6,
 };
 
 struct record {
@@ -19,7 +21,7 @@ struct record {
 	u32 verdict; /* number of the verdict that the socket obeyed: user space sees whether its last one arrived */
 	u64 socket;
 	u64 time_ns;
-	u32 reset;   /* RECORD_CLOSE */
+	u32 reset;   /* RECORD_CLOSE: whether it was one. RECORD_CONNECT_FAILED: the error, 0 where the process gave up */
 	u32 halves;  /* RECORD_HALVES: how many follow */
 };
 
@@ -58,14 +60,27 @@ struct piece {
 	u32 length;
 };
 
+/* RECORD_PROGRESS, once a second while a connection moves, and RECORD_CLOSE: how far it is, and what TCP knows of it. */
+struct record_progress {
+	struct record header;
+	u64 sent;            /* offsets behind the last byte */
+	u64 received;
+	u32 round_trip_us;   /* smoothed; 0: not known */
+	u32 retransmits;     /* segments, since the connection began */
+	u32 segments;        /* sent, those that were retransmitted with them */
+	u32 unused;
+};
+
 enum open_flag {
 	OPEN_ACTIVE = 1,
 	OPEN_PASSIVE = 2,
 	OPEN_FROM_START = 4,
+	OPEN_DATAGRAMS = 8,
 };
 
 #define UNIX_PATH_MAX 108
 
+/* RECORD_OPEN and RECORD_CONNECT_FAILED, which has no key, and whose opening is the attempt's beginning. */
 struct record_open {
 	struct record header;
 	u64 key[2];
@@ -78,6 +93,8 @@ struct record_open {
 	u16 family;
 	u16 flags;
 	u32 tgid;
+	u32 connect_us;  /* how long it took to connect; 0: not known, or not the one who connected */
+	u32 retransmits; /* RECORD_CONNECT_FAILED */
 	u32 unix_path_bytes;
 	u8 unix_path[UNIX_PATH_MAX + 4];
 };
@@ -147,6 +164,9 @@ enum counter {
 	COUNT_OWN,
 	COUNT_CALLS,
 	COUNT_BUSY,
+	COUNT_IO_URING,
+	COUNT_SENDER_UNKNOWN,
+	COUNT_FLOWS_FULL,
 	COUNTERS,
 };
 
@@ -158,6 +178,7 @@ _Static_assert(sizeof(struct record) == 32, "record.rs has the same structure");
 _Static_assert(sizeof(struct record_halves) == 56, "record.rs has the same structure");
 _Static_assert(sizeof(struct half) == 24, "record.rs has the same structure");
 _Static_assert(sizeof(struct piece) == 8, "record.rs has the same structure");
-_Static_assert(sizeof(struct record_open) == 224, "record.rs has the same structure");
+_Static_assert(sizeof(struct record_progress) == 64, "record.rs has the same structure");
+_Static_assert(sizeof(struct record_open) == 232, "record.rs has the same structure");
 _Static_assert(sizeof(struct verdict) == 32, "verdict.rs has the same structure");
 _Static_assert(sizeof(struct options) == 24, "load.rs has the same structure");

@@ -5,9 +5,62 @@
  */
 #pragma once
 
+/* Whatever the socket was used for before, a connection begins. */
+static __always_inline void on_connecting(struct sock *sk)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct connection *connection;
+
+	if (task->flags & PF_KTHREAD)
+		return;
+	connection = bpf_sk_storage_get(&connections, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+	if (!connection) {
+		count(COUNT_STORAGE_FULL, 1);
+		return;
+	}
+	connection->known = connection->told = connection->ended = 0;
+	connection->mode = MODE_UNDECIDED;
+	connection->undecided_bytes = 0;
+	connection->skip_sent_until = connection->skip_received_until = 0;
+	connection->waiting_bytes = connection->waiting_halves = 0;
+	connection->waiting_tgid = task->tgid;
+	connection->arrived_ns = bpf_ktime_get_ns();
+}
+
+/* Refused, unreachable, timed out, or given up: no bytes will tell of it. */
+static __always_inline void on_connect_failed(struct sock *sk)
+{
+	struct connection *connection = bpf_sk_storage_get(&connections, sk, 0, 0);
+	struct record_open record = {};
+	struct tcp_sock *tcp;
+	u64 now = bpf_ktime_get_ns();
+
+	if (!connection || connection->known || !connection->arrived_ns || is_own(connection->waiting_tgid))
+		return;
+	connection->cookie = bpf_get_socket_cookie(sk);
+	fill_addresses(connection, sk);
+	fill_header(&record.header, connection, RECORD_CONNECT_FAILED, now);
+	record.header.reset = sk->sk_err;
+	record.opened_ns = connection->arrived_ns;
+	record.netns = netns_of(sk);
+	__builtin_memcpy(record.local, connection->local, sizeof(record.local));
+	__builtin_memcpy(record.remote, connection->remote, sizeof(record.remote));
+	record.local_port = connection->local_port;
+	record.remote_port = connection->remote_port;
+	record.family = connection->family;
+	record.flags = OPEN_ACTIVE;
+	record.tgid = connection->waiting_tgid;
+	tcp = tcp_of(sk);
+	if (tcp)
+		record.retransmits = tcp->total_retrans;
+	connection->arrived_ns = 0;
+	submit(connection->ring, &record, sizeof(record));
+}
+
 static __always_inline void on_established(struct sock *sk, int old_state)
 {
 	struct connection *connection = bpf_sk_storage_get(&connections, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+	u64 now;
 
 	if (!connection) {
 		count(COUNT_STORAGE_FULL, 1);
@@ -15,7 +68,11 @@ static __always_inline void on_established(struct sock *sk, int old_state)
 	}
 	if (connection->known)
 		return;
-	learn(connection, sk, old_state == TCP_SYN_SENT ? OPEN_ACTIVE : OPEN_PASSIVE, bpf_ktime_get_ns());
+	now = bpf_ktime_get_ns();
+	if (old_state == TCP_SYN_SENT && connection->arrived_ns)
+		connection->connect_us = (now - connection->arrived_ns) / 1000 ?: 1;
+	connection->arrived_ns = 0;
+	learn(connection, sk, old_state == TCP_SYN_SENT ? OPEN_ACTIVE : OPEN_PASSIVE, now);
 	connection->flags |= OPEN_FROM_START;
 }
 
@@ -28,7 +85,7 @@ static __always_inline bool was_reset(struct sock *sk, int old_state)
 static __always_inline void on_closed(struct sock *sk, int old_state)
 {
 	struct connection *connection = bpf_sk_storage_get(&connections, sk, 0, 0);
-	struct record record;
+	struct record_progress record;
 
 	if (!connection || !connection->told)
 		return;
@@ -36,8 +93,8 @@ static __always_inline void on_closed(struct sock *sk, int old_state)
 		flush_waiting(connection);
 		unlock(connection);
 	}
-	fill_header(&record, connection, RECORD_CLOSE, bpf_ktime_get_ns());
-	record.reset = was_reset(sk, old_state);
+	fill_progress(&record, connection, sk, RECORD_CLOSE, bpf_ktime_get_ns());
+	record.header.reset = was_reset(sk, old_state);
 	submit(connection->ring, &record, sizeof(record));
 	connection->told = 0;
 }

@@ -1,19 +1,34 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0-only
  *
  * Run by user space about once a second over all sockets: halves whose answer does not come leave after a
- * while, and the Unix sockets that are still there are named, since their end has no tracepoint.
+ * while, connections that have moved tell how far they are, and the Unix sockets that are still there are named, since
+ * their end has no tracepoint.
  */
 #pragma once
+
+static __always_inline void report_progress(struct connection *connection, struct sock *sk, u64 now)
+{
+	struct record_progress record;
+	u32 moved;
+
+	fill_progress(&record, connection, sk, RECORD_PROGRESS, now);
+	moved = record.sent + record.received + record.retransmits;
+	if (moved != connection->reported && submit(connection->ring, &record, sizeof(record)))
+		connection->reported = moved;
+}
 
 static __always_inline void visit(struct sock *sk, struct seq_file *seq)
 {
 	struct connection *connection = bpf_sk_storage_get(&connections, sk, 0, 0);
 
+	u64 now = bpf_ktime_get_ns();
+
 	if (!connection || !connection->told)
 		return;
 	if (connection->family == AF_UNIX)
 		bpf_seq_write(seq, &connection->cookie, sizeof(connection->cookie));
-	if (!connection->waiting_bytes || bpf_ktime_get_ns() - connection->waiting_since_ns < WAITING_MAX_NS)
+	report_progress(connection, sk, now);
+	if (!connection->waiting_bytes || now - connection->waiting_since_ns < WAITING_MAX_NS)
 		return;
 	if (lock(connection)) {
 		flush_waiting(connection);

@@ -17,9 +17,12 @@ const EVERY: Duration = Duration::from_secs(1);
 const STEP: Duration = Duration::from_millis(100);
 /// Index of `COUNT_CALLS`.
 const CALLS: usize = 9;
+/// After this many sweeps without a call the last flow of datagrams has ended.
+const FLOW_IDLE_SWEEPS: u32 = 12;
 
 pub struct Sweep {
     link: Link,
+    flows: Link,
     counters: MapHandle,
     shared: Vec<Arc<Shared>>,
     calls: u64,
@@ -42,7 +45,11 @@ impl Sweep {
         } else {
             program.attach().map_err(failed)?
         };
-        Ok(Sweep { link, counters, shared, calls: 0, quiet: 0 })
+        let over_flows = object.progs_mut().find(|program| program.name() == "sweep_flows");
+        let over_flows = over_flows.ok_or_else(|| CollectorError("the socket programs have no sweep".to_string()))?;
+        let flows = over_flows.attach_iter(load::map(object, "flows")?.as_fd());
+        let flows = flows.map_err(|error| CollectorError::new("cannot attach the sweep over the flows", error))?;
+        Ok(Sweep { link, flows, counters, shared, calls: 0, quiet: 0 })
     }
 
     /// Once a second, less often where it takes long: never more than a two-hundredth of a processor.
@@ -73,6 +80,11 @@ impl Sweep {
         let moved = std::mem::replace(&mut self.calls, calls) != calls;
         let has_unix = self.shared.iter().any(|shared| shared.has_unix.load(Ordering::Relaxed));
         self.quiet = if moved { 0 } else { self.quiet.saturating_add(1) };
+        if self.quiet <= FLOW_IDLE_SWEEPS
+            && let Err(error) = run(&self.flows)
+        {
+            log::debug!("the sweep over the flows of datagrams failed: {error}");
+        }
         if self.quiet > 2 && !has_unix {
             return;
         }
@@ -101,16 +113,18 @@ impl Sweep {
     }
 }
 
+fn run(link: &Link) -> std::io::Result<()> {
+    let mut iterator = Iter::new(link).map_err(std::io::Error::other)?;
+    std::io::copy(&mut iterator, &mut std::io::sink()).map(|_| ())
+}
+
 /// Runs an iterator to its end.
 pub fn run_once(object: &Object, name: &str) -> Result<(), CollectorError> {
     let failed = |error| CollectorError::new(&format!("cannot run {name}"), error);
     let program = object.progs_mut().find(|program| program.name() == name);
     let program = program.ok_or_else(|| CollectorError(format!("the socket programs have no {name}")))?;
     let link = program.attach().map_err(failed)?;
-    let mut iterator = Iter::new(&link).map_err(failed)?;
-    std::io::copy(&mut iterator, &mut std::io::sink())
-        .map_err(|error| CollectorError(format!("cannot run {name}: {error}")))?;
-    Ok(())
+    run(&link).map_err(|error| CollectorError(format!("cannot run {name}: {error}")))
 }
 
 /// Each counter, summed over the processors.

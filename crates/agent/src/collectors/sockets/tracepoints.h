@@ -8,11 +8,11 @@
 SEC("tp_btf/sock_send_length")
 int BPF_PROG(tp_send, struct sock *sk, int result, int flags)
 {
-	return on_bytes(sk, result, flags, true);
+	return on_bytes(sk, result, flags, true, NULL);
 }
 
 SEC("tp_btf/sock_recv_length")
 int BPF_PROG(tp_receive, struct sock *sk, int result, int flags)
 {
-	return on_bytes(sk, result, flags, false);
+	return on_bytes(sk, result, flags, false, NULL);
 }
