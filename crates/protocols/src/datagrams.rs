@@ -3,7 +3,7 @@
 //! Each datagram is one message: nothing has to be put in order, and a lost one is nothing special. Two sides may be seen
 //! out of order by some microseconds, so an answer that nobody asked for waits a moment for its question.
 //!
-//! What is sent to a multicast or broadcast address is no request to a server: callers do not make a conversation of it.
+//! What is sent to a multicast address is no request to a server: callers do not make a conversation of it.
 
 use crate::connection::{HOLD_NS, Verdict};
 use crate::protocols::{Capture, DATAGRAMS, Datagram};

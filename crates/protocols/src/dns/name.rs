@@ -78,15 +78,9 @@ impl Name {
         })
     }
 
-    /// For people: UTF-8 as it is, other bytes lost.
+    /// For people: UTF-8 as it is, what is none as one mark a sequence.
     pub fn readable(&self) -> Text {
-        self.join(|text, label| match std::str::from_utf8(label) {
-            Ok(label) if !label.contains(|letter: char| letter.is_control()) => text.push_str(label),
-            _ => String::from_utf8_lossy(label).chars().for_each(|letter| match letter {
-                letter if letter.is_control() => push_escaped(text, letter as u32),
-                letter => text.push(letter),
-            }),
-        })
+        self.join(push_readable)
     }
 
     /// As the semantic conventions have it in `dns.question.name`: printable ASCII, and `\DDD` for the rest.
@@ -132,6 +126,28 @@ impl Name {
             push(&mut text, label);
         }
         text
+    }
+}
+
+fn push_readable(text: &mut Text, label: &[u8]) {
+    // Bytes that would belong to the sequence whose first byte was not valid here.
+    let mut more = 0;
+    for chunk in label.utf8_chunks() {
+        for letter in chunk.valid().chars() {
+            match letter {
+                letter if letter.is_control() => push_escaped(text, letter as u32),
+                letter => text.push(letter),
+            }
+        }
+        more = if chunk.valid().is_empty() { more } else { 0 };
+        match chunk.invalid() {
+            [] => {}
+            [0x80..=0xbf] if more > 0 => more -= 1,
+            [first, rest @ ..] => {
+                text.push(char::REPLACEMENT_CHARACTER);
+                more = (first.leading_ones() as usize).saturating_sub(1 + rest.len());
+            }
+        }
     }
 }
 
@@ -197,6 +213,8 @@ mod tests {
         name.read(b"\x05a.b\\\x07\x03\xc3\xbc\xff\x00", 0).unwrap();
         assert_eq!(name.escaped(), "a\\.b\\\\\\007.\\195\\188\\255");
         assert_eq!(name.readable(), "a.b\\\\007.ü\u{fffd}");
+        name.read(b"\x08\xed\xbfa\xfb\xbd\xbfb\xbf\x00", 0).unwrap();
+        assert_eq!(name.readable(), "\u{fffd}a\u{fffd}b\u{fffd}");
     }
 
     #[test]
