@@ -5,7 +5,6 @@ use super::layers::Datagram;
 use limpid_model::{Direction, Unanswered};
 use limpid_protocols::{Datagrams, Hints, Options};
 use std::collections::HashMap;
-use std::net::IpAddr;
 
 /// At once; beyond that the half that was silent for longest ends.
 const MAX_CONVERSATIONS: usize = 1 << 17;
@@ -27,8 +26,8 @@ impl Conversations {
     }
 
     pub fn datagram(&mut self, datagram: &Datagram<'_>, time_ns: u64, sink: &mut impl FlowSink) {
-        // What is said to many is no request to a server.
-        if is_for_many(datagram.destination.0) {
+        // What is said to a group is no request to a server; a broadcast looks for one.
+        if datagram.destination.0.is_multicast() {
             return;
         }
         let key = (datagram.source.min(datagram.destination), datagram.source.max(datagram.destination));
@@ -83,6 +82,40 @@ impl Conversation {
     }
 }
 
-fn is_for_many(address: IpAddr) -> bool {
-    address.is_multicast() || matches!(address, IpAddr::V4(address) if address.is_broadcast())
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::output::Collected;
+
+    const QUESTION: &[u8] = b"\0\x01\x01\0\0\x01\0\0\0\0\0\0\x04shop\0\0\x01\0\x01";
+
+    fn ask(conversations: &mut Conversations, number: u32, destination: [u8; 4], found: &mut Collected) {
+        let source = (std::net::Ipv4Addr::from(number).into(), 40_000);
+        let datagram =
+            Datagram { source, destination: (destination.into(), 53), payload: QUESTION, length: QUESTION.len() };
+        conversations.datagram(&datagram, u64::from(number), found);
+    }
+
+    #[test]
+    fn a_broadcast_looks_for_a_server_and_a_multicast_does_not() {
+        for (destination, expected) in [([255; 4], 1), ([224, 0, 0, 251], 0)] {
+            let (mut conversations, mut found) = (Conversations::new(Options::default()), Collected::default());
+            ask(&mut conversations, 1, destination, &mut found);
+            conversations.finish(&mut found);
+            assert_eq!(found.requests.len(), expected);
+        }
+    }
+
+    #[test]
+    fn conversations_are_bounded_and_none_is_lost() {
+        let (mut conversations, mut found) = (Conversations::new(Options::default()), Collected::default());
+        let asked = MAX_CONVERSATIONS as u32 + 1000;
+        for number in 0..asked {
+            ask(&mut conversations, number, [192, 0, 2, 53], &mut found);
+            assert!(conversations.conversations.len() <= MAX_CONVERSATIONS);
+        }
+        assert!(found.requests.len() >= MAX_CONVERSATIONS / 2, "the silent ones ended");
+        conversations.finish(&mut found);
+        assert_eq!(found.requests.len(), asked as usize);
+    }
 }
