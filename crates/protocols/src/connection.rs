@@ -20,7 +20,7 @@ const MAX_UNPINNED: u32 = 2;
 /// Upgrades of one connection; a tunnel in a tunnel has two.
 const MAX_UPGRADES: u32 = 4;
 /// An answer may be seen before its request, when they come from different CPUs; not for longer than this.
-const HOLD_NS: u64 = 100_000_000;
+pub(crate) const HOLD_NS: u64 = 100_000_000;
 /// Below this a verdict costs more than the bytes it saves.
 const MIN_SKIP_BYTES: u64 = 16 * 1024;
 /// Of each call of a client that does not wait for its answers: many heads can stand in one.

@@ -1,7 +1,7 @@
 //! What the OpenTelemetry semantic conventions call the fields of a request.
 //!
 //! One row a kind of protocol, chosen by `Protocol::specification`: a protocol needs no code of its own to be named
-//! right. Source: semantic-conventions 1.37, "HTTP" and "Database" spans.
+//! right. Source: semantic-conventions 1.37, "HTTP" and "Database" spans, "DNS" attributes.
 
 use crate::{PROTOCOLS, Protocol};
 use limpid_model::request::Attribute;
@@ -77,6 +77,7 @@ static CONVENTIONS: &[Convention] = &[
         ],
         name: http_name,
     },
+    Convention { specifications: &["dns"], fields: &[("network.protocol.name", Field::Is("dns"))], name: dns_name },
     Convention {
         specifications: &[],
         fields: &[
@@ -222,6 +223,10 @@ fn error_type(request: &Request) -> Option<&str> {
 fn http_name(request: &Request) -> (&str, Option<&str>) {
     let method = if METHODS.contains(&request.operation.as_str()) { request.operation.as_str() } else { "HTTP" };
     (method, request.resource.as_deref())
+}
+
+fn dns_name(request: &Request) -> (&str, Option<&str>) {
+    (&request.operation, request.resource.as_deref().filter(|name| !name.is_empty()))
 }
 
 fn database_name(request: &Request) -> (&str, Option<&str>) {

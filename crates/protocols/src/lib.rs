@@ -1,14 +1,17 @@
 //! Bytes in, requests out. No kernel, no clock, no tokio, no `unsafe`.
 //!
 //! [`connection::Connection`] is the engine: it orders what the capture delivers, detects the protocol, pins it, and
-//! drives the protocol's [`Parser`]. `PROTOCOLS` is the one table of protocols; a protocol is a file and a row in it.
+//! drives the protocol's [`Parser`]; [`datagrams::Datagrams`] does the same for UDP. `PROTOCOLS` is the one table of
+//! protocols; a protocol is a file and a row in it.
 #![forbid(unsafe_code)]
 
 pub mod connection;
 pub mod conventions;
+pub mod datagrams;
 mod detect;
 #[cfg(test)]
 mod detect_tests;
+mod dns;
 mod http;
 mod lines;
 pub mod parser;
@@ -29,5 +32,6 @@ pub mod testing;
 pub mod trace;
 
 pub use connection::{Connection, Hints, Options};
+pub use datagrams::Datagrams;
 pub use parser::{Detection, Input, Parser, Sink, Step};
 pub use protocols::{PROTOCOLS, Protocol};

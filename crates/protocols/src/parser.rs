@@ -1,12 +1,15 @@
 //! What a protocol implements.
 
 use limpid_model::{Direction, Request, Unanswered};
+use std::net::IpAddr;
 
 /// Where finished requests go.
 pub trait Sink {
     fn request(&mut self, request: Request);
     /// An answer whose request was not seen: counted, never a request.
     fn orphan(&mut self, protocol: &'static str);
+    /// An answer that was asked for says which addresses `name` has, each with the seconds for which it may be kept.
+    fn resolved(&mut self, _name: &str, _addresses: &[(IpAddr, u32)]) {}
 }
 
 /// The bytes of one direction that are next to be parsed: contiguous, from where the parser left off.

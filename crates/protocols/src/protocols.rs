@@ -44,4 +44,20 @@ pub struct Protocol {
     pub specification: &'static str,
 }
 
-pub static PROTOCOLS: &[Protocol] = &[crate::http::PROTOCOL, crate::redis::PROTOCOL, crate::postgresql::PROTOCOL];
+pub static PROTOCOLS: &[Protocol] =
+    &[crate::http::PROTOCOL, crate::redis::PROTOCOL, crate::postgresql::PROTOCOL, crate::dns::PROTOCOL];
+
+/// How a protocol is read from datagrams, each of which is one message.
+pub struct Datagram {
+    pub protocol: &'static Protocol,
+    /// Looks at one datagram; of a long one only the front may be there.
+    pub detect: fn(Direction, &[u8]) -> Detection,
+    /// Is shown one datagram at a time, with what was not captured of it as `gap_after`. `Need` says that it answers
+    /// what was not asked: the engine shows it again when more was asked, for as long as the question may be late.
+    pub parser: fn(&Options) -> Box<dyn Parser>,
+    /// Ports (of the client, of the server) of what looks the same and is something else.
+    pub excludes: fn(u16, u16) -> bool,
+}
+
+/// Those of the table above that are spoken in datagrams.
+pub static DATAGRAMS: &[Datagram] = &[crate::dns::DATAGRAM];

@@ -1,4 +1,4 @@
-//! From a frame to a TCP segment: link layers, VLAN tags, IPv4 with fragments, IPv6 with extension headers.
+//! From a frame to a TCP segment or a UDP datagram: link layers, VLAN tags, IPv4 with fragments, IPv6 with extension headers.
 //! Tunnels are not looked into: their packets are counted.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -14,15 +14,26 @@ pub struct Segment<'a> {
     pub missing: usize,
 }
 
+pub struct Datagram<'a> {
+    pub source: (IpAddr, u16),
+    pub destination: (IpAddr, u16),
+    pub payload: &'a [u8],
+    /// With what the capture did not keep.
+    pub length: usize,
+}
+
 pub const FIN: u8 = 1;
 pub const SYN: u8 = 2;
 pub const RST: u8 = 4;
 pub const ACK: u8 = 16;
 
+const TCP: u8 = 6;
+pub const UDP: u8 = 17;
+
 /// What a frame turned out to hold.
 pub enum Content<'a> {
     Ip(IpPacket<'a>),
-    /// Readable, and nothing of ours: ARP, ICMP, UDP …
+    /// Readable, and nothing of ours: ARP, ICMP …
     Other,
     /// An unknown link type, a tunnel, a cut or damaged header.
     Unplaced,
@@ -92,7 +103,7 @@ fn by_version(packet: &[u8], missing: usize) -> Content<'_> {
     };
     match read {
         Some(packet) => match packet.protocol {
-            6 => Content::Ip(packet),
+            TCP | UDP => Content::Ip(packet),
             // IP in IP, IPv6, GRE: tunnels.
             4 | 41 | 47 => Content::Unplaced,
             _ => Content::Other,
@@ -181,6 +192,23 @@ pub fn segment(source: IpAddr, destination: IpAddr, payload: &[u8], missing: usi
         flags,
         payload: payload.get(header..)?,
         missing,
+    })
+}
+
+/// The UDP datagram in an IP packet's payload.
+pub fn datagram(source: IpAddr, destination: IpAddr, payload: &[u8], missing: usize) -> Option<Datagram<'_>> {
+    const HEADER: usize = 8;
+    let (head, behind) = payload.split_at_checked(HEADER)?;
+    // Segmentation offload leaves the length zero: then the datagram is what was captured.
+    let length = match usize::from(be16(head, 4)?) {
+        0 => behind.len() + missing,
+        length => length.checked_sub(HEADER)?,
+    };
+    Some(Datagram {
+        source: (source, be16(head, 0)?),
+        destination: (destination, be16(head, 2)?),
+        payload: behind.get(..length).unwrap_or(behind),
+        length,
     })
 }
 

@@ -1,15 +1,18 @@
 //! `limpid replay`: the agent's own protocol engine over captures.
 //!
-//! A capture goes the way of live traffic: packets (`packets`) become TCP segments (`layers`, `fragments`), these become
-//! two streams with offsets and gaps (`flows`), and the engine that the agent runs finds the requests in them
-//! (`output` prints them). Nothing in here knows a protocol above TCP.
+//! A capture goes the way of live traffic: packets (`packets`) become TCP segments and UDP datagrams (`layers`,
+//! `fragments`), these become two streams with offsets and gaps (`flows`) or conversations (`conversations`), and the
+//! engines that the agent runs find the requests in them (`output` prints them). Nothing in here knows a protocol above
+//! TCP and UDP.
 
+mod conversations;
 mod flows;
 mod fragments;
 mod layers;
 mod output;
 mod packets;
 
+use conversations::Conversations;
 use flows::Flows;
 use fragments::Fragments;
 use layers::{Content, IpPacket};
@@ -66,7 +69,8 @@ pub fn file(path: &Path, raw: bool, out: &mut dyn Write) -> Result<Summary, Stri
 pub fn capture(bytes: &[u8], raw: bool, out: &mut dyn Write) -> Result<Summary, String> {
     let options = Options { details: true, raw, ..Options::default() };
     let mut replay = Replay {
-        flows: Flows::new(options),
+        flows: Flows::new(options.clone()),
+        conversations: Conversations::new(options),
         fragments: Fragments::default(),
         found: Collected::default(),
         summary: Summary::default(),
@@ -78,6 +82,7 @@ pub fn capture(bytes: &[u8], raw: bool, out: &mut dyn Write) -> Result<Summary, 
 
 struct Replay {
     flows: Flows,
+    conversations: Conversations,
     fragments: Fragments,
     found: Collected,
     summary: Summary,
@@ -94,21 +99,26 @@ impl Replay {
     }
 
     fn ip(&mut self, ip: &IpPacket<'_>, time_ns: u64) {
-        let Some((id, offset, more)) = ip.fragment else { return self.segment(ip, ip.payload, time_ns) };
+        let Some((id, offset, more)) = ip.fragment else { return self.payload(ip, ip.payload, time_ns) };
         if let Some(whole) = self.fragments.add(ip, id, offset, more) {
-            self.segment(ip, &whole, time_ns);
+            self.payload(ip, &whole, time_ns);
         }
     }
 
-    fn segment(&mut self, ip: &IpPacket<'_>, payload: &[u8], time_ns: u64) {
-        match layers::segment(ip.source, ip.destination, payload, ip.missing) {
-            Some(segment) => self.flows.segment(&segment, time_ns, &mut self.found),
-            None => self.summary.unplaced += 1,
-        }
+    fn payload(&mut self, ip: &IpPacket<'_>, payload: &[u8], time_ns: u64) {
+        let placed = if ip.protocol == layers::UDP {
+            layers::datagram(ip.source, ip.destination, payload, ip.missing)
+                .map(|datagram| self.conversations.datagram(&datagram, time_ns, &mut self.found))
+        } else {
+            layers::segment(ip.source, ip.destination, payload, ip.missing)
+                .map(|segment| self.flows.segment(&segment, time_ns, &mut self.found))
+        };
+        self.summary.unplaced += u64::from(placed.is_none());
     }
 
     fn finish(mut self, out: &mut dyn Write) -> std::io::Result<Summary> {
         self.flows.finish(&mut self.found);
+        self.conversations.finish(&mut self.found);
         self.summary.unplaced += self.fragments.unfinished() as u64;
         self.summary.requests = self.found.requests.len() as u64;
         self.summary.orphans = self.found.orphans;

@@ -56,6 +56,14 @@ impl Frame {
         self.ip()[0] >> 4 == 6
     }
 
+    fn protocol(&self) -> u8 {
+        self.ip()[if self.is_ipv6() { 6 } else { 9 }]
+    }
+
+    fn is_tcp(&self) -> bool {
+        self.protocol() == 6
+    }
+
     fn ethertype(&self) -> [u8; 2] {
         if self.is_ipv6() { [0x86, 0xdd] } else { [0x08, 0x00] }
     }
@@ -84,13 +92,14 @@ pub const LINKS: &[(&str, Wrap)] = &[
         let tags = [0x88, 0xa8, 0, 9, 0x81, 0, 0, 7];
         frame.with(1, &[&[0; 12][..], &tags, &frame.ethertype()].concat(), frame.ip())
     }),
-    ("IPv6", |frame| frame.with_ip(&ipv6(frame, &[], 6))),
+    ("IPv6", |frame| frame.with_ip(&ipv6(frame, &[], frame.protocol()))),
     // Hop-by-hop options that say nothing: a pad of four bytes.
-    ("IPv6 with options", |frame| frame.with_ip(&ipv6(frame, &[6, 0, 1, 4, 0, 0, 0, 0], 0))),
+    ("IPv6 with options", |frame| frame.with_ip(&ipv6(frame, &[frame.protocol(), 0, 1, 4, 0, 0, 0, 0], 0))),
     ("padded by Ethernet", |frame| Frame { bytes: [&frame.bytes[..], &[0; 18]].concat(), ..frame.clone() }),
 ];
 
-fn tcp(frame: &Frame) -> &[u8] {
+/// The IP packet's payload: a TCP segment or a UDP datagram.
+fn payload(frame: &Frame) -> &[u8] {
     let ip = frame.ip();
     if frame.is_ipv6() { &ip[40..] } else { &ip[usize::from(ip[0] & 0xf) * 4..] }
 }
@@ -99,7 +108,7 @@ fn tcp(frame: &Frame) -> &[u8] {
 fn ipv6(frame: &Frame, extension: &[u8], next: u8) -> Vec<u8> {
     let ip = frame.ip();
     let mut packet = vec![0x60, 0, 0, 0];
-    packet.extend_from_slice(&((extension.len() + tcp(frame).len()) as u16).to_be_bytes());
+    packet.extend_from_slice(&((extension.len() + payload(frame).len()) as u16).to_be_bytes());
     packet.extend_from_slice(&[next, 64]);
     if frame.is_ipv6() {
         packet.extend_from_slice(&ip[8..40]);
@@ -110,7 +119,7 @@ fn ipv6(frame: &Frame, extension: &[u8], next: u8) -> Vec<u8> {
         }
     }
     packet.extend_from_slice(extension);
-    packet.extend_from_slice(tcp(frame));
+    packet.extend_from_slice(payload(frame));
     packet
 }
 
@@ -122,7 +131,7 @@ pub fn fragmented(frames: &[Frame], last_first: bool) -> Vec<Frame> {
             out.push(frame.clone());
             continue;
         }
-        let (ip, payload) = (frame.ip(), tcp(frame));
+        let (ip, payload) = (frame.ip(), payload(frame));
         // At most 256 fragments of a packet are put together.
         let size = (payload.len() / 128).max(64).next_multiple_of(8);
         let last = payload.len().div_ceil(size) - 1;
@@ -148,8 +157,8 @@ pub fn fragmented(frames: &[Frame], last_first: bool) -> Vec<Frame> {
 
 /// Consecutive segments with payload of one direction change places.
 pub fn reordered(mut frames: Vec<Frame>) -> Vec<Frame> {
-    let has_payload = |frame: &Frame| tcp(frame).len() > usize::from(tcp(frame)[12] >> 4) * 4;
-    let ports = |frame: &Frame| tcp(frame)[..4].to_vec();
+    let has_payload = |frame: &Frame| frame.is_tcp() && payload(frame).len() > usize::from(payload(frame)[12] >> 4) * 4;
+    let ports = |frame: &Frame| payload(frame)[..4].to_vec();
     let mut at = 0;
     while at + 1 < frames.len() {
         let (first, second) = (&frames[at], &frames[at + 1]);
@@ -170,7 +179,10 @@ pub fn split(frames: &[Frame]) -> Vec<Frame> {
 }
 
 fn halves(frame: &Frame) -> Vec<Frame> {
-    let segment = tcp(frame);
+    if !frame.is_tcp() {
+        return vec![frame.clone()];
+    }
+    let segment = payload(frame);
     let header = usize::from(segment[12] >> 4) * 4;
     let (payload, closing) = (&segment[header..], segment[13] & 0b111 != 0);
     if frame.is_ipv6() || payload.len() < 2 || closing {

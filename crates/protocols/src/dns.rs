@@ -1,0 +1,338 @@
+//! DNS over UDP and over TCP (RFC 1035, 5936, 6891, 7766): questions and their answers, found by id and question.
+//!
+//! A question that is asked again while it waits is one request. Zone transfers have answers of many messages. What
+//! servers tell each other about zones (NOTIFY, UPDATE) counts as `session`: nobody looks a name up. What looks the same
+//! and is no question to a server is left alone: multicast DNS, LLMNR and the name service of NetBIOS.
+
+mod message;
+mod name;
+mod types;
+mod waiting;
+
+use self::message::{HEADER_BYTES, Message, Opcode, Question, SOA};
+use self::name::Name;
+use self::waiting::{Table, Waiting};
+use crate::protocols::{Capture, Datagram};
+use crate::{Detection, Input, Options, Parser, Protocol, Sink, Step};
+use limpid_model::request::Attribute;
+use limpid_model::{Direction, Kind, Request, Status, Text, Unanswered};
+use std::fmt::Write;
+use std::net::IpAddr;
+
+const NAME: &str = "dns";
+const MULTICAST_DNS: u16 = 5353;
+const LLMNR: u16 = 5355;
+const NETBIOS: u16 = 137;
+
+pub const PROTOCOL: Protocol = Protocol {
+    name: NAME,
+    ports: &[53],
+    detect: detect_in_stream,
+    parser: |options| Box::new(Dns::new(options, true)),
+    // What a usual message has at most (RFC 9715); of a zone transfer the front says enough.
+    capture: Capture::All(1500),
+    specification: NAME,
+};
+
+pub const DATAGRAM: Datagram = Datagram {
+    protocol: &PROTOCOL,
+    detect,
+    parser: |options| Box::new(Dns::new(options, false)),
+    // On its port multicast DNS asks from the same port; who asks from another one asks a server.
+    excludes: |client, server| matches!(server, LLMNR | NETBIOS) || (client, server) == (MULTICAST_DNS, MULTICAST_DNS),
+};
+
+/// In front of each message of a stream stands its length.
+const LENGTH_BYTES: usize = 2;
+/// Longer messages are read from their fronts.
+const MAX_KEPT_BYTES: usize = 60_000;
+
+struct Dns {
+    details: bool,
+    /// Over TCP.
+    framed: bool,
+    waiting: Table,
+    /// What is told when the rest of a long message has passed.
+    unfinished: Option<Unfinished>,
+    name: Name,
+    addresses: Vec<(IpAddr, u32)>,
+}
+
+struct Unfinished {
+    request: Request,
+    name: Text,
+    addresses: Vec<(IpAddr, u32)>,
+}
+
+/// Where and when a message stands in its direction.
+#[derive(Clone, Copy)]
+struct Place {
+    offset: u64,
+    end_offset: u64,
+    start_ns: u64,
+    end_ns: u64,
+    /// Its last byte has passed.
+    whole: bool,
+}
+
+impl Dns {
+    fn new(options: &Options, framed: bool) -> Self {
+        Dns {
+            details: options.details,
+            framed,
+            waiting: Table::default(),
+            unfinished: None,
+            name: Name::default(),
+            addresses: Vec::new(),
+        }
+    }
+
+    /// Whether this is a message of this direction; an answer to what was not asked needs something.
+    fn message(&mut self, direction: Direction, bytes: &[u8], length: u64, place: Place, sink: &mut dyn Sink) -> Step {
+        let Some(message) = Message::read(bytes) else { return Step::Invalid("no whole header") };
+        if message.is_answer() != (direction == Direction::ToClient) || !message.is_plausible(length) {
+            return Step::Invalid("no header of this direction");
+        }
+        let question = message.question(&mut self.name);
+        let cut = length > bytes.len() as u64;
+        if question.is_none() && message.questions() > 0 && !cut {
+            return Step::Invalid("a question that cannot be read");
+        }
+        match direction {
+            Direction::ToServer => self.asked(&message, question.as_ref(), place, sink),
+            Direction::ToClient => return self.answered(&message, question.as_ref(), place, sink),
+        }
+        Step::Taken(length)
+    }
+
+    fn asked(&mut self, message: &Message<'_>, question: Option<&Question>, place: Place, sink: &mut dyn Sink) {
+        // Without a question nothing is asked for: a client that wants a cookie (RFC 7873 section 5.4).
+        let Some(question) = question else { return };
+        if self.waiting.repeat(message.id(), question.hash) {
+            return;
+        }
+        let (operation, kind) = match message.opcode() {
+            Opcode::Query => (types::name(question.kind), Kind::Request),
+            Opcode::Notify => (Text::const_new("NOTIFY"), Kind::Session),
+            Opcode::Update => (Text::const_new("UPDATE"), Kind::Session),
+            Opcode::Other(_) => return,
+        };
+        let mut request = Request::new(NAME, operation);
+        request.kind = kind;
+        request.resource = Some(self.name.resource());
+        request.start_ns = place.start_ns;
+        request.request_offset = place.offset;
+        request.request_end_offset = place.end_offset;
+        if self.details {
+            let details = request.details_mut();
+            details.resource_raw = Some(self.name.readable());
+            details.attributes.push(("dns.question.name", Attribute::Text(self.name.escaped())));
+            let transport = if self.framed { "tcp" } else { "udp" };
+            details.attributes.push(("network.transport", Attribute::Text(Text::const_new(transport))));
+        }
+        self.waiting.push(message.id(), question.hash, request, sink);
+    }
+
+    fn answered(
+        &mut self,
+        message: &Message<'_>,
+        question: Option<&Question>,
+        place: Place,
+        sink: &mut dyn Sink,
+    ) -> Step {
+        let taken = Step::Taken(place.end_offset.saturating_sub(place.offset));
+        let Some(at) = self.waiting.find(message.id(), question.map(|question| question.hash)) else {
+            if !self.framed {
+                return Step::Need(0);
+            }
+            sink.orphan(NAME);
+            return taken;
+        };
+        let Some(waiting) = self.waiting.get_mut(at) else { return taken };
+        let request = &mut waiting.request;
+        if request.first_byte_ns.is_none() {
+            request.first_byte_ns = Some(place.start_ns.max(request.start_ns));
+            request.response_offset = place.offset;
+        }
+        let code = question.map_or(message.rcode(), |question| message.code(question));
+        request.code = Some(types::code(code));
+        request.status = if matches!(code, 0 | 3) { Status::Ok } else { Status::Error };
+        if self.framed && code == 0 && waiting.goes_on(message, question, place) {
+            return taken;
+        }
+        let mut waiting = self.waiting.take_at(at);
+        waiting.request.end_ns = place.end_ns.max(waiting.request.start_ns);
+        waiting.request.response_end_offset = place.end_offset;
+        self.addresses.clear();
+        if let Some(question) = question
+            && code == 0
+            && message.answers() > 0
+        {
+            message.addresses(question, &mut self.addresses);
+        }
+        if self.details {
+            describe(&mut waiting, message, code, &self.addresses);
+        }
+        self.finish(waiting.request, place.whole, sink);
+        taken
+    }
+
+    /// Reports it once its last byte has passed.
+    fn finish(&mut self, request: Request, whole: bool, sink: &mut dyn Sink) {
+        let name = if self.addresses.is_empty() { Text::default() } else { self.name.escaped() };
+        if !whole {
+            let addresses = std::mem::take(&mut self.addresses);
+            self.unfinished = Some(Unfinished { request, name, addresses });
+            return;
+        }
+        if !self.addresses.is_empty() {
+            sink.resolved(&name, &self.addresses);
+        }
+        sink.request(request);
+    }
+}
+
+impl Waiting {
+    /// Whether more messages belong to this answer: a transfer begins and ends with the zone's SOA (RFC 5936 section
+    /// 2.2), and an IXFR that has nothing to say is that record alone (RFC 1995 section 4).
+    fn goes_on(&mut self, message: &Message<'_>, question: Option<&Question>, place: Place) -> bool {
+        if !matches!(self.request.operation.as_str(), "AXFR" | "IXFR") {
+            return false;
+        }
+        let transfer = self.transfer.get_or_insert_default();
+        let first = transfer.records == 0;
+        transfer.records = transfer.records.saturating_add(u32::from(message.answers()));
+        (transfer.last_ns, transfer.end_offset) = (place.end_ns, place.end_offset);
+        // Later messages may leave the question out (RFC 5936 section 2.2.1).
+        let last = message.answer_records(question).enumerate().last();
+        let whole = last.as_ref().is_some_and(|(number, _)| number + 1 == usize::from(message.answers()));
+        let ends = whole && last.is_some_and(|(_, record)| record.kind == SOA);
+        let alone = first && transfer.records == 1 && self.request.operation == "IXFR";
+        !(ends && (alone || transfer.records > 1))
+    }
+}
+
+/// What the answer says, for a span.
+fn describe(waiting: &mut Waiting, message: &Message<'_>, code: u16, addresses: &[(IpAddr, u32)]) {
+    let attributes = &mut waiting.request.details_mut().attributes;
+    if let Some(name) = types::code_name(code) {
+        attributes.push(("limpid.dns.response_code", Attribute::Text(Text::const_new(name))));
+    }
+    if !addresses.is_empty() {
+        let mut list = Text::default();
+        for (number, (address, _)) in addresses.iter().enumerate() {
+            // Writing to a text cannot fail.
+            let _ = write!(list, "{}{address}", if number > 0 { "," } else { "" });
+        }
+        attributes.push(("dns.answers", Attribute::Text(list)));
+    }
+    if message.is_truncated() {
+        attributes.push(("limpid.dns.truncated", Attribute::Bool(true)));
+    }
+    if waiting.repeats > 0 {
+        attributes.push(("limpid.dns.repeats", Attribute::Int(i64::from(waiting.repeats))));
+    }
+}
+
+impl Parser for Dns {
+    fn parse(&mut self, direction: Direction, input: Input<'_>, sink: &mut dyn Sink) -> Step {
+        let data = input.data;
+        let place = |length: u64| {
+            let whole = length <= data.len() as u64 || !self.framed;
+            let last = (length.min(data.len() as u64) as usize).saturating_sub(1);
+            let (start_ns, end_ns) = (input.time_at(0), input.time_at(last));
+            Place { offset: input.offset, end_offset: input.offset.saturating_add(length), start_ns, end_ns, whole }
+        };
+        if !self.framed {
+            let length = (data.len() as u64).saturating_add(input.gap_after);
+            return self.message(direction, data, length, place(length), sink);
+        }
+        let Some((length, behind)) = data.split_first_chunk() else { return Step::Need(LENGTH_BYTES) };
+        let length = usize::from(u16::from_be_bytes(*length));
+        if length < HEADER_BYTES {
+            return Step::Invalid("a message shorter than its header");
+        }
+        let wanted = length.min(MAX_KEPT_BYTES);
+        if behind.len() < wanted && (input.gap_after == 0 || behind.len() < HEADER_BYTES) {
+            return Step::Need(LENGTH_BYTES + wanted);
+        }
+        let bytes = behind.get(..length).unwrap_or(behind);
+        let all = (LENGTH_BYTES + length) as u64;
+        match self.message(direction, bytes, length as u64, place(all), sink) {
+            Step::Taken(_) => Step::Taken(all),
+            other => other,
+        }
+    }
+
+    fn skipped(&mut self, direction: Direction, time_ns: u64, sink: &mut dyn Sink) {
+        if direction == Direction::ToServer {
+            return;
+        }
+        if let Some(Unfinished { mut request, name, addresses }) = self.unfinished.take() {
+            request.end_ns = time_ns.max(request.start_ns);
+            if !addresses.is_empty() {
+                sink.resolved(&name, &addresses);
+            }
+            sink.request(request);
+        }
+    }
+
+    /// Every message says itself whose it is.
+    fn gap(&mut self, _direction: Direction, _time_ns: u64, _sink: &mut dyn Sink) {}
+
+    fn end(&mut self, _direction: Direction, _time_ns: u64, _sink: &mut dyn Sink) {}
+
+    fn close(&mut self, reason: Unanswered, time_ns: u64, sink: &mut dyn Sink) {
+        // Its end was not seen, but its code was.
+        self.skipped(Direction::ToClient, time_ns, sink);
+        self.waiting.close(reason, time_ns, sink);
+    }
+
+    fn expire(&mut self, before_ns: u64, now_ns: u64, sink: &mut dyn Sink) {
+        self.waiting.expire(before_ns, now_ns, sink);
+    }
+
+    fn in_flight(&self) -> usize {
+        self.waiting.len()
+    }
+}
+
+/// Of a message alone: one question that can be read whole, in a class that exists, is proof.
+fn detect(direction: Direction, bytes: &[u8]) -> Detection {
+    let Some(message) = Message::read(bytes) else { return Detection::No };
+    let asks = direction == Direction::ToServer;
+    if message.is_answer() == asks || !message.is_plausible(u64::from(u16::MAX)) {
+        return Detection::No;
+    }
+    let mut name = Name::default();
+    match message.question(&mut name) {
+        Some(question) if message.questions() == 1 && message.has_known_class(&question) => {
+            let known = !matches!(message.opcode(), Opcode::Other(_));
+            if known && !(asks && message.rcode() != 0) { Detection::Yes } else { Detection::Maybe }
+        }
+        _ => Detection::Maybe,
+    }
+}
+
+fn detect_in_stream(direction: Direction, data: &[u8]) -> Detection {
+    let Some((length, message)) = data.split_first_chunk() else { return Detection::More };
+    let length = usize::from(u16::from_be_bytes(*length));
+    if length < HEADER_BYTES + 5 {
+        return Detection::No;
+    }
+    if message.len() < HEADER_BYTES {
+        return Detection::More;
+    }
+    let shown = message.get(..length).unwrap_or(message);
+    match detect(direction, shown) {
+        Detection::Maybe if shown.len() < length.min(HEADER_BYTES + 260) => Detection::More,
+        Detection::Yes if Message::read(shown).is_some_and(|message| message.is_plausible(length as u64)) => {
+            Detection::Yes
+        }
+        _ => Detection::No,
+    }
+}
+
+#[cfg(test)]
+#[path = "dns/tests.rs"]
+mod tests;
