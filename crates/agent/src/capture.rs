@@ -2,10 +2,16 @@
 //! of a connection; the pipeline joins the two ends by [`ConnectionKey`]. Times are Unix nanoseconds.
 
 use limpid_model::Side;
+use std::hash::{Hash, Hasher};
 use std::net::IpAddr;
 
 /// The kernel's socket cookie: unique until the machine boots again.
 pub type SocketId = u64;
+
+/// Whether it is what a UDP socket exchanges with one peer: no cookie is as large as the numbers that the programs give.
+pub fn is_flow(id: SocketId) -> bool {
+    id >> 63 == 1
+}
 
 /// Equal at both ends of a connection, through NAT and network namespaces and across hosts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -98,6 +104,21 @@ pub struct Bytes<'a> {
     pub lost: bool,
     /// More of this socket follows at once: what need be done but once can wait for the last.
     pub more: bool,
+}
+
+/// By so many bytes of its front a datagram is known again at the other end.
+const DATAGRAM_FRONT: usize = 16;
+
+impl<'a> Bytes<'a> {
+    /// A datagram may be lost, so that the ends count differently. Its place is made from what it says.
+    pub fn datagram(&self) -> Bytes<'a> {
+        let front = self.pieces.first().map_or(&[][..], |(_, data)| &data[..data.len().min(DATAGRAM_FRONT)]);
+        let mut hasher = rustc_hash::FxHasher::default();
+        (front, self.length).hash(&mut hasher);
+        // Two datagrams never overlap: none is as long as 64 KiB. Below the largest offset of a stream.
+        let offset = hasher.finish() >> 20 << 16;
+        Bytes { offset, length: self.length.min(u16::MAX.into()), ..*self }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,7 +4,8 @@ mod decoded;
 
 use decoded::Span;
 use limpid_agent::capture::{
-    Bytes, CloseReason, ConnectionKey, Consumer, Control, Mode, SocketId, SocketInfo, Transport,
+    Bytes, CloseReason, ConnectionKey, Consumer, Control, FailedConnect, Mode, Progress, SocketId, SocketInfo,
+    Transport,
 };
 use limpid_agent::losses;
 use limpid_agent::pipeline::{Config, Identify, Limits, Sampling, Shared};
@@ -713,4 +714,85 @@ fn the_default_keeps_few_spans_and_all_counts() {
     assert_eq!((world.count("shop", "client"), world.count("store", "server")), (50_000, 50_000));
     let kept = world.spans().len();
     assert!((300..3_000).contains(&kept), "{kept} spans of ten seconds at 100 a second");
+}
+
+#[test]
+fn a_connect_that_failed_is_a_request_of_tcp() {
+    let mut world = world(all_spans());
+    let attempt = |errno| FailedConnect {
+        socket: SocketInfo { key: ConnectionKey::Alone(7), ..client(1) },
+        ended_ns: T0 + 40 * MS,
+        errno,
+        retransmits: 3,
+    };
+    world.consumer.connect_failed(&attempt(Some(libc::ETIMEDOUT)));
+    world.consumer.connect_failed(&attempt(None));
+    let refused = world.requests(&[("protocol", "tcp"), ("operation", "connect"), ("code", "ETIMEDOUT")]);
+    assert_eq!(only_ms(&refused), 40);
+    let given_up = world.requests(&[("service", "shop"), ("protocol", "tcp"), ("status", "unanswered"), ("code", "")]);
+    assert_eq!(only_ms(&given_up), 40);
+    assert_eq!(world.gauge("limpid.tcp.retransmits", "shop"), 6.0);
+    let spans = world.spans();
+    assert_eq!(spans.len(), 2);
+    assert!(spans.iter().all(|span| span.side == Side::Client));
+    let own = SocketInfo { tgid: OWN, ..client(1) };
+    world.consumer.connect_failed(&FailedConnect { socket: own, ..attempt(None) });
+    assert_eq!(world.count("service-300", "client"), 0);
+}
+
+#[test]
+fn bytes_are_counted_by_how_far_a_connection_is() {
+    let mut world = world(Config::default());
+    let old = SocketInfo { from_start: false, ..client(2) };
+    let client = client(1);
+    world.open(&[client.clone(), old.clone()]);
+    let progress = |sent, retransmits| Progress { sent, retransmits, segments: 10, ..Progress::default() };
+    world.sent(&client, 0, GET, 1);
+    // What was not reported itself: the connection is not read, or records were lost.
+    world.consumer.progress(client.id, &progress(5_000, 2));
+    world.sent(&client, 100, GET, 2);
+    // What an old connection did before it was looked at is nobody's.
+    world.consumer.progress(old.id, &progress(1_000_000, 500));
+    world.consumer.progress(old.id, &progress(1_000_100, 501));
+    world.tick(2_000);
+    assert_eq!(world.gauge("limpid.connection.io", "shop"), 5_100.0);
+    assert_eq!(world.gauge("limpid.tcp.retransmits", "shop"), 3.0);
+    assert_eq!(world.gauge("limpid.tcp.segments", "shop"), 10.0);
+}
+
+/// A question for `a.example` and its answer.
+fn dns(id: u8) -> (Vec<u8>, Vec<u8>) {
+    let name = b"\x01a\x07example\0\0\x01\0\x01";
+    let question = [&[0, id, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0], &name[..]].concat();
+    let answer = [&[0, id, 0x81, 0x80, 0, 1, 0, 0, 0, 0, 0, 0], &name[..]].concat();
+    (question, answer)
+}
+
+#[test]
+fn datagrams_of_both_ends_are_joined_although_one_is_lost() {
+    let mut world = world(all_spans());
+    let key =
+        ConnectionKey::Udp { client: IpAddr::from([10, 0, 0, 1]), client_port: 40_000, server_port: 53, netns: 0 };
+    let flow = |id: u64, side, local, remote, tgid| SocketInfo {
+        key,
+        transport: Transport::Udp,
+        ..socket(id | 1 << 63, 0, side, local, remote, tgid)
+    };
+    let client = flow(1, Side::Client, "10.0.0.1:40000", "10.0.0.2:53", SHOP);
+    let server = flow(2, Side::Server, "0.0.0.0:53", "10.0.0.1:40000", STORE);
+    world.open(&[client.clone(), server.clone()]);
+    let (lost, _) = dns(1);
+    let (question, answer) = dns(2);
+    world.sent(&client, 0, &lost, 0);
+    world.sent(&client, lost.len(), &question, 10);
+    // The first one never came: this end counts from here.
+    world.received(&server, 0, &question, 11);
+    world.sent(&server, 0, &answer, 15);
+    world.received(&client, 0, &answer, 17);
+    world.tick(60);
+    world.close(&client, 400, CloseReason::Closed);
+    world.tick(700);
+    let of = |side| world.requests(&[("protocol", "dns"), ("side", side), ("status", "ok")]);
+    assert_eq!((only_ms(&of("client")), only_ms(&of("server"))), (7, 4));
+    assert_eq!(world.gauge("limpid.connection.active", "shop"), 0.0, "the server's flow does not end by itself");
 }

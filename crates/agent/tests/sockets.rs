@@ -1,6 +1,8 @@
 //! The socket collector against real programs: every way to move bytes, byte for byte, on both ends. Needs root.
 
-use limpid_agent::capture::{Bytes, CloseReason, Consumer, Control, SocketId, SocketInfo};
+use limpid_agent::capture::{
+    Bytes, CloseReason, ConnectionKey, Consumer, Control, FailedConnect, Progress, SocketId, SocketInfo, Transport,
+};
 use limpid_agent::collectors::sockets::{Config, Sockets};
 use limpid_model::Side;
 use std::collections::BTreeMap;
@@ -33,6 +35,9 @@ struct Seen {
     waited_ns: Vec<(u32, u64)>,
     ended: Vec<SocketId>,
     closed: Vec<(SocketId, CloseReason)>,
+    /// What each socket last said of its progress.
+    progress: BTreeMap<SocketId, Progress>,
+    failed: Vec<FailedConnect>,
 }
 
 impl Seen {
@@ -83,6 +88,12 @@ impl Consumer for Recorder {
     }
     fn closed(&mut self, socket: SocketId, _time_ns: u64, reason: CloseReason) {
         self.seen().closed.push((socket, reason));
+    }
+    fn progress(&mut self, socket: SocketId, progress: &Progress) {
+        self.seen().progress.insert(socket, *progress);
+    }
+    fn connect_failed(&mut self, attempt: &FailedConnect) {
+        self.seen().failed.push(attempt.clone());
     }
     fn tick(&mut self, _now_ns: u64, _control: &dyn Control) {}
 }
@@ -254,4 +265,97 @@ fn connections_of_a_millisecond_are_all_seen() {
     );
     let of = |seen: &Seen| seen.sockets.iter().filter(|socket| socket.tgid == process).count();
     assert!(recorder.until(|seen| of(seen) == 400), "{}", of(&recorder.seen()));
+}
+
+#[test]
+fn connects_that_fail_say_why_and_those_that_do_not_how_long_they_took() {
+    let _one = alone();
+    let (_sockets, recorder) = start(Config::default());
+    let process = python(
+        "import socket\n\
+         s=socket.create_server(('127.0.0.1',0)); c=socket.create_connection(s.getsockname()); a,_=s.accept()\n\
+         c.send(b'q'); a.recv(1); a.close(); c.close(); port=s.getsockname()[1]; s.close()\n\
+         for i in range(3):\n\
+        \x20 try: socket.create_connection(('127.0.0.1',port))\n\
+        \x20 except ConnectionRefusedError: pass",
+    );
+    let mine = |seen: &Seen| -> Vec<FailedConnect> {
+        seen.failed.iter().filter(|attempt| attempt.socket.tgid == process).cloned().collect()
+    };
+    assert!(recorder.until(|seen| mine(seen).len() == 3 && seen.has_closed(process)));
+    let seen = recorder.seen();
+    let (client, server) = both_ends(&seen, process, "connect");
+    assert!(client.connect_ns.is_some() && server.connect_ns.is_none());
+    for attempt in mine(&seen) {
+        assert_eq!(attempt.errno, Some(libc::ECONNREFUSED));
+        assert_eq!(attempt.socket.remote, client.remote);
+        assert!(attempt.socket.opened_ns <= attempt.ended_ns);
+    }
+}
+
+#[test]
+fn tcp_tells_how_far_a_connection_is() {
+    let _one = alone();
+    let (_sockets, recorder) = start(Config::default());
+    let process = python(
+        "import socket,time\n\
+         s=socket.create_server(('127.0.0.1',0)); c=socket.create_connection(s.getsockname()); a,_=s.accept()\n\
+         for i in range(30): c.send(b'x'*1000)\n\
+         n=0\n\
+         while n<30000: n+=len(a.recv(65536))\n\
+         a.send(b'answer'); c.recv(10); time.sleep(2.5); c.close(); a.close()",
+    );
+    assert!(recorder.until(|seen| seen.has_closed(process)));
+    let seen = recorder.seen();
+    let (client, server) = both_ends(&seen, process, "progress");
+    let told = |socket: &SocketInfo| seen.progress.get(&socket.id).copied().expect("told at its end at least");
+    assert_eq!((told(&client).sent, told(&client).received), (30_000, 6));
+    assert_eq!((told(&server).sent, told(&server).received), (6, 30_000));
+    assert!(told(&client).round_trip_ns.is_some_and(|time_ns| time_ns < 1_000_000_000));
+    assert!(told(&client).segments > 1 && told(&client).retransmits <= told(&client).segments);
+}
+
+#[test]
+fn datagrams_are_seen_at_both_ends_with_their_peers() {
+    let _one = alone();
+    let (sockets, recorder) = start(Config::default());
+    // A client that is connected, one that is not, one that sends several in one call, and IPv6.
+    let process = python(
+        "import socket\n\
+         def serve(family, host):\n\
+        \x20 s=socket.socket(family,socket.SOCK_DGRAM); s.bind((host,0)); return s\n\
+         def ask(s,c,question,answer,to=None):\n\
+        \x20 c.sendto(question,to) if to else c.send(question)\n\
+        \x20 got,peer=s.recvfrom(2000); assert got==question\n\
+        \x20 s.sendto(answer,peer); assert c.recvfrom(2000)[0]==answer\n\
+         for family,host in ((socket.AF_INET,'127.0.0.1'),(socket.AF_INET6,'::1')):\n\
+        \x20 s=serve(family,host); c=socket.socket(family,socket.SOCK_DGRAM)\n\
+        \x20 ask(s,c,b'unconnected','answer to the one that is not'.encode(),s.getsockname()); c.close()\n\
+        \x20 c=socket.socket(family,socket.SOCK_DGRAM); c.connect(s.getsockname())\n\
+        \x20 ask(s,c,b'connected',b'answer'); ask(s,c,b'connected again',b'another'); c.close(); s.close()",
+    );
+    let flows = |seen: &Seen| -> Vec<SocketInfo> {
+        seen.sockets.iter().filter(|socket| socket.tgid == process).cloned().collect()
+    };
+    let ended =
+        |seen: &Seen| flows(seen).iter().filter(|flow| seen.closed.iter().any(|(id, _)| *id == flow.id)).count();
+    // Those of the clients end with their sockets, and the newest of each server's.
+    assert!(recorder.until(|seen| flows(seen).len() == 8 && ended(seen) >= 6), "{:?}", flows(&recorder.seen()));
+    let seen = recorder.seen();
+    let flows = flows(&seen);
+    assert!(flows.iter().all(|flow| flow.transport == Transport::Udp));
+    let text = |flow: &SocketInfo, sent: bool| -> String {
+        let bytes = seen.streams.get(&(flow.id, sent)).expect("both directions");
+        bytes.values().map(|byte| char::from(*byte)).collect()
+    };
+    for client in flows.iter().filter(|flow| flow.side == Some(Side::Client)) {
+        let server = flows.iter().find(|flow| flow.key == client.key && flow.side == Some(Side::Server));
+        let server = server.unwrap_or_else(|| panic!("no other end: {client:?}"));
+        assert!(matches!(client.key, ConnectionKey::Udp { .. }));
+        assert_eq!(text(client, true), text(server, false));
+        assert_eq!(text(client, false), text(server, true));
+        assert!(text(client, true) == "unconnected" || text(client, true) == "connectedconnected again");
+    }
+    let unknown = sockets.counters().into_iter().find(|(name, _)| *name == "sender_unknown");
+    assert!(unknown.is_some_and(|(_, count)| count == 0), "{unknown:?}");
 }

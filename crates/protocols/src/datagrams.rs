@@ -84,14 +84,28 @@ impl Datagrams {
     /// One datagram of `length` bytes, of which the first `bytes` were captured. Offsets count the bytes of the
     /// datagrams that came this way.
     pub fn datagram(&mut self, direction: Direction, time_ns: u64, bytes: &[u8], length: u64, sink: &mut dyn Sink) {
+        let length = length.max(bytes.len() as u64);
+        let oriented = if self.swapped { direction.reverse() } else { direction };
+        let offset = self.offsets[oriented as usize];
+        self.offsets[oriented as usize] = offset.saturating_add(length);
+        self.datagram_at(direction, offset, time_ns, bytes, length, sink);
+    }
+
+    /// The same with an offset of the caller's own: it stands in the requests, and is not looked at.
+    pub fn datagram_at(
+        &mut self,
+        direction: Direction,
+        offset: u64,
+        time_ns: u64,
+        bytes: &[u8],
+        length: u64,
+        sink: &mut dyn Sink,
+    ) {
         if matches!(self.state, State::Unknown) {
             return;
         }
         self.release(time_ns, false, sink);
         let mut direction = if self.swapped { direction.reverse() } else { direction };
-        let length = length.max(bytes.len() as u64);
-        let offset = self.offsets[direction as usize];
-        self.offsets[direction as usize] = offset.saturating_add(length);
         if let State::Detecting(seen) = self.state {
             let Some((row, swapped)) = self.detect(direction, bytes) else {
                 self.state = if seen + 1 >= ENOUGH { State::Unknown } else { State::Detecting(seen + 1) };

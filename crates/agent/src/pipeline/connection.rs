@@ -5,13 +5,14 @@
 //! guessed and put right by the protocol engine.
 
 use super::aggregate::EdgeRef;
+use super::engine::Engine;
 use super::shapes::Shapes;
 use super::times::{Stretch, Times};
 use super::views::Pending;
 use crate::capture::{Bytes, CloseReason, ConnectionKey, Mode, Progress, SocketInfo, Transport};
 use crate::telemetry::Process;
 use limpid_model::{Direction, Side};
-use limpid_protocols::connection::{Connection, Verdict};
+use limpid_protocols::connection::Verdict;
 use limpid_protocols::protocols::Capture;
 use limpid_protocols::{Hints, Options, Protocol};
 use std::collections::VecDeque;
@@ -136,6 +137,10 @@ impl End {
     }
 
     pub fn note_times(&mut self, bytes: &Bytes<'_>) {
+        if self.info.transport == Transport::Udp {
+            self.sent.datagrams = true;
+            self.received.datagrams = true;
+        }
         let stretch = Stretch {
             offset: bytes.offset,
             end: bytes.offset.saturating_add(bytes.length),
@@ -150,7 +155,7 @@ impl End {
 pub(super) struct Conn {
     pub key: ConnectionKey,
     pub ends: [Option<End>; 2],
-    pub engine: Option<Box<Connection>>,
+    pub engine: Option<Engine>,
     /// The end whose bytes are parsed, from its first bytes on.
     pub parsed: Option<usize>,
     /// The server's end as assumed when parsing began; `swapped` puts it right.
@@ -241,7 +246,7 @@ impl Conn {
         let (local, remote) = (port(end.info.local), port(end.info.remote));
         let (server_port, client_port) = if parsed == self.server { (local, remote) } else { (remote, local) };
         let hints = Hints { client_port, server_port, from_start: end.info.from_start };
-        self.engine = Some(Box::new(Connection::new(hints, options)));
+        self.engine = Some(Engine::new(hints, options, self.is_udp()));
         self.parsed = Some(parsed);
     }
 
@@ -307,8 +312,19 @@ impl Conn {
         self.ends.iter_mut().flatten().for_each(|end| end.edge = None);
     }
 
-    pub fn is_closed(&self) -> bool {
-        self.known_ends().all(|end| end.closed.is_some())
+    pub fn is_udp(&self) -> bool {
+        self.known_ends().next().is_some_and(|end| end.info.transport == Transport::Udp)
+    }
+
+    /// All ends are closed. The flow of a UDP server's socket does not end with its client.
+    pub fn is_over(&self) -> bool {
+        let closed = |end: &End| end.closed.is_some();
+        self.known_ends().all(closed) || (self.is_udp() && self.known_ends().any(closed) && self.is_at_rest())
+    }
+
+    /// A flow of datagrams that waits for nothing: to forget it loses nothing.
+    pub fn is_at_rest(&self) -> bool {
+        self.is_udp() && self.pending.is_empty() && self.engine.as_ref().is_none_or(|engine| engine.in_flight() == 0)
     }
 
     pub fn closed_ns(&self) -> u64 {

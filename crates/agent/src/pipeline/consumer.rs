@@ -9,14 +9,15 @@ use super::aggregate::Table;
 use super::connect;
 use super::connection::{Conn, End};
 use super::emit::{Emitter, Seen};
+use super::engine::Engine;
 use super::views::{JOIN_WAIT_NS, OtherView, Pending, View, forget_times, other_view, parsed_view};
 use crate::capture::{
     Bytes, CloseReason, ConnectionKey, Consumer, Control, FailedConnect, Mode, Progress, SocketId, SocketInfo,
-    Transport,
+    Transport, is_flow,
 };
 use crate::losses;
-use limpid_model::{Direction, Request, Side, Unanswered};
-use limpid_protocols::connection::{Connection, Verdict};
+use limpid_model::{Request, Side, Unanswered};
+use limpid_protocols::connection::Verdict;
 use limpid_protocols::protocols::Capture;
 use limpid_protocols::{Options, Sink};
 use rustc_hash::FxHashMap;
@@ -96,7 +97,7 @@ impl Consumer for Pipeline {
         conn.ends[at] = Some(End::new(info, process));
         (conn.recent, conn.news) = (true, true);
         conn.forget_edges();
-        if own || info.transport == Transport::Udp {
+        if own || is_multicast(info) {
             conn.ignore();
         }
         self.after_event(slot);
@@ -104,7 +105,10 @@ impl Consumer for Pipeline {
 
     fn bytes(&mut self, bytes: Bytes<'_>) {
         let Some((slot, at)) = self.end_of(bytes.socket) else {
-            losses::UNKNOWN_SOCKET.add(1);
+            // What a server says after its client has gone is of no interest.
+            if !is_flow(bytes.socket) {
+                losses::UNKNOWN_SOCKET.add(1);
+            }
             return;
         };
         let Some(mut conn) = self.conns.get_mut(slot as usize).and_then(Option::take) else { return };
@@ -239,7 +243,7 @@ impl Pipeline {
             self.hand = (self.hand + 1) % self.conns.len().max(1);
             let Some(Some(conn)) = self.conns.get_mut(self.hand) else { continue };
             if !std::mem::take(&mut conn.recent) {
-                losses::CONNECTIONS_CAPPED.add(1);
+                losses::CONNECTIONS_CAPPED.add(u64::from(!conn.is_at_rest()));
                 self.dropped.extend(conn.known_ends().filter(|end| end.closed.is_none()).map(|end| end.info.id));
                 self.remove(self.hand as u32);
             }
@@ -288,6 +292,8 @@ impl Pipeline {
         if conn.ignored {
             return;
         }
+        let tagged = if conn.is_udp() { bytes.datagram() } else { *bytes };
+        let bytes = &tagged;
         if conn.parsed.is_none() {
             conn.begin(at, bytes.sent, now_ns, &self.options);
         }
@@ -347,29 +353,17 @@ impl Pipeline {
 
     fn parse(&mut self, conn: &mut Conn, at: usize, bytes: &Bytes<'_>, now_ns: u64) {
         let direction = conn.direction(at, bytes.sent);
-        self.step(conn, now_ns, |engine, sink| {
-            let mut done = 0;
-            for (place, piece) in bytes.pieces {
-                if *place > done {
-                    engine.gap(direction, bytes.offset.saturating_add(done), place - done, now_ns, sink);
-                }
-                feed(engine, direction, bytes, (*place, piece), sink);
-                done = done.max(place.saturating_add(piece.len() as u64));
-            }
-            if done < bytes.length {
-                engine.gap(direction, bytes.offset.saturating_add(done), bytes.length - done, now_ns, sink);
-            }
-        });
+        self.step(conn, now_ns, |engine, sink| engine.bytes(direction, bytes, sink));
     }
 
     /// Lets the engine do something, and takes care of what came out of it.
-    fn drive(&mut self, conn: &mut Conn, now_ns: u64, step: impl FnOnce(&mut Connection, &mut dyn Sink)) {
+    fn drive(&mut self, conn: &mut Conn, now_ns: u64, step: impl FnOnce(&mut Engine, &mut dyn Sink)) {
         self.step(conn, now_ns, step);
         self.settle(conn, now_ns);
     }
 
-    fn step(&mut self, conn: &mut Conn, now_ns: u64, step: impl FnOnce(&mut Connection, &mut dyn Sink)) {
-        let Some(engine) = conn.engine.as_deref_mut() else { return };
+    fn step(&mut self, conn: &mut Conn, now_ns: u64, step: impl FnOnce(&mut Engine, &mut dyn Sink)) {
+        let Some(engine) = conn.engine.as_mut() else { return };
         let (given_up, waited) = (engine.given_up(), conn.pending.len());
         step(engine, &mut Finished { pending: &mut conn.pending, now_ns });
         losses::PARSE_GIVEN_UP.add(u64::from(engine.given_up().saturating_sub(given_up)));
@@ -379,7 +373,7 @@ impl Pipeline {
     /// What several steps of the engine need only once behind them.
     fn settle(&mut self, conn: &mut Conn, now_ns: u64) {
         let mut nothing = false;
-        if let Some(engine) = conn.engine.as_deref_mut() {
+        if let Some(engine) = conn.engine.as_mut() {
             let swapped = engine.swapped() != conn.swapped;
             conn.swapped = engine.swapped();
             conn.protocol = engine.protocol().or(conn.protocol);
@@ -521,13 +515,13 @@ impl Pipeline {
         if account {
             self.emitter.account(&mut conn, now_ns, false);
         }
-        let gone = conn.is_closed() && conn.pending.is_empty() && {
+        let gone = conn.is_over() && conn.pending.is_empty() && {
             let alone = conn.expects_other(now_ns) && conn.parsed.is_some();
             !alone || now_ns.saturating_sub(conn.closed_ns()) >= JOIN_WAIT_NS
         };
         let busy = !account
             || !conn.pending.is_empty()
-            || conn.is_closed()
+            || conn.is_over()
             || conn.engine.as_ref().is_some_and(|engine| engine.in_flight() > 0);
         conn.watched = busy && !gone;
         if conn.watched {
@@ -545,7 +539,7 @@ impl Pipeline {
         let other = conn.end(1 - parsed);
         let alone = other.is_none();
         let closed = other.is_some_and(|end| end.closed.is_some());
-        let wait_ns = if alone || closed { JOIN_WAIT_NS } else { GIVE_UP_NS };
+        let wait_ns = if alone || closed || conn.is_udp() { JOIN_WAIT_NS } else { GIVE_UP_NS };
         self.give_up(conn, now_ns, wait_ns);
     }
 
@@ -568,21 +562,9 @@ impl Pipeline {
     }
 }
 
-/// One captured piece of a call, or of several: then its first and its last byte have different times.
-fn feed(engine: &mut Connection, direction: Direction, bytes: &Bytes<'_>, piece: (u64, &[u8]), sink: &mut dyn Sink) {
-    let (place, data) = piece;
-    let offset = bytes.offset.saturating_add(place);
-    if place > 0 {
-        return engine.data_inside_call(direction, offset, bytes.last_ns, data, sink);
-    }
-    match data.split_last() {
-        Some((last, head)) if bytes.first_ns != bytes.last_ns && data.len() as u64 >= bytes.length => {
-            engine.data(direction, offset, bytes.first_ns, head, sink);
-            let end = offset.saturating_add(head.len() as u64);
-            engine.data_inside_call(direction, end, bytes.last_ns, &[*last], sink);
-        }
-        _ => engine.data(direction, offset, bytes.first_ns, data, sink),
-    }
+/// What goes to many has no other end.
+fn is_multicast(info: &SocketInfo) -> bool {
+    info.transport == Transport::Udp && info.remote.is_some_and(|(address, _)| address.is_multicast())
 }
 
 impl Conn {

@@ -248,7 +248,7 @@ fn count_tcp(link: &mut Link, end: &mut End, gone: bool) {
     let reset = gone && matches!(end.closed, Some((_, CloseReason::Reset)));
     let (retransmits, segments) = (std::mem::take(&mut end.tcp.retransmits), std::mem::take(&mut end.tcp.segments));
     let round_trip_ns = end.tcp.round_trip_ns.take();
-    if !reset && segments == 0 && round_trip_ns.is_none() {
+    if !reset && segments == 0 && retransmits == 0 && round_trip_ns.is_none() {
         return;
     }
     let tcp = link.tcp();

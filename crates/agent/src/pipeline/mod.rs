@@ -11,6 +11,7 @@ mod connect;
 mod connection;
 mod consumer;
 mod emit;
+mod engine;
 mod queue;
 mod sampling;
 mod shapes;

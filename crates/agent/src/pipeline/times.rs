@@ -47,12 +47,17 @@ pub(super) struct Times {
     stretches: VecDeque<Stretch>,
     /// Offset behind the last byte ever reported.
     end: u64,
+    /// The stretches are datagrams: their offsets are no order, and one that is lost does not come.
+    pub datagrams: bool,
 }
 
 impl Times {
     pub fn add(&mut self, stretch: Stretch) {
         if stretch.end <= stretch.offset {
             return;
+        }
+        if self.datagrams {
+            return self.add_datagram(stretch);
         }
         self.end = self.end.max(stretch.end);
         let in_order = self.stretches.back().is_none_or(|last| last.offset <= stretch.offset);
@@ -66,6 +71,13 @@ impl Times {
             last.last_ns = last.last_ns.max(stretch.last_ns);
         }
         self.stretches.truncate(STRETCHES);
+    }
+
+    fn add_datagram(&mut self, datagram: Stretch) {
+        if self.stretches.len() >= STRETCHES {
+            self.stretches.pop_front();
+        }
+        self.stretches.push_back(datagram);
     }
 
     /// When the byte at `offset` passed, as the first byte of something.
@@ -83,6 +95,10 @@ impl Times {
     }
 
     fn find(&self, offset: u64) -> Result<&Stretch, When> {
+        if self.datagrams {
+            let has = |datagram: &&Stretch| datagram.offset <= offset && offset < datagram.end;
+            return self.stretches.iter().find(has).ok_or(When::NotYet);
+        }
         match self.stretches.iter().find(|stretch| stretch.end > offset) {
             Some(stretch) if stretch.offset <= offset => Ok(stretch),
             Some(_) => Err(When::Missed),
@@ -93,6 +109,12 @@ impl Times {
 
     /// Nothing before `offset` will be asked for any more.
     pub fn forget_before(&mut self, offset: u64) {
+        if self.datagrams {
+            if let Some(place) = self.stretches.iter().position(|datagram| datagram.end == offset) {
+                self.stretches.remove(place);
+            }
+            return;
+        }
         while self.stretches.front().is_some_and(|stretch| stretch.end <= offset) {
             self.stretches.pop_front();
         }
@@ -131,6 +153,19 @@ mod tests {
         times.add(stretch(0, 20, 100, 100));
         assert_eq!(times.first_at(5), When::At(100));
         assert_eq!(times.passed(30), When::At(300));
+    }
+
+    #[test]
+    fn datagrams_are_found_in_any_order() {
+        let mut times = Times { datagrams: true, ..Times::default() };
+        times.add(stretch(500, 530, 100, 100));
+        times.add(stretch(7, 40, 200, 200));
+        assert_eq!((times.first_at(7), times.passed(530)), (When::At(200), When::At(100)));
+        assert_eq!(times.first_at(100), When::NotYet);
+        times.forget_before(530);
+        assert_eq!((times.first_at(500), times.first_at(7)), (When::NotYet, When::At(200)));
+        (0..100).for_each(|at| times.add(stretch(at << 16, (at << 16) + 9, at, at)));
+        assert_eq!(times.stretches.len(), STRETCHES);
     }
 
     #[test]

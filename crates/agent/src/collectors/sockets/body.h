@@ -226,6 +226,7 @@ static __always_inline int on_bytes(struct sock *sk, s32 result, u32 flags, bool
 	if (streams)
 		on_moved(sk, task, result, flags, sent);
 	else
-		on_datagram(sk, task, result, flags, sent, message);
+		on_datagram(sk, task, message, result,
+			    (sent ? DATAGRAM_SENT : 0) | (flags & MSG_TRUNC ? DATAGRAM_LONGER : 0));
 	return 0;
 }

@@ -207,28 +207,34 @@ static __always_inline void fill_flow_header(struct record *header, struct flow 
 /* A flow begins, again if it had ended. Who sends first is taken for the client. */
 static __noinline bool tell_flow(struct flow *flow, struct flow_key *key, struct sock *sk, struct call *call)
 {
-	struct record_open open = {};
+	struct scratch *scratch = scratch_of(call->sent);
+	struct record_open *open = (struct record_open *)scratch;
 	struct peer *newest;
+
+	if (!scratch)
+		return false;
+	/* Not on the stack, of which all calls together have 512 bytes. */
+	__builtin_memset(open, 0, sizeof(*open));
 
 	flow->id = FLOW_ID | call->now << 8 | (bpf_get_smp_processor_id() & 0xff);
 	flow->sent = flow->received = flow->limit = 0;
 	flow->verdict = flow->mode = flow->reported = flow->undecided = flow->slot = 0;
-	fill_flow_header(&open.header, flow, RECORD_OPEN, call->now);
-	open.netns = netns_of(sk);
-	open.opened_ns = call->now;
+	fill_flow_header(&open->header, flow, RECORD_OPEN, call->now);
+	open->netns = netns_of(sk);
+	open->opened_ns = call->now;
 	if (sk->__sk_common.skc_family == AF_INET)
-		address_from_v4(open.local, sk->__sk_common.skc_rcv_saddr);
+		address_from_v4(open->local, sk->__sk_common.skc_rcv_saddr);
 	else
-		BPF_CORE_READ_INTO(&open.local, sk, __sk_common.skc_v6_rcv_saddr);
-	__builtin_memcpy(open.remote, key->remote, sizeof(open.remote));
-	open.local_port = sk->__sk_common.skc_num;
-	open.remote_port = key->remote_port;
-	open.family = sk->__sk_common.skc_family;
-	open.flags = OPEN_DATAGRAMS | OPEN_FROM_START | (call->sent ? OPEN_ACTIVE : OPEN_PASSIVE);
-	open.tgid = call->tgid;
+		BPF_CORE_READ_INTO(&open->local, sk, __sk_common.skc_v6_rcv_saddr);
+	__builtin_memcpy(open->remote, key->remote, sizeof(open->remote));
+	open->local_port = sk->__sk_common.skc_num;
+	open->remote_port = key->remote_port;
+	open->family = sk->__sk_common.skc_family;
+	open->flags = OPEN_DATAGRAMS | OPEN_FROM_START | (call->sent ? OPEN_ACTIVE : OPEN_PASSIVE);
+	open->tgid = call->tgid;
 	/* Both ends have the same two ports, and so the same ring. */
-	flow->ring = (u32)(open.local_port ^ open.remote_port) * 2654435761u >> 24;
-	flow->told = submit(flow->ring, &open, sizeof(open));
+	flow->ring = (u32)(open->local_port ^ open->remote_port) * 2654435761u >> 24;
+	flow->told = submit(flow->ring, open, sizeof(*open));
 	newest = bpf_sk_storage_get(&newest_peers, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
 	if (newest) {
 		__builtin_memcpy(newest->remote, key->remote, sizeof(newest->remote));
@@ -278,20 +284,27 @@ static __noinline bool send_datagram(struct flow *flow, struct scratch *scratch,
 	return submit(flow->ring, scratch, sizeof(struct record_halves) + sizeof(struct half) + want);
 }
 
+static const struct flow no_flow;
+
 static __always_inline struct flow *flow_of(struct flow_key *key)
 {
 	struct flow *flow = bpf_map_lookup_elem(&flows, key);
-	struct flow fresh = {};
 
 	if (flow)
 		return flow;
-	bpf_map_update_elem(&flows, key, &fresh, BPF_NOEXIST);
+	bpf_map_update_elem(&flows, key, &no_flow, BPF_NOEXIST);
 	return bpf_map_lookup_elem(&flows, key);
 }
 
-static __always_inline void on_datagram(struct sock *sk, struct task_struct *task, s32 result, u32 flags, bool sent,
-					struct msghdr *message)
+enum how {
+	DATAGRAM_SENT = 1,
+	DATAGRAM_LONGER = 2, /* than the buffer */
+};
+
+/* A function of its own: its stack and that of the streams need not be there at once. */
+static __noinline int on_datagram(struct sock *sk, struct task_struct *task, struct msghdr *message, s32 result, u32 how)
 {
+	bool sent = how & DATAGRAM_SENT;
 	struct flow_key key = {};
 	struct scratch *scratch;
 	struct flow *flow;
@@ -303,16 +316,16 @@ static __always_inline void on_datagram(struct sock *sk, struct task_struct *tas
 	call.tgid = task->tgid;
 	call.sent = sent;
 	call.wanted = true;
-	call.readable = find_buffers(&call.buffers, task, sk, result) && !(flags & MSG_TRUNC);
+	call.readable = find_buffers(&call.buffers, task, sk, result) && !(how & DATAGRAM_LONGER);
 	key.cookie = bpf_get_socket_cookie(sk);
 	if (!find_peer(&key, sk, task, &call, message)) {
 		count(COUNT_SENDER_UNKNOWN, 1);
-		return;
+		return 0;
 	}
 	flow = flow_of(&key);
 	if (!flow) {
 		count(COUNT_FLOWS_FULL, 1);
-		return;
+		return 0;
 	}
 	flow->last_ns = call.now;
 	if (flow->told)
@@ -323,14 +336,15 @@ static __always_inline void on_datagram(struct sock *sk, struct task_struct *tas
 	}
 	if (flow->own) {
 		count(COUNT_OWN, 1);
-		return;
+		return 0;
 	}
 	if (!flow->told && !tell_flow(flow, &key, sk, &call))
-		return;
+		return 0;
 	call.offset = sent ? __sync_fetch_and_add(&flow->sent, result) : __sync_fetch_and_add(&flow->received, result);
 	scratch = scratch_of(sent);
 	if (flow->mode != MODE_IGNORE && scratch)
 		send_datagram(flow, scratch, &call);
+	return 0;
 }
 
 static __always_inline void end_flow(struct flow *flow, u32 kind, u64 now)
