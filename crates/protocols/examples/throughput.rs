@@ -3,7 +3,7 @@
 //!     cargo run --release -p limpid-protocols --example throughput [SECONDS ['PROTOCOL LOAD']]
 
 use limpid_model::{Direction, Kind, Request, Status};
-use limpid_protocols::{Connection, Hints, Options, Sink};
+use limpid_protocols::{Connection, Datagrams, Hints, Options, Sink};
 use std::time::{Duration, Instant};
 
 /// One exchange that is repeated on a connection that stays open.
@@ -16,6 +16,8 @@ struct Load {
     answer: Vec<u8>,
     /// Pieces in which both arrive; 0 is all at once.
     piece_bytes: usize,
+    /// Over UDP.
+    datagrams: bool,
     /// Requests in one exchange.
     requests: u64,
 }
@@ -58,7 +60,12 @@ fn loads() -> Vec<Load> {
         request: request.to_vec(),
         answer: answer.to_vec(),
         piece_bytes,
+        datagrams: false,
         requests,
+    };
+    let (dns_questions, dns_answers) = dns();
+    let framed = |messages: &[Vec<u8>]| -> Vec<u8> {
+        messages.iter().flat_map(|message| [&(message.len() as u16).to_be_bytes()[..], message].concat()).collect()
     };
     vec![
         load("http", "small", &http_request, &http_answer, 0, 1),
@@ -85,6 +92,9 @@ fn loads() -> Vec<Load> {
             opening: POSTGRESQL_LOGIN,
             ..load("postgresql", "body", POSTGRESQL_QUERY, &postgresql_rows(body), 1024, 1)
         },
+        Load { datagrams: true, ..load("dns", "datagrams", &dns_questions[0], &dns_answers[15], 0, 1) },
+        load("dns", "small", &framed(&dns_questions[..1]), &framed(&dns_answers[15..]), 0, 1),
+        load("dns", "pipeline of 16", &framed(&dns_questions), &framed(&dns_answers), 0, 16),
     ]
 }
 
@@ -112,9 +122,24 @@ fn postgresql_rows(bytes: usize) -> Vec<u8> {
     [head.to_vec(), row.repeat(bytes / 1024), tail.get(12..).unwrap_or_default().to_vec()].concat()
 }
 
+/// 16 questions with EDNS and their answers, with two addresses each, in the other order.
+fn dns() -> (Vec<Vec<u8>>, Vec<Vec<u8>>) {
+    const NAME: &[u8] = b"\x05items\x04shop\x07example\0\0\x01\0\x01";
+    const ADDRESS: &[u8] = b"\xc0\x0c\0\x01\0\x01\0\0\0\x3c\0\x04\xc0\0\x02\x01";
+    const OPTION: &[u8] = b"\0\0\x29\x04\xd0\0\0\0\0\0\0";
+    let question = |id: u8| [&[0, id, 1, 0, 0, 1, 0, 0, 0, 0, 0, 1], NAME, OPTION].concat();
+    let answer = |id: u8| [&[0, id, 0x81, 0x80, 0, 1, 0, 2, 0, 0, 0, 1], NAME, ADDRESS, ADDRESS, OPTION].concat();
+    ((0..16).map(question).collect(), (0..16).rev().map(answer).collect())
+}
+
+enum Engine {
+    Stream(Box<Connection>),
+    Datagrams(Box<Datagrams>),
+}
+
 struct Run<'a> {
     load: &'a Load,
-    connection: Connection,
+    engine: Engine,
     offsets: [u64; 2],
     now_ns: u64,
     count: Count,
@@ -122,8 +147,12 @@ struct Run<'a> {
 
 impl<'a> Run<'a> {
     fn new(load: &'a Load) -> Self {
-        let connection = Connection::new(Hints { from_start: true, ..Hints::default() }, &Options::default());
-        let mut run = Run { load, connection, offsets: [0; 2], now_ns: 1_000_000_000, count: Count::default() };
+        let hints = Hints { from_start: true, ..Hints::default() };
+        let engine = match load.datagrams {
+            true => Engine::Datagrams(Box::new(Datagrams::new(hints, &Options::default()))),
+            false => Engine::Stream(Box::new(Connection::new(hints, &Options::default()))),
+        };
+        let mut run = Run { load, engine, offsets: [0; 2], now_ns: 1_000_000_000, count: Count::default() };
         for (direction, bytes) in load.opening {
             run.say(*direction, bytes);
         }
@@ -136,7 +165,14 @@ impl<'a> Run<'a> {
         for bytes in bytes.chunks(piece) {
             self.now_ns += 1000;
             let offset = self.offsets[direction as usize];
-            self.connection.data(direction, offset, self.now_ns, bytes, &mut self.count);
+            match &mut self.engine {
+                Engine::Stream(connection) => {
+                    connection.data(direction, offset, self.now_ns, bytes, &mut self.count);
+                }
+                Engine::Datagrams(datagrams) => {
+                    datagrams.datagram(direction, self.now_ns, bytes, bytes.len() as u64, &mut self.count);
+                }
+            }
             self.offsets[direction as usize] += bytes.len() as u64;
         }
     }

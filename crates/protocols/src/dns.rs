@@ -154,7 +154,8 @@ impl Dns {
             request.first_byte_ns = Some(place.start_ns.max(request.start_ns));
             request.response_offset = place.offset;
         }
-        let code = question.map_or(message.rcode(), |question| message.code(question));
+        self.addresses.clear();
+        let code = question.map_or(message.rcode(), |question| message.outcome(question, &mut self.addresses));
         request.code = Some(types::code(code));
         request.status = if matches!(code, 0 | 3) { Status::Ok } else { Status::Error };
         if self.framed && code == 0 && waiting.goes_on(message, question, place) {
@@ -163,13 +164,6 @@ impl Dns {
         let mut waiting = self.waiting.take_at(at);
         waiting.request.end_ns = place.end_ns.max(waiting.request.start_ns);
         waiting.request.response_end_offset = place.end_offset;
-        self.addresses.clear();
-        if let Some(question) = question
-            && code == 0
-            && message.answers() > 0
-        {
-            message.addresses(question, &mut self.addresses);
-        }
         if self.details {
             describe(&mut waiting, message, code, &self.addresses);
         }

@@ -128,33 +128,34 @@ impl<'a> Message<'a> {
         self.records(question, false)
     }
 
-    /// The answer's code with what EDNS adds to it (RFC 6891 section 6.1.3), as far as that was captured.
-    pub fn code(&self, question: &Question) -> u16 {
-        if self.number(10) == 0 {
-            return self.rcode();
-        }
-        let option = self.records(Some(question), true).find(|record| record.kind == OPT);
-        self.rcode() | option.map_or(0, |option| (option.ttl >> 24) as u16) << 4
-    }
-
-    /// The addresses that the answer has for its question, and the seconds for which they hold with all the aliases
-    /// on the way to them.
-    pub fn addresses(&self, question: &Question, out: &mut Vec<(IpAddr, u32)>) {
-        let mut aliases = u32::MAX;
-        for record in self.answer_records(Some(question)).filter(|record| record.class == IN) {
-            match (record.kind, record.address()) {
-                (CNAME, _) => aliases = aliases.min(record.ttl),
-                (A | AAAA, Some(address)) if out.len() < MAX_ADDRESSES => out.push((address, record.ttl)),
+    /// The answer's code with what EDNS adds to it (RFC 6891 section 6.1.3), and the addresses that it has for its
+    /// question, with the seconds for which they hold with all the aliases on the way to them: as far as captured.
+    pub fn outcome(&self, question: &Question, addresses: &mut Vec<(IpAddr, u32)>) -> u16 {
+        let (mut code, mut aliases, answers) = (self.rcode(), u32::MAX, usize::from(self.answers()));
+        // The option stands behind all others, if there is one.
+        for (number, record) in self.records(Some(question), self.number(10) > 0).enumerate() {
+            match record.kind {
+                OPT => code |= ((record.ttl >> 24) as u16) << 4,
+                CNAME if number < answers => aliases = aliases.min(record.ttl),
+                A | AAAA if number < answers && addresses.len() < MAX_ADDRESSES => {
+                    addresses.extend(record.address().map(|address| (address, record.ttl)));
+                }
                 _ => {}
             }
         }
-        out.iter_mut().for_each(|(_, ttl)| *ttl = (*ttl).min(aliases));
+        if code == 0 {
+            addresses.iter_mut().for_each(|(_, ttl)| *ttl = (*ttl).min(aliases));
+        } else {
+            addresses.clear();
+        }
+        code
     }
 }
 
 impl Record<'_> {
     fn address(&self) -> Option<IpAddr> {
         match self.kind {
+            _ if self.class != IN => None,
             A => Some(Ipv4Addr::from(<[u8; 4]>::try_from(self.data).ok()?).into()),
             AAAA => Some(Ipv6Addr::from(<[u8; 16]>::try_from(self.data).ok()?).into()),
             _ => None,
