@@ -29,8 +29,8 @@ pub const PROTOCOL: Protocol = Protocol {
     ports: &[53],
     detect: detect_in_stream,
     parser: |options| Box::new(Dns::new(options, true)),
-    // What a usual message has at most (RFC 9715); of a zone transfer the front says enough.
-    capture: Capture::All(1500),
+    // What servers say over UDP at most, and several messages over TCP; of a zone transfer the front says enough.
+    capture: Capture::All(4096),
     specification: NAME,
 };
 
@@ -54,6 +54,8 @@ struct Dns {
     waiting: Table,
     /// What is told when the rest of a long message has passed.
     unfinished: Option<Unfinished>,
+    /// Where the next message of a direction begins is not known.
+    lost: [bool; 2],
     name: Name,
     addresses: Vec<(IpAddr, u32)>,
 }
@@ -82,6 +84,7 @@ impl Dns {
             framed,
             waiting: Table::default(),
             unfinished: None,
+            lost: [false; 2],
             name: Name::default(),
             addresses: Vec::new(),
         }
@@ -90,7 +93,10 @@ impl Dns {
     /// Whether this is a message of this direction; an answer to what was not asked needs something.
     fn message(&mut self, direction: Direction, bytes: &[u8], length: u64, place: Place, sink: &mut dyn Sink) -> Step {
         let Some(message) = Message::read(bytes) else { return Step::Invalid("no whole header") };
-        if message.is_answer() != (direction == Direction::ToClient) || !message.is_plausible(length) {
+        let answers = direction == Direction::ToClient;
+        // An answer that was truncated may count records that it has no room for; it is known by its question.
+        let records_matter = self.framed || !answers;
+        if message.is_answer() != answers || records_matter && !message.is_plausible(length) {
             return Step::Invalid("no header of this direction");
         }
         let question = message.question(&mut self.name);
@@ -241,6 +247,13 @@ impl Parser for Dns {
             let length = (data.len() as u64).saturating_add(input.gap_after);
             return self.message(direction, data, length, place(length), sink);
         }
+        if self.lost[direction as usize] {
+            match detect_in_stream(direction, data) {
+                Detection::Yes if input.at_call => self.lost[direction as usize] = false,
+                Detection::More if input.at_call => return Step::Need(data.len() + 1),
+                _ => return Step::Invalid("no message begins here"),
+            }
+        }
         let Some((length, behind)) = data.split_first_chunk() else { return Step::Need(LENGTH_BYTES) };
         let length = usize::from(u16::from_be_bytes(*length));
         if length < HEADER_BYTES {
@@ -271,8 +284,10 @@ impl Parser for Dns {
         }
     }
 
-    /// Every message says itself whose it is.
-    fn gap(&mut self, _direction: Direction, _time_ns: u64, _sink: &mut dyn Sink) {}
+    /// Every message says itself whose it is: what waits keeps waiting.
+    fn gap(&mut self, direction: Direction, _time_ns: u64, _sink: &mut dyn Sink) {
+        self.lost[direction as usize] = self.framed;
+    }
 
     fn end(&mut self, _direction: Direction, _time_ns: u64, _sink: &mut dyn Sink) {}
 

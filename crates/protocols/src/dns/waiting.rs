@@ -59,6 +59,10 @@ impl Table {
             let now_ns = request.start_ns;
             return sink.request(unanswered(request, Unanswered::Gap, now_ns));
         }
+        if self.waiting.capacity() == 0 {
+            // Most clients ask once from each socket, and a server sees very many.
+            self.waiting.reserve_exact(1);
+        }
         self.keys.push(Key { id, question });
         self.waiting.push(Waiting { request, repeats: 0, timed_out: false, transfer: None });
     }
