@@ -16,10 +16,17 @@ struct Load {
     answer: Vec<u8>,
     /// Pieces in which both arrive; 0 is all at once.
     piece_bytes: usize,
-    /// Over UDP.
-    datagrams: bool,
+    transport: Transport,
     /// Requests in one exchange.
     requests: u64,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Transport {
+    Stream,
+    Datagrams,
+    /// Each exchange from a socket of its own, as most resolvers ask.
+    NewSockets,
 }
 
 #[derive(Default)]
@@ -60,7 +67,7 @@ fn loads() -> Vec<Load> {
         request: request.to_vec(),
         answer: answer.to_vec(),
         piece_bytes,
-        datagrams: false,
+        transport: Transport::Stream,
         requests,
     };
     let (dns_questions, dns_answers) = dns();
@@ -92,7 +99,11 @@ fn loads() -> Vec<Load> {
             opening: POSTGRESQL_LOGIN,
             ..load("postgresql", "body", POSTGRESQL_QUERY, &postgresql_rows(body), 1024, 1)
         },
-        Load { datagrams: true, ..load("dns", "datagrams", &dns_questions[0], &dns_answers[15], 0, 1) },
+        Load { transport: Transport::Datagrams, ..load("dns", "datagrams", &dns_questions[0], &dns_answers[15], 0, 1) },
+        Load {
+            transport: Transport::NewSockets,
+            ..load("dns", "new sockets", &dns_questions[0], &dns_answers[15], 0, 1)
+        },
         load("dns", "small", &framed(&dns_questions[..1]), &framed(&dns_answers[15..]), 0, 1),
         load("dns", "pipeline of 16", &framed(&dns_questions), &framed(&dns_answers), 0, 16),
     ]
@@ -137,6 +148,16 @@ enum Engine {
     Datagrams(Box<Datagrams>),
 }
 
+impl Engine {
+    fn new(transport: Transport) -> Self {
+        let hints = Hints { from_start: true, ..Hints::default() };
+        match transport {
+            Transport::Stream => Engine::Stream(Box::new(Connection::new(hints, &Options::default()))),
+            _ => Engine::Datagrams(Box::new(Datagrams::new(hints, &Options::default()))),
+        }
+    }
+}
+
 struct Run<'a> {
     load: &'a Load,
     engine: Engine,
@@ -147,11 +168,7 @@ struct Run<'a> {
 
 impl<'a> Run<'a> {
     fn new(load: &'a Load) -> Self {
-        let hints = Hints { from_start: true, ..Hints::default() };
-        let engine = match load.datagrams {
-            true => Engine::Datagrams(Box::new(Datagrams::new(hints, &Options::default()))),
-            false => Engine::Stream(Box::new(Connection::new(hints, &Options::default()))),
-        };
+        let engine = Engine::new(load.transport);
         let mut run = Run { load, engine, offsets: [0; 2], now_ns: 1_000_000_000, count: Count::default() };
         for (direction, bytes) in load.opening {
             run.say(*direction, bytes);
@@ -183,6 +200,9 @@ impl<'a> Run<'a> {
         let mut exchanges = 0;
         while began.elapsed() < time {
             for _ in 0..if self.load.piece_bytes == 0 { 1000 } else { 1 } {
+                if self.load.transport == Transport::NewSockets {
+                    self.engine = Engine::new(self.load.transport);
+                }
                 self.say(ToServer, &self.load.request);
                 self.say(ToClient, &self.load.answer);
                 exchanges += 1;

@@ -10,7 +10,6 @@ mod types;
 mod waiting;
 
 use self::message::{HEADER_BYTES, Message, Opcode, Question, SOA};
-use self::name::Name;
 use self::waiting::{Table, Waiting};
 use crate::protocols::{Capture, Datagram};
 use crate::{Detection, Input, Options, Parser, Protocol, Sink, Step};
@@ -53,10 +52,9 @@ struct Dns {
     framed: bool,
     waiting: Table,
     /// What is told when the rest of a long message has passed.
-    unfinished: Option<Unfinished>,
+    unfinished: Option<Box<Unfinished>>,
     /// Where the next message of a direction begins is not known.
     lost: [bool; 2],
-    name: Name,
     addresses: Vec<(IpAddr, u32)>,
 }
 
@@ -85,7 +83,6 @@ impl Dns {
             waiting: Table::default(),
             unfinished: None,
             lost: [false; 2],
-            name: Name::default(),
             addresses: Vec::new(),
         }
     }
@@ -99,7 +96,7 @@ impl Dns {
         if message.is_answer() != answers || records_matter && !message.is_plausible(length) {
             return Step::Invalid("no header of this direction");
         }
-        let question = message.question(&mut self.name);
+        let question = message.question();
         let cut = length > bytes.len() as u64;
         if question.is_none() && message.questions() > 0 && !cut {
             return Step::Invalid("a question that cannot be read");
@@ -125,14 +122,14 @@ impl Dns {
         };
         let mut request = Request::new(NAME, operation);
         request.kind = kind;
-        request.resource = Some(self.name.resource());
+        request.resource = Some(question.name.resource());
         request.start_ns = place.start_ns;
         request.request_offset = place.offset;
         request.request_end_offset = place.end_offset;
         if self.details {
             let details = request.details_mut();
-            details.resource_raw = Some(self.name.readable());
-            details.attributes.push(("dns.question.name", Attribute::Text(self.name.escaped())));
+            details.resource_raw = Some(question.name.readable());
+            details.attributes.push(("dns.question.name", Attribute::Text(question.name.escaped())));
             let transport = if self.framed { "tcp" } else { "udp" };
             details.attributes.push(("network.transport", Attribute::Text(Text::const_new(transport))));
         }
@@ -173,16 +170,17 @@ impl Dns {
         if self.details {
             describe(&mut waiting, message, code, &self.addresses);
         }
-        self.finish(waiting.request, place.whole, sink);
+        self.finish(waiting.request, question, place.whole, sink);
         taken
     }
 
     /// Reports it once its last byte has passed.
-    fn finish(&mut self, request: Request, whole: bool, sink: &mut dyn Sink) {
-        let name = if self.addresses.is_empty() { Text::default() } else { self.name.escaped() };
+    fn finish(&mut self, request: Request, question: Option<&Question>, whole: bool, sink: &mut dyn Sink) {
+        let resolves = question.filter(|_| !self.addresses.is_empty());
+        let name = resolves.map_or_else(Text::default, |question| question.name.escaped());
         if !whole {
             let addresses = std::mem::take(&mut self.addresses);
-            self.unfinished = Some(Unfinished { request, name, addresses });
+            self.unfinished = Some(Box::new(Unfinished { request, name, addresses }));
             return;
         }
         if !self.addresses.is_empty() {
@@ -275,7 +273,8 @@ impl Parser for Dns {
         if direction == Direction::ToServer {
             return;
         }
-        if let Some(Unfinished { mut request, name, addresses }) = self.unfinished.take() {
+        if let Some(unfinished) = self.unfinished.take() {
+            let Unfinished { mut request, name, addresses } = *unfinished;
             request.end_ns = time_ns.max(request.start_ns);
             if !addresses.is_empty() {
                 sink.resolved(&name, &addresses);
@@ -299,6 +298,9 @@ impl Parser for Dns {
 
     fn expire(&mut self, before_ns: u64, now_ns: u64, sink: &mut dyn Sink) {
         self.waiting.expire(before_ns, now_ns, sink);
+        if self.waiting.len() == 0 {
+            self.addresses = Vec::new();
+        }
     }
 
     fn in_flight(&self) -> usize {
@@ -313,8 +315,7 @@ fn detect(direction: Direction, bytes: &[u8]) -> Detection {
     if message.is_answer() == asks || !message.is_plausible(u64::from(u16::MAX)) {
         return Detection::No;
     }
-    let mut name = Name::default();
-    match message.question(&mut name) {
+    match message.question() {
         Some(question) if message.questions() == 1 && message.has_known_class(&question) => {
             let known = !matches!(message.opcode(), Opcode::Other(_));
             if known && !(asks && message.rcode() != 0) { Detection::Yes } else { Detection::Maybe }

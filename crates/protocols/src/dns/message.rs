@@ -28,7 +28,8 @@ pub struct Message<'a> {
 }
 
 pub struct Question {
-    /// Its type, class and opcode as well.
+    pub name: Name,
+    /// Of all that makes two questions the same: name, type, class and opcode.
     pub hash: u32,
     pub kind: u16,
     end: usize,
@@ -96,18 +97,19 @@ impl<'a> Message<'a> {
         known && HEADER_BYTES as u64 + questions * 5 + records * 11 <= length
     }
 
-    /// The first question, its name into `name`.
-    pub fn question(&self, name: &mut Name) -> Option<Question> {
+    /// The first question.
+    pub fn question(&self) -> Option<Question> {
         if self.questions() == 0 {
             return None;
         }
+        let mut name = Name::default();
         let at = name.read(self.bytes, HEADER_BYTES)?;
         let (kind, class) = (be16(self.bytes, at)?, be16(self.bytes, at + 2)?);
         let opcode = (self.flags() & 0x7800) as u8;
         let hash = name.wire().iter().copied().chain(kind.to_be_bytes()).chain(class.to_be_bytes()).chain([opcode]);
         // FNV-1a: short names, a byte at a time.
         let hash = hash.fold(0x811c_9dc5u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
-        Some(Question { hash, kind, end: at + 4 })
+        Some(Question { name, hash, kind, end: at + 4 })
     }
 
     /// Whether the first question is of a class that exists.

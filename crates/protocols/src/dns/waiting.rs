@@ -107,6 +107,14 @@ impl Table {
                 sink.request(unanswered(waiting.request.clone(), Unanswered::Timeout, now_ns));
             }
         }
+        self.forget_room();
+    }
+
+    /// An idle socket keeps no memory for what it might ask.
+    fn forget_room(&mut self) {
+        if self.waiting.is_empty() {
+            (self.keys, self.waiting) = (Vec::new(), Vec::new());
+        }
     }
 
     pub fn close(&mut self, reason: Unanswered, time_ns: u64, sink: &mut dyn Sink) {
