@@ -4,12 +4,14 @@
 //! servers tell each other about zones (NOTIFY, UPDATE) counts as `session`: nobody looks a name up. What looks the same
 //! and is no question to a server is left alone: multicast DNS, LLMNR and the name service of NetBIOS.
 
+mod detect;
 mod message;
 mod name;
 mod types;
 mod waiting;
 
-use self::message::{HEADER_BYTES, Message, Opcode, Question, SOA};
+use self::detect::{detect, detect_in_stream};
+use self::message::{HEADER_BYTES, Message, Opcode, Question};
 use self::waiting::{Table, Waiting};
 use crate::protocols::{Capture, Datagram};
 use crate::{Detection, Input, Options, Parser, Protocol, Sink, Step};
@@ -190,26 +192,6 @@ impl Dns {
     }
 }
 
-impl Waiting {
-    /// Whether more messages belong to this answer: a transfer begins and ends with the zone's SOA (RFC 5936 section
-    /// 2.2), and an IXFR that has nothing to say is that record alone (RFC 1995 section 4).
-    fn goes_on(&mut self, message: &Message<'_>, question: Option<&Question>, place: Place) -> bool {
-        if !matches!(self.request.operation.as_str(), "AXFR" | "IXFR") {
-            return false;
-        }
-        let transfer = self.transfer.get_or_insert_default();
-        let first = transfer.records == 0;
-        transfer.records = transfer.records.saturating_add(u32::from(message.answers()));
-        (transfer.last_ns, transfer.end_offset) = (place.end_ns, place.end_offset);
-        // Later messages may leave the question out (RFC 5936 section 2.2.1).
-        let last = message.answer_records(question).enumerate().last();
-        let whole = last.as_ref().is_some_and(|(number, _)| number + 1 == usize::from(message.answers()));
-        let ends = whole && last.is_some_and(|(_, record)| record.kind == SOA);
-        let alone = first && transfer.records == 1 && self.request.operation == "IXFR";
-        !(ends && (alone || transfer.records > 1))
-    }
-}
-
 /// What the answer says, for a span.
 fn describe(waiting: &mut Waiting, message: &Message<'_>, code: u16, addresses: &[(IpAddr, u32)]) {
     let attributes = &mut waiting.request.details_mut().attributes;
@@ -305,41 +287,6 @@ impl Parser for Dns {
 
     fn in_flight(&self) -> usize {
         self.waiting.len()
-    }
-}
-
-/// Of a message alone: one question that can be read whole, in a class that exists, is proof.
-fn detect(direction: Direction, bytes: &[u8]) -> Detection {
-    let Some(message) = Message::read(bytes) else { return Detection::No };
-    let asks = direction == Direction::ToServer;
-    if message.is_answer() == asks || !message.is_plausible(u64::from(u16::MAX)) {
-        return Detection::No;
-    }
-    match message.question() {
-        Some(question) if message.questions() == 1 && message.has_known_class(&question) => {
-            let known = !matches!(message.opcode(), Opcode::Other(_));
-            if known && !(asks && message.rcode() != 0) { Detection::Yes } else { Detection::Maybe }
-        }
-        _ => Detection::Maybe,
-    }
-}
-
-fn detect_in_stream(direction: Direction, data: &[u8]) -> Detection {
-    let Some((length, message)) = data.split_first_chunk() else { return Detection::More };
-    let length = usize::from(u16::from_be_bytes(*length));
-    if length < HEADER_BYTES + 5 {
-        return Detection::No;
-    }
-    if message.len() < HEADER_BYTES {
-        return Detection::More;
-    }
-    let shown = message.get(..length).unwrap_or(message);
-    match detect(direction, shown) {
-        Detection::Maybe if shown.len() < length.min(HEADER_BYTES + 260) => Detection::More,
-        Detection::Yes if Message::read(shown).is_some_and(|message| message.is_plausible(length as u64)) => {
-            Detection::Yes
-        }
-        _ => Detection::No,
     }
 }
 

@@ -1,5 +1,7 @@
 //! Questions that wait for their answers, which come in any order: found by id and question.
 
+use super::Place;
+use super::message::{Message, Question, SOA};
 use crate::Sink;
 use limpid_model::{Request, Status, Unanswered};
 
@@ -29,6 +31,26 @@ pub struct Transfer {
     pub records: u32,
     pub last_ns: u64,
     pub end_offset: u64,
+}
+
+impl Waiting {
+    /// Whether more messages belong to this answer: a transfer begins and ends with the zone's SOA (RFC 5936 section
+    /// 2.2), and an IXFR that has nothing to say is that record alone (RFC 1995 section 4).
+    pub fn goes_on(&mut self, message: &Message<'_>, question: Option<&Question>, place: Place) -> bool {
+        if !matches!(self.request.operation.as_str(), "AXFR" | "IXFR") {
+            return false;
+        }
+        let transfer = self.transfer.get_or_insert_default();
+        let first = transfer.records == 0;
+        transfer.records = transfer.records.saturating_add(u32::from(message.answers()));
+        (transfer.last_ns, transfer.end_offset) = (place.end_ns, place.end_offset);
+        // Later messages may leave the question out (RFC 5936 section 2.2.1).
+        let last = message.answer_records(question).enumerate().last();
+        let whole = last.as_ref().is_some_and(|(number, _)| number + 1 == usize::from(message.answers()));
+        let ends = whole && last.is_some_and(|(_, record)| record.kind == SOA);
+        let alone = first && transfer.records == 1 && self.request.operation == "IXFR";
+        !(ends && (alone || transfer.records > 1))
+    }
 }
 
 #[derive(Default)]
