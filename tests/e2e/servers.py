@@ -122,7 +122,11 @@ class Bind:
         with open(f"{self.folder}/named.conf", "w") as config:
             config.write(NAMED.format(folder=self.folder, port=self.port))
         self.program = scope.start("named", ["named", "-f", "-n", "2", "-c", f"{self.folder}/named.conf"], service=service)
-        await_true(lambda: listens("127.0.0.1", self.port), "BIND to listen")
+        await_true(self.answers, "BIND to answer")
+
+    def answers(self):
+        argv = ["dig", "@127.0.0.1", "-p", str(self.port), "+tcp", "+tries=1", "+timeout=1", "+short", "ns.shop.test"]
+        return run(argv, service="dns-admin", check=False).stdout == "127.0.0.1\n"
 
     def asked(self, name, kind):
         """How often BIND itself says it was asked for this."""
