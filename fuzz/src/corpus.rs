@@ -1,7 +1,7 @@
 //! Where the seeds come from: the conversations that the tests of `limpid-protocols` recorded from real programs, and
 //! a few that no program of theirs has.
 
-use crate::mutate::{Fate, Piece, encode};
+use crate::mutate::{Fate, Piece, decode, encode};
 use std::path::Path;
 
 fn piece(to_client: bool, bytes: &[u8]) -> Piece {
@@ -80,8 +80,38 @@ pub fn postgresql() -> Result<Vec<Vec<u8>>, String> {
     Ok(seeds)
 }
 
+/// Over TCP, each message behind its length.
+pub fn dns() -> Result<Vec<Vec<u8>>, String> {
+    let framed = |message: &[u8]| [&(message.len() as u16).to_be_bytes()[..], message].concat();
+    let mut seeds = recorded("dns")?;
+    seeds.push(encode(&[piece(false, &framed(DNS_QUESTION)), piece(true, &framed(DNS_ANSWER))]));
+    Ok(seeds)
+}
+
+const DNS_QUESTION: &[u8] =
+    b"\0\x07\x01\0\0\x01\0\0\0\0\0\x01\x04shop\x04test\0\0\x01\0\x01\0\0\x29\x04\xd0\0\0\0\0\0\0";
+/// An alias, two addresses, and an extended code.
+const DNS_ANSWER: &[u8] = b"\0\x07\x81\x80\0\x01\0\x03\0\0\0\x01\x04shop\x04test\0\0\x01\0\x01\
+    \xc0\x0c\0\x05\0\x01\0\0\0\x3c\0\x06\x03web\xc0\x0c\xc0\x27\0\x01\0\x01\0\0\0\x3c\0\x04\xc0\0\x02\x01\
+    \xc0\x27\0\x1c\0\x01\0\0\0\x3c\0\x10\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x01\0\0\x29\x04\xd0\x01\0\0\0\0\0";
+
+/// The same messages without their lengths, each a datagram.
+pub fn datagrams() -> Result<Vec<Vec<u8>>, String> {
+    let mut seeds = vec![encode(&[piece(false, DNS_QUESTION), piece(true, DNS_ANSWER)])];
+    for conversation in recorded("dns")? {
+        let whole = |piece: &Piece| {
+            let length = piece.bytes.first_chunk().map(|length| usize::from(u16::from_be_bytes(*length)));
+            length == piece.bytes.len().checked_sub(2)
+        };
+        let unframed = |piece: Piece| Piece { bytes: piece.bytes[2..].to_vec(), ..piece };
+        let datagrams: Vec<Piece> = decode(&conversation).into_iter().filter(whole).map(unframed).collect();
+        seeds.extend((!datagrams.is_empty()).then(|| encode(&datagrams)));
+    }
+    Ok(seeds)
+}
+
 pub fn everything() -> Result<Vec<Vec<u8>>, String> {
-    Ok([http()?, redis()?, postgresql()?].concat())
+    Ok([http()?, redis()?, postgresql()?, dns()?].concat())
 }
 
 pub fn statements() -> Result<Vec<Vec<u8>>, String> {

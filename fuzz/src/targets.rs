@@ -4,7 +4,8 @@ use crate::mutate::{Fate, Random, decode};
 use crate::{corpus, mutate};
 use limpid_model::batch::Signal;
 use limpid_model::{Direction, Request, Unanswered};
-use limpid_protocols::{Connection, Hints, Options, Sink, sql};
+use limpid_protocols::{Connection, Datagrams, Hints, Options, Sink, sql};
+use std::net::IpAddr;
 
 pub struct Target {
     pub name: &'static str,
@@ -18,6 +19,8 @@ pub static TARGETS: &[Target] = &[
     Target { name: "http", seeds: corpus::http, mutate: mutate::conversation, run: connection },
     Target { name: "redis", seeds: corpus::redis, mutate: mutate::conversation, run: connection },
     Target { name: "postgresql", seeds: corpus::postgresql, mutate: mutate::conversation, run: connection },
+    Target { name: "dns", seeds: corpus::dns, mutate: mutate::conversation, run: connection },
+    Target { name: "datagrams", seeds: corpus::datagrams, mutate: mutate::conversation, run: datagrams },
     Target { name: "detection", seeds: corpus::everything, mutate: mutate::conversation, run: connection },
     Target { name: "sql", seeds: corpus::statements, mutate: mutate::plain, run: statement },
     Target { name: "captures", seeds: corpus::captures, mutate: mutate::binary, run: capture },
@@ -27,6 +30,8 @@ pub static TARGETS: &[Target] = &[
 /// A label of the metrics is never longer.
 const MAX_OPERATION_BYTES: usize = 64;
 const MAX_RESOURCE_BYTES: usize = 1024;
+/// A peer needs no more names.
+const MAX_ADDRESSES: usize = 32;
 
 #[derive(Default)]
 struct Checked {
@@ -49,12 +54,17 @@ impl Sink for Checked {
         }
     }
     fn orphan(&mut self, _protocol: &'static str) {}
+    fn resolved(&mut self, name: &str, addresses: &[(IpAddr, u32)]) {
+        if name.len() > MAX_RESOURCE_BYTES || addresses.is_empty() || addresses.len() > MAX_ADDRESSES {
+            self.broken.get_or_insert(format!("resolved what cannot be: {name} to {addresses:?}"));
+        }
+    }
 }
 
 fn connection(input: &[u8]) -> Result<(), String> {
     let pieces = decode(input);
     let from_start = input.len() % 4 != 0;
-    let hints = Hints { from_start, server_port: [0, 80, 6379, 5432][input.len() / 4 % 4], ..Hints::default() };
+    let hints = Hints { from_start, server_port: [0, 80, 6379, 5432, 53][input.len() / 4 % 5], ..Hints::default() };
     let options = Options { details: input.len() % 2 == 0, raw: input.len() % 8 == 1, ..Options::default() };
     let mut sink = Checked::default();
     let mut connection = Connection::new(hints, &options);
@@ -90,6 +100,47 @@ fn connection(input: &[u8]) -> Result<(), String> {
     }
     // Each takes at least two bytes of the input, and may be told twice: as timed out and as answered after all.
     if sink.requests > input.len() + 2 {
+        return Err(format!("found {} requests in {} bytes", sink.requests, input.len()));
+    }
+    sink.broken.map_or(Ok(()), Err)
+}
+
+fn datagrams(input: &[u8]) -> Result<(), String> {
+    let server_port = [53, 0, 5353, 123][input.len() / 4 % 4];
+    let options = Options { details: input.len() % 2 == 0, ..Options::default() };
+    let mut sink = Checked::default();
+    let mut engine = Datagrams::new(Hints { client_port: 40_000, server_port, from_start: false }, &options);
+    let (mut now_ns, mut late) = (1_000_000_000u64, None);
+    for (index, piece) in decode(input).into_iter().enumerate() {
+        now_ns += 1_000_000;
+        let length = piece.bytes.len();
+        let mut say = |to_client: bool, bytes: &[u8], length: usize| {
+            let direction = if to_client { Direction::ToClient } else { Direction::ToServer };
+            engine.datagram(direction, now_ns, bytes, length as u64, &mut sink);
+        };
+        match piece.fate {
+            Fate::Seen => say(piece.to_client, &piece.bytes, length),
+            // Captured up to its middle.
+            Fate::Inside => say(piece.to_client, &piece.bytes[..length / 2], length),
+            Fate::Lost => {}
+            Fate::Overlaps => (0..2).for_each(|_| say(piece.to_client, &piece.bytes, length)),
+            Fate::Late => late = Some(piece.clone()),
+        }
+        if piece.fate != Fate::Late
+            && let Some(piece) = late.take()
+        {
+            say(piece.to_client, &piece.bytes, piece.bytes.len());
+        }
+        if index % 16 == 15 {
+            now_ns += 40_000_000_000;
+            engine.expire(now_ns, &mut sink);
+        }
+    }
+    engine.close(Unanswered::Closed, now_ns, &mut sink);
+    if engine.in_flight() > 0 {
+        return Err("still had requests in flight after its end".to_owned());
+    }
+    if sink.requests > input.len() {
         return Err(format!("found {} requests in {} bytes", sink.requests, input.len()));
     }
     sink.broken.map_or(Ok(()), Err)

@@ -96,3 +96,42 @@ def compile_go(scope, name):
     env = {**os.environ, "GOCACHE": f"{CACHE}/demo/go", "GOTOOLCHAIN": "local", "GOFLAGS": "-mod=mod", "GO111MODULE": "off"}
     run(["go", "build", "-o", program, f"{HERE}/programs/{name}.go"], env=env, timeout=300)
     return program
+
+
+NAMED = """
+options {{ directory "{folder}"; pid-file none; session-keyfile none; listen-on port {port} {{ 127.0.0.1; }};
+  listen-on-v6 {{ none; }}; recursion no; dnssec-validation no; notify no; querylog yes; minimal-responses yes;
+  rate-limit {{ responses-per-second 0; }}; }};
+controls {{ }};
+logging {{ channel queries {{ file "{folder}/queries"; buffered no; }}; category queries {{ queries; }}; }};
+zone "shop.test" {{ type primary; file "{folder}/zone"; }};
+zone "broken.test" {{ type primary; file "{folder}/none"; }};
+"""
+
+
+class Bind:
+    """BIND with the zone shop.test, and one that it cannot read."""
+
+    def __init__(self, scope, service):
+        self.port = free_port()
+        self.folder = scope.path(f"bind-{self.port}")
+        os.mkdir(self.folder)
+        with open(f"{self.folder}/zone", "w") as zone:
+            zone.write("$TTL 60\n@ SOA ns admin 1 60 60 60 60\n@ NS ns\nns A 127.0.0.1\nweb A 192.0.2.1\nweb AAAA 2001:db8::1\n"
+                       "www CNAME web\n")
+        with open(f"{self.folder}/named.conf", "w") as config:
+            config.write(NAMED.format(folder=self.folder, port=self.port))
+        self.program = scope.start("named", ["named", "-f", "-n", "2", "-c", f"{self.folder}/named.conf"], service=service)
+        await_true(self.answers, "BIND to answer")
+
+    def answers(self):
+        argv = ["dig", "@127.0.0.1", "-p", str(self.port), "+tcp", "+tries=1", "+timeout=1", "+short", "ns.shop.test"]
+        return run(argv, service="dns-admin", check=False).stdout == "127.0.0.1\n"
+
+    def asked(self, name, kind):
+        """How often BIND itself says it was asked for this."""
+        try:
+            with open(f"{self.folder}/queries") as log:
+                return sum(f"query: {name} IN {kind} " in line for line in log)
+        except FileNotFoundError:
+            return 0

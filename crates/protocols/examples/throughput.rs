@@ -3,7 +3,7 @@
 //!     cargo run --release -p limpid-protocols --example throughput [SECONDS ['PROTOCOL LOAD']]
 
 use limpid_model::{Direction, Kind, Request, Status};
-use limpid_protocols::{Connection, Hints, Options, Sink};
+use limpid_protocols::{Connection, Datagrams, Hints, Options, Sink};
 use std::time::{Duration, Instant};
 
 /// One exchange that is repeated on a connection that stays open.
@@ -16,8 +16,17 @@ struct Load {
     answer: Vec<u8>,
     /// Pieces in which both arrive; 0 is all at once.
     piece_bytes: usize,
+    transport: Transport,
     /// Requests in one exchange.
     requests: u64,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Transport {
+    Stream,
+    Datagrams,
+    /// Each exchange from a socket of its own, as most resolvers ask.
+    NewSockets,
 }
 
 #[derive(Default)]
@@ -58,7 +67,12 @@ fn loads() -> Vec<Load> {
         request: request.to_vec(),
         answer: answer.to_vec(),
         piece_bytes,
+        transport: Transport::Stream,
         requests,
+    };
+    let (dns_questions, dns_answers) = dns();
+    let framed = |messages: &[Vec<u8>]| -> Vec<u8> {
+        messages.iter().flat_map(|message| [&(message.len() as u16).to_be_bytes()[..], message].concat()).collect()
     };
     vec![
         load("http", "small", &http_request, &http_answer, 0, 1),
@@ -85,6 +99,13 @@ fn loads() -> Vec<Load> {
             opening: POSTGRESQL_LOGIN,
             ..load("postgresql", "body", POSTGRESQL_QUERY, &postgresql_rows(body), 1024, 1)
         },
+        Load { transport: Transport::Datagrams, ..load("dns", "datagrams", &dns_questions[0], &dns_answers[15], 0, 1) },
+        Load {
+            transport: Transport::NewSockets,
+            ..load("dns", "new sockets", &dns_questions[0], &dns_answers[15], 0, 1)
+        },
+        load("dns", "small", &framed(&dns_questions[..1]), &framed(&dns_answers[15..]), 0, 1),
+        load("dns", "pipeline of 16", &framed(&dns_questions), &framed(&dns_answers), 0, 16),
     ]
 }
 
@@ -112,9 +133,34 @@ fn postgresql_rows(bytes: usize) -> Vec<u8> {
     [head.to_vec(), row.repeat(bytes / 1024), tail.get(12..).unwrap_or_default().to_vec()].concat()
 }
 
+/// 16 questions with EDNS and their answers, with two addresses each, in the other order.
+fn dns() -> (Vec<Vec<u8>>, Vec<Vec<u8>>) {
+    const NAME: &[u8] = b"\x05items\x04shop\x07example\0\0\x01\0\x01";
+    const ADDRESS: &[u8] = b"\xc0\x0c\0\x01\0\x01\0\0\0\x3c\0\x04\xc0\0\x02\x01";
+    const OPTION: &[u8] = b"\0\0\x29\x04\xd0\0\0\0\0\0\0";
+    let question = |id: u8| [&[0, id, 1, 0, 0, 1, 0, 0, 0, 0, 0, 1], NAME, OPTION].concat();
+    let answer = |id: u8| [&[0, id, 0x81, 0x80, 0, 1, 0, 2, 0, 0, 0, 1], NAME, ADDRESS, ADDRESS, OPTION].concat();
+    ((0..16).map(question).collect(), (0..16).rev().map(answer).collect())
+}
+
+enum Engine {
+    Stream(Box<Connection>),
+    Datagrams(Box<Datagrams>),
+}
+
+impl Engine {
+    fn new(transport: Transport) -> Self {
+        let hints = Hints { from_start: true, ..Hints::default() };
+        match transport {
+            Transport::Stream => Engine::Stream(Box::new(Connection::new(hints, &Options::default()))),
+            _ => Engine::Datagrams(Box::new(Datagrams::new(hints, &Options::default()))),
+        }
+    }
+}
+
 struct Run<'a> {
     load: &'a Load,
-    connection: Connection,
+    engine: Engine,
     offsets: [u64; 2],
     now_ns: u64,
     count: Count,
@@ -122,8 +168,8 @@ struct Run<'a> {
 
 impl<'a> Run<'a> {
     fn new(load: &'a Load) -> Self {
-        let connection = Connection::new(Hints { from_start: true, ..Hints::default() }, &Options::default());
-        let mut run = Run { load, connection, offsets: [0; 2], now_ns: 1_000_000_000, count: Count::default() };
+        let engine = Engine::new(load.transport);
+        let mut run = Run { load, engine, offsets: [0; 2], now_ns: 1_000_000_000, count: Count::default() };
         for (direction, bytes) in load.opening {
             run.say(*direction, bytes);
         }
@@ -136,7 +182,14 @@ impl<'a> Run<'a> {
         for bytes in bytes.chunks(piece) {
             self.now_ns += 1000;
             let offset = self.offsets[direction as usize];
-            self.connection.data(direction, offset, self.now_ns, bytes, &mut self.count);
+            match &mut self.engine {
+                Engine::Stream(connection) => {
+                    connection.data(direction, offset, self.now_ns, bytes, &mut self.count);
+                }
+                Engine::Datagrams(datagrams) => {
+                    datagrams.datagram(direction, self.now_ns, bytes, bytes.len() as u64, &mut self.count);
+                }
+            }
             self.offsets[direction as usize] += bytes.len() as u64;
         }
     }
@@ -147,6 +200,9 @@ impl<'a> Run<'a> {
         let mut exchanges = 0;
         while began.elapsed() < time {
             for _ in 0..if self.load.piece_bytes == 0 { 1000 } else { 1 } {
+                if self.load.transport == Transport::NewSockets {
+                    self.engine = Engine::new(self.load.transport);
+                }
                 self.say(ToServer, &self.load.request);
                 self.say(ToClient, &self.load.answer);
                 exchanges += 1;

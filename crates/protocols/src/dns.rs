@@ -4,13 +4,14 @@
 //! servers tell each other about zones (NOTIFY, UPDATE) counts as `session`: nobody looks a name up. What looks the same
 //! and is no question to a server is left alone: multicast DNS, LLMNR and the name service of NetBIOS.
 
+mod detect;
 mod message;
 mod name;
 mod types;
 mod waiting;
 
-use self::message::{HEADER_BYTES, Message, Opcode, Question, SOA};
-use self::name::Name;
+use self::detect::{detect, detect_in_stream};
+use self::message::{HEADER_BYTES, Message, Opcode, Question};
 use self::waiting::{Table, Waiting};
 use crate::protocols::{Capture, Datagram};
 use crate::{Detection, Input, Options, Parser, Protocol, Sink, Step};
@@ -29,8 +30,8 @@ pub const PROTOCOL: Protocol = Protocol {
     ports: &[53],
     detect: detect_in_stream,
     parser: |options| Box::new(Dns::new(options, true)),
-    // What a usual message has at most (RFC 9715); of a zone transfer the front says enough.
-    capture: Capture::All(1500),
+    // What servers say over UDP at most, and several messages over TCP; of a zone transfer the front says enough.
+    capture: Capture::All(4096),
     specification: NAME,
 };
 
@@ -53,8 +54,9 @@ struct Dns {
     framed: bool,
     waiting: Table,
     /// What is told when the rest of a long message has passed.
-    unfinished: Option<Unfinished>,
-    name: Name,
+    unfinished: Option<Box<Unfinished>>,
+    /// Where the next message of a direction begins is not known.
+    lost: [bool; 2],
     addresses: Vec<(IpAddr, u32)>,
 }
 
@@ -82,7 +84,7 @@ impl Dns {
             framed,
             waiting: Table::default(),
             unfinished: None,
-            name: Name::default(),
+            lost: [false; 2],
             addresses: Vec::new(),
         }
     }
@@ -90,10 +92,13 @@ impl Dns {
     /// Whether this is a message of this direction; an answer to what was not asked needs something.
     fn message(&mut self, direction: Direction, bytes: &[u8], length: u64, place: Place, sink: &mut dyn Sink) -> Step {
         let Some(message) = Message::read(bytes) else { return Step::Invalid("no whole header") };
-        if message.is_answer() != (direction == Direction::ToClient) || !message.is_plausible(length) {
+        let answers = direction == Direction::ToClient;
+        // An answer that was truncated may count records that it has no room for; it is known by its question.
+        let records_matter = self.framed || !answers;
+        if message.is_answer() != answers || records_matter && !message.is_plausible(length) {
             return Step::Invalid("no header of this direction");
         }
-        let question = message.question(&mut self.name);
+        let question = message.question();
         let cut = length > bytes.len() as u64;
         if question.is_none() && message.questions() > 0 && !cut {
             return Step::Invalid("a question that cannot be read");
@@ -119,14 +124,14 @@ impl Dns {
         };
         let mut request = Request::new(NAME, operation);
         request.kind = kind;
-        request.resource = Some(self.name.resource());
+        request.resource = Some(question.name.resource());
         request.start_ns = place.start_ns;
         request.request_offset = place.offset;
         request.request_end_offset = place.end_offset;
         if self.details {
             let details = request.details_mut();
-            details.resource_raw = Some(self.name.readable());
-            details.attributes.push(("dns.question.name", Attribute::Text(self.name.escaped())));
+            details.resource_raw = Some(question.name.readable());
+            details.attributes.push(("dns.question.name", Attribute::Text(question.name.escaped())));
             let transport = if self.framed { "tcp" } else { "udp" };
             details.attributes.push(("network.transport", Attribute::Text(Text::const_new(transport))));
         }
@@ -154,7 +159,8 @@ impl Dns {
             request.first_byte_ns = Some(place.start_ns.max(request.start_ns));
             request.response_offset = place.offset;
         }
-        let code = question.map_or(message.rcode(), |question| message.code(question));
+        self.addresses.clear();
+        let code = question.map_or(message.rcode(), |question| message.outcome(question, &mut self.addresses));
         request.code = Some(types::code(code));
         request.status = if matches!(code, 0 | 3) { Status::Ok } else { Status::Error };
         if self.framed && code == 0 && waiting.goes_on(message, question, place) {
@@ -163,52 +169,26 @@ impl Dns {
         let mut waiting = self.waiting.take_at(at);
         waiting.request.end_ns = place.end_ns.max(waiting.request.start_ns);
         waiting.request.response_end_offset = place.end_offset;
-        self.addresses.clear();
-        if let Some(question) = question
-            && code == 0
-            && message.answers() > 0
-        {
-            message.addresses(question, &mut self.addresses);
-        }
         if self.details {
             describe(&mut waiting, message, code, &self.addresses);
         }
-        self.finish(waiting.request, place.whole, sink);
+        self.finish(waiting.request, question, place.whole, sink);
         taken
     }
 
     /// Reports it once its last byte has passed.
-    fn finish(&mut self, request: Request, whole: bool, sink: &mut dyn Sink) {
-        let name = if self.addresses.is_empty() { Text::default() } else { self.name.escaped() };
+    fn finish(&mut self, request: Request, question: Option<&Question>, whole: bool, sink: &mut dyn Sink) {
+        let resolves = question.filter(|_| !self.addresses.is_empty());
+        let name = resolves.map_or_else(Text::default, |question| question.name.escaped());
         if !whole {
             let addresses = std::mem::take(&mut self.addresses);
-            self.unfinished = Some(Unfinished { request, name, addresses });
+            self.unfinished = Some(Box::new(Unfinished { request, name, addresses }));
             return;
         }
         if !self.addresses.is_empty() {
             sink.resolved(&name, &self.addresses);
         }
         sink.request(request);
-    }
-}
-
-impl Waiting {
-    /// Whether more messages belong to this answer: a transfer begins and ends with the zone's SOA (RFC 5936 section
-    /// 2.2), and an IXFR that has nothing to say is that record alone (RFC 1995 section 4).
-    fn goes_on(&mut self, message: &Message<'_>, question: Option<&Question>, place: Place) -> bool {
-        if !matches!(self.request.operation.as_str(), "AXFR" | "IXFR") {
-            return false;
-        }
-        let transfer = self.transfer.get_or_insert_default();
-        let first = transfer.records == 0;
-        transfer.records = transfer.records.saturating_add(u32::from(message.answers()));
-        (transfer.last_ns, transfer.end_offset) = (place.end_ns, place.end_offset);
-        // Later messages may leave the question out (RFC 5936 section 2.2.1).
-        let last = message.answer_records(question).enumerate().last();
-        let whole = last.as_ref().is_some_and(|(number, _)| number + 1 == usize::from(message.answers()));
-        let ends = whole && last.is_some_and(|(_, record)| record.kind == SOA);
-        let alone = first && transfer.records == 1 && self.request.operation == "IXFR";
-        !(ends && (alone || transfer.records > 1))
     }
 }
 
@@ -247,6 +227,13 @@ impl Parser for Dns {
             let length = (data.len() as u64).saturating_add(input.gap_after);
             return self.message(direction, data, length, place(length), sink);
         }
+        if self.lost[direction as usize] {
+            match detect_in_stream(direction, data) {
+                Detection::Yes if input.at_call => self.lost[direction as usize] = false,
+                Detection::More if input.at_call => return Step::Need(data.len() + 1),
+                _ => return Step::Invalid("no message begins here"),
+            }
+        }
         let Some((length, behind)) = data.split_first_chunk() else { return Step::Need(LENGTH_BYTES) };
         let length = usize::from(u16::from_be_bytes(*length));
         if length < HEADER_BYTES {
@@ -268,7 +255,8 @@ impl Parser for Dns {
         if direction == Direction::ToServer {
             return;
         }
-        if let Some(Unfinished { mut request, name, addresses }) = self.unfinished.take() {
+        if let Some(unfinished) = self.unfinished.take() {
+            let Unfinished { mut request, name, addresses } = *unfinished;
             request.end_ns = time_ns.max(request.start_ns);
             if !addresses.is_empty() {
                 sink.resolved(&name, &addresses);
@@ -277,8 +265,10 @@ impl Parser for Dns {
         }
     }
 
-    /// Every message says itself whose it is.
-    fn gap(&mut self, _direction: Direction, _time_ns: u64, _sink: &mut dyn Sink) {}
+    /// Every message says itself whose it is: what waits keeps waiting.
+    fn gap(&mut self, direction: Direction, _time_ns: u64, _sink: &mut dyn Sink) {
+        self.lost[direction as usize] = self.framed;
+    }
 
     fn end(&mut self, _direction: Direction, _time_ns: u64, _sink: &mut dyn Sink) {}
 
@@ -290,46 +280,13 @@ impl Parser for Dns {
 
     fn expire(&mut self, before_ns: u64, now_ns: u64, sink: &mut dyn Sink) {
         self.waiting.expire(before_ns, now_ns, sink);
+        if self.waiting.len() == 0 {
+            self.addresses = Vec::new();
+        }
     }
 
     fn in_flight(&self) -> usize {
         self.waiting.len()
-    }
-}
-
-/// Of a message alone: one question that can be read whole, in a class that exists, is proof.
-fn detect(direction: Direction, bytes: &[u8]) -> Detection {
-    let Some(message) = Message::read(bytes) else { return Detection::No };
-    let asks = direction == Direction::ToServer;
-    if message.is_answer() == asks || !message.is_plausible(u64::from(u16::MAX)) {
-        return Detection::No;
-    }
-    let mut name = Name::default();
-    match message.question(&mut name) {
-        Some(question) if message.questions() == 1 && message.has_known_class(&question) => {
-            let known = !matches!(message.opcode(), Opcode::Other(_));
-            if known && !(asks && message.rcode() != 0) { Detection::Yes } else { Detection::Maybe }
-        }
-        _ => Detection::Maybe,
-    }
-}
-
-fn detect_in_stream(direction: Direction, data: &[u8]) -> Detection {
-    let Some((length, message)) = data.split_first_chunk() else { return Detection::More };
-    let length = usize::from(u16::from_be_bytes(*length));
-    if length < HEADER_BYTES + 5 {
-        return Detection::No;
-    }
-    if message.len() < HEADER_BYTES {
-        return Detection::More;
-    }
-    let shown = message.get(..length).unwrap_or(message);
-    match detect(direction, shown) {
-        Detection::Maybe if shown.len() < length.min(HEADER_BYTES + 260) => Detection::More,
-        Detection::Yes if Message::read(shown).is_some_and(|message| message.is_plausible(length as u64)) => {
-            Detection::Yes
-        }
-        _ => Detection::No,
     }
 }
 

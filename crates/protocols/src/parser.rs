@@ -8,7 +8,8 @@ pub trait Sink {
     fn request(&mut self, request: Request);
     /// An answer whose request was not seen: counted, never a request.
     fn orphan(&mut self, protocol: &'static str);
-    /// An answer that was asked for says which addresses `name` has, each with the seconds for which it may be kept.
+    /// An answer that was asked for says which addresses `name` has (lower case, without a final dot), each with the
+    /// seconds for which it may be kept.
     fn resolved(&mut self, _name: &str, _addresses: &[(IpAddr, u32)]) {}
 }
 

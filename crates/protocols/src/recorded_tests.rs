@@ -51,7 +51,7 @@ fn assert_counted(name: &str, expected: &[(&str, usize)]) {
     assert_eq!(counts, expected, "{name}");
 }
 
-const NAMES: [&str; 9] = [
+const NAMES: [&str; 10] = [
     "redis-commands",
     "redis-resp3",
     "redis-pipeline",
@@ -61,6 +61,7 @@ const NAMES: [&str; 9] = [
     "postgresql-pipeline",
     "postgresql-pipeline-error",
     "postgresql-psycopg2",
+    "dns-tcp",
 ];
 
 #[test]
@@ -164,6 +165,23 @@ fn postgresql_clients() {
             ("SELECT SELECT ?, ? - ok", 1),
             ("SELECT SELECT * FROM pg_type WHERE oid IN (?) - ok", 1),
             ("COMMIT COMMIT - ok", 1),
+        ],
+    );
+}
+
+#[test]
+fn dns_clients() {
+    assert_counted(
+        "dns-tcp",
+        &[
+            ("A www.shop.test 0 ok", 1),
+            ("AAAA none.shop.test 3 ok", 1),
+            ("TXT other.test 5 error", 1),
+            ("AXFR shop.test 0 ok", 1),
+            ("UPDATE shop.test 0 ok", 1),
+            ("A host1.shop.test 0 ok", 1),
+            ("A host2.shop.test 0 ok", 1),
+            ("A host3.shop.test 0 ok", 1),
         ],
     );
 }

@@ -7,7 +7,7 @@ use limpid_protocols::{Datagrams, Hints, Options};
 use std::collections::HashMap;
 
 /// At once; beyond that the half that was silent for longest ends.
-const MAX_CONVERSATIONS: usize = 1 << 17;
+const MAX_CONVERSATIONS: usize = 1 << 16;
 
 struct Conversation {
     ends: Ends,

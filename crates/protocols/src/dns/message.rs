@@ -28,7 +28,8 @@ pub struct Message<'a> {
 }
 
 pub struct Question {
-    /// Its type, class and opcode as well.
+    pub name: Name,
+    /// Of all that makes two questions the same: name, type, class and opcode.
     pub hash: u32,
     pub kind: u16,
     end: usize,
@@ -96,18 +97,19 @@ impl<'a> Message<'a> {
         known && HEADER_BYTES as u64 + questions * 5 + records * 11 <= length
     }
 
-    /// The first question, its name into `name`.
-    pub fn question(&self, name: &mut Name) -> Option<Question> {
+    /// The first question.
+    pub fn question(&self) -> Option<Question> {
         if self.questions() == 0 {
             return None;
         }
+        let mut name = Name::default();
         let at = name.read(self.bytes, HEADER_BYTES)?;
         let (kind, class) = (be16(self.bytes, at)?, be16(self.bytes, at + 2)?);
         let opcode = (self.flags() & 0x7800) as u8;
         let hash = name.wire().iter().copied().chain(kind.to_be_bytes()).chain(class.to_be_bytes()).chain([opcode]);
         // FNV-1a: short names, a byte at a time.
         let hash = hash.fold(0x811c_9dc5u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
-        Some(Question { hash, kind, end: at + 4 })
+        Some(Question { name, hash, kind, end: at + 4 })
     }
 
     /// Whether the first question is of a class that exists.
@@ -128,33 +130,34 @@ impl<'a> Message<'a> {
         self.records(question, false)
     }
 
-    /// The answer's code with what EDNS adds to it (RFC 6891 section 6.1.3), as far as that was captured.
-    pub fn code(&self, question: &Question) -> u16 {
-        if self.number(10) == 0 {
-            return self.rcode();
-        }
-        let option = self.records(Some(question), true).find(|record| record.kind == OPT);
-        self.rcode() | option.map_or(0, |option| (option.ttl >> 24) as u16) << 4
-    }
-
-    /// The addresses that the answer has for its question, and the seconds for which they hold with all the aliases
-    /// on the way to them.
-    pub fn addresses(&self, question: &Question, out: &mut Vec<(IpAddr, u32)>) {
-        let mut aliases = u32::MAX;
-        for record in self.answer_records(Some(question)).filter(|record| record.class == IN) {
-            match (record.kind, record.address()) {
-                (CNAME, _) => aliases = aliases.min(record.ttl),
-                (A | AAAA, Some(address)) if out.len() < MAX_ADDRESSES => out.push((address, record.ttl)),
+    /// The answer's code with what EDNS adds to it (RFC 6891 section 6.1.3), and the addresses that it has for its
+    /// question, with the seconds for which they hold with all the aliases on the way to them: as far as captured.
+    pub fn outcome(&self, question: &Question, addresses: &mut Vec<(IpAddr, u32)>) -> u16 {
+        let (mut code, mut aliases, answers) = (self.rcode(), u32::MAX, usize::from(self.answers()));
+        // The option stands behind all others, if there is one.
+        for (number, record) in self.records(Some(question), self.number(10) > 0).enumerate() {
+            match record.kind {
+                OPT => code |= ((record.ttl >> 24) as u16) << 4,
+                CNAME if number < answers => aliases = aliases.min(record.ttl),
+                A | AAAA if number < answers && addresses.len() < MAX_ADDRESSES => {
+                    addresses.extend(record.address().map(|address| (address, record.ttl)));
+                }
                 _ => {}
             }
         }
-        out.iter_mut().for_each(|(_, ttl)| *ttl = (*ttl).min(aliases));
+        if code == 0 {
+            addresses.iter_mut().for_each(|(_, ttl)| *ttl = (*ttl).min(aliases));
+        } else {
+            addresses.clear();
+        }
+        code
     }
 }
 
 impl Record<'_> {
     fn address(&self) -> Option<IpAddr> {
         match self.kind {
+            _ if self.class != IN => None,
             A => Some(Ipv4Addr::from(<[u8; 4]>::try_from(self.data).ok()?).into()),
             AAAA => Some(Ipv6Addr::from(<[u8; 16]>::try_from(self.data).ok()?).into()),
             _ => None,

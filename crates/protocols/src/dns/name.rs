@@ -9,7 +9,7 @@ const MAX_BYTES: usize = 255;
 const MAX_POINTERS: usize = 127;
 const ID: &str = "{id}";
 /// Names of addresses: as many as there are addresses.
-const REVERSE: [&str; 2] = ["in-addr.arpa", "ip6.arpa"];
+const REVERSE: [&str; 2] = [".in-addr.arpa", ".ip6.arpa"];
 
 /// The labels of one name in lower case, each behind its length.
 pub struct Name {
@@ -80,27 +80,36 @@ impl Name {
 
     /// For people: UTF-8 as it is, what is none as one mark a sequence.
     pub fn readable(&self) -> Text {
-        self.join(push_readable)
+        self.plain(|_| true).unwrap_or_else(|| self.join(push_readable))
+    }
+
+    /// Nearly all names: letters, digits, hyphens and underscores, which need no second look; if the labels are right.
+    fn plain(&self, right: impl Fn(&[u8]) -> bool) -> Option<Text> {
+        let mut text = self.bytes;
+        let mut dot = 0;
+        for label in self.labels() {
+            if !label.iter().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_')) || !right(label) {
+                return None;
+            }
+            *text.get_mut(dot)? = b'.';
+            dot += 1 + label.len();
+        }
+        std::str::from_utf8(text.get(1..self.length).unwrap_or_default()).ok().map(Text::new)
     }
 
     /// As the semantic conventions have it in `dns.question.name`: printable ASCII, and `\DDD` for the rest.
     pub fn escaped(&self) -> Text {
-        self.join(|text, label| {
-            for byte in label {
-                match byte {
-                    b'\\' | b'"' | b'.' => text.extend(['\\', char::from(*byte)]),
-                    b' '..=b'~' => text.push(char::from(*byte)),
-                    _ => push_escaped(text, u32::from(*byte)),
-                }
-            }
-        })
+        self.plain(|_| true).unwrap_or_else(|| self.join(push_printable))
     }
 
     /// For labels of metrics: what is one among many becomes `{id}`.
     pub fn resource(&self) -> Text {
+        if let Some(text) = self.plain(|label| label.len() < 20 && !label.iter().any(u8::is_ascii_digit)) {
+            return text;
+        }
         let readable = self.readable();
-        if let Some(zone) = REVERSE.iter().find(|zone| readable.ends_with(**zone) && readable.len() > zone.len()) {
-            return [ID, ".", zone].concat().into();
+        if let Some(zone) = REVERSE.iter().find(|zone| readable.ends_with(**zone)) {
+            return [ID, zone].concat().into();
         }
         if !self.labels().any(is_id) {
             return readable;
@@ -126,6 +135,16 @@ impl Name {
             push(&mut text, label);
         }
         text
+    }
+}
+
+fn push_printable(text: &mut Text, label: &[u8]) {
+    for byte in label {
+        match byte {
+            b'\\' | b'"' | b'.' => text.extend(['\\', char::from(*byte)]),
+            b' '..=b'~' => text.push(char::from(*byte)),
+            _ => push_escaped(text, u32::from(*byte)),
+        }
     }
 }
 

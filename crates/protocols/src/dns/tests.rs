@@ -249,6 +249,40 @@ fn a_zone_transfer_is_one_answer_of_many_messages() {
 }
 
 #[test]
+fn a_truncated_answer_is_an_answer() {
+    let mut said = answer(7, "shop.example", A, 0, &[]);
+    // Truncated, with the count of the records that did not fit.
+    (said[2], said[7]) = (0x83, 40);
+    let heard = hear(&[(ToServer, question(7, "shop.example", A)), (ToClient, said)]);
+    assert_eq!(heard.lines(), ["A shop.example 0 ok"]);
+    assert_eq!(attribute(&heard.requests[0], "limpid.dns.truncated"), Some(Attribute::Bool(true)));
+}
+
+#[test]
+fn the_way_is_found_again_where_a_call_begins_with_a_question() {
+    let mut player = Player::new(&Options::default());
+    player.say(ToServer, &framed(&question(1, "shop.example", A)));
+    player.say(ToClient, &framed(&answer(1, "shop.example", A, 0, &[])));
+    player.lose(ToServer, 100);
+    player.lose(ToClient, 100);
+    // The rest of a message, which looks like a long one whose end is far away.
+    player.say(ToClient, b"\xc0\x0c\0\x01\x80\x01\0\0\0\x3c\0\x04\xc0\0\x02\x01");
+    player.say(ToServer, &framed(&question(3, "shop.example", AAAA)));
+    player.say(ToClient, &framed(&answer(3, "shop.example", AAAA, 0, &[])));
+    assert_eq!(player.close().lines(), ["A shop.example 0 ok", "AAAA shop.example 0 ok"]);
+}
+
+#[test]
+fn more_than_is_kept_is_reported_at_once() {
+    let asked: Vec<_> = (0..5000u16).map(|id| (ToServer, question(id, "shop.example", A))).collect();
+    let heard = hear(&asked);
+    assert_eq!(heard.requests.len(), 5000);
+    assert!(heard.requests.iter().all(|request| request.status == Status::Unanswered));
+    let closed = heard.requests.iter().filter(|request| request.unanswered == Some(Unanswered::Closed)).count();
+    assert_eq!(closed, 4096);
+}
+
+#[test]
 fn damage_neither_panics_nor_invents() {
     let records = [record(5, 20, b"\x03www\xc0\x0c"), record(A, 300, &[192, 0, 2, 1])];
     let (asked, said) = (question(7, "shop.example", A), answer(7, "shop.example", A, 0, &records));

@@ -1,5 +1,7 @@
 //! Questions that wait for their answers, which come in any order: found by id and question.
 
+use super::Place;
+use super::message::{Message, Question, SOA};
 use crate::Sink;
 use limpid_model::{Request, Status, Unanswered};
 
@@ -31,6 +33,26 @@ pub struct Transfer {
     pub end_offset: u64,
 }
 
+impl Waiting {
+    /// Whether more messages belong to this answer: a transfer begins and ends with the zone's SOA (RFC 5936 section
+    /// 2.2), and an IXFR that has nothing to say is that record alone (RFC 1995 section 4).
+    pub fn goes_on(&mut self, message: &Message<'_>, question: Option<&Question>, place: Place) -> bool {
+        if !matches!(self.request.operation.as_str(), "AXFR" | "IXFR") {
+            return false;
+        }
+        let transfer = self.transfer.get_or_insert_default();
+        let first = transfer.records == 0;
+        transfer.records = transfer.records.saturating_add(u32::from(message.answers()));
+        (transfer.last_ns, transfer.end_offset) = (place.end_ns, place.end_offset);
+        // Later messages may leave the question out (RFC 5936 section 2.2.1).
+        let last = message.answer_records(question).enumerate().last();
+        let whole = last.as_ref().is_some_and(|(number, _)| number + 1 == usize::from(message.answers()));
+        let ends = whole && last.is_some_and(|(_, record)| record.kind == SOA);
+        let alone = first && transfer.records == 1 && self.request.operation == "IXFR";
+        !(ends && (alone || transfer.records > 1))
+    }
+}
+
 #[derive(Default)]
 pub struct Table {
     keys: Vec<Key>,
@@ -58,6 +80,10 @@ impl Table {
         if self.waiting.len() >= MAX_WAITING {
             let now_ns = request.start_ns;
             return sink.request(unanswered(request, Unanswered::Gap, now_ns));
+        }
+        if self.waiting.capacity() == 0 {
+            // Most clients ask once from each socket, and a server sees very many.
+            self.waiting.reserve_exact(1);
         }
         self.keys.push(Key { id, question });
         self.waiting.push(Waiting { request, repeats: 0, timed_out: false, transfer: None });
@@ -102,6 +128,14 @@ impl Table {
                 waiting.timed_out = true;
                 sink.request(unanswered(waiting.request.clone(), Unanswered::Timeout, now_ns));
             }
+        }
+        self.forget_room();
+    }
+
+    /// An idle socket keeps no memory for what it might ask.
+    fn forget_room(&mut self) {
+        if self.waiting.is_empty() {
+            (self.keys, self.waiting) = (Vec::new(), Vec::new());
         }
     }
 

@@ -3,7 +3,7 @@
 
 A small proxy stands between client and server and writes down what each says, a line a call: `C` (the client) or `S`
 (the server) and the bytes in hex. Needs redis-server, redis-cli, redis-benchmark, PostgreSQL 15 with psql and pgbench,
-and psycopg2. Servers run on free ports in a temporary folder and are stopped at the end.
+psycopg2, and BIND 9 with dig and nsupdate. Servers run on free ports in a temporary folder and are stopped at the end.
 """
 import contextlib, os, pathlib, shutil, socket, subprocess, sys, tempfile, threading, time
 
@@ -86,6 +86,38 @@ def postgresql():
             yield port
     finally:
         shutil.rmtree(folder)
+
+
+@contextlib.contextmanager
+def bind():
+    port = free_port()
+    with tempfile.TemporaryDirectory() as folder:
+        hosts = "".join(f"host{number} A 192.0.2.{number}\n" for number in range(1, 80))
+        zone = f"$TTL 60\n@ SOA ns admin 1 60 60 60 60\n@ NS ns\nns A 127.0.0.1\nwww CNAME host1\n{hosts}"
+        pathlib.Path(folder, "zone").write_text(zone)
+        pathlib.Path(folder, "named.conf").write_text(
+            f'options {{ directory "{folder}"; pid-file none; session-keyfile none; listen-on port {port} {{ 127.0.0.1; }};'
+            f' listen-on-v6 {{ none; }}; recursion no; allow-update {{ any; }}; allow-transfer {{ any; }};'
+            f' transfer-format one-answer; }};\ncontrols {{ }};\n'
+            f'zone "shop.test" {{ type primary; file "{folder}/zone"; }};\n')
+        with running(["/usr/sbin/named", "-f", "-c", f"{folder}/named.conf"], port):
+            yield port
+
+
+def dns_tcp(port):
+    dig = ["dig", "@127.0.0.1", "-p", str(port), "+tcp", "+nocookie"]
+    several = ["+keepopen", "www.shop.test", "A", "none.shop.test", "AAAA", "other.test", "TXT"]
+    for command in ([*dig, *several], [*dig, "shop.test", "AXFR"]):
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, timeout=20)
+    update = f"server 127.0.0.1 {port}\nzone shop.test\nupdate add new.shop.test 60 A 192.0.2.99\nsend\n"
+    subprocess.run(["nsupdate", "-v"], input=update.encode(), check=True, timeout=20)
+    # Three questions in one call, which a server may answer in any order (RFC 7766 section 6.2.1.1).
+    name = lambda host: b"".join(bytes([len(label)]) + label for label in (host, b"shop", b"test")) + b"\0"
+    question = lambda number, host: number.to_bytes(2, "big") + b"\0\0\0\1\0\0\0\0\0\0" + name(host) + b"\0\1\0\1"
+    messages = [question(number, b"host%d" % number) for number in (1, 2, 3)]
+    with socket.create_connection(("127.0.0.1", port)) as connection:
+        connection.sendall(b"".join(len(message).to_bytes(2, "big") + message for message in messages))
+        time.sleep(0.2)
 
 
 def redis_cli(port, *commands, options=()):
@@ -184,6 +216,7 @@ FIXTURES = {
     "redis-pubsub": (redis, redis_pubsub), "postgresql-simple": (postgresql, psql_simple),
     "postgresql-prepared": (postgresql, pgbench_prepared), "postgresql-pipeline": (postgresql, pgbench_pipeline),
     "postgresql-pipeline-error": (postgresql, pgbench_pipeline_error), "postgresql-psycopg2": (postgresql, psycopg2),
+    "dns-tcp": (bind, dns_tcp),
 }
 
 

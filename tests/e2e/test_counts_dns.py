@@ -1,0 +1,70 @@
+"""DNS: questions seen are questions that BIND itself says it was asked, over UDP and over TCP, alone and many at once."""
+
+import sys
+import time
+
+from harness import HERE, Case, Limpid, await_true, free_port, run
+from servers import Bind
+
+
+class CountsDns(Case):
+    @classmethod
+    def prepare(cls):
+        cls.limpid = Limpid(cls.scope)
+        cls.bind = Bind(cls.scope, "dns-shop")
+
+    def ask(self, client, transport, count, in_flight, kind, name, *more, code="0", status="ok"):
+        """What a client of its own asks, compared with what BIND has counted."""
+        before = self.bind.asked(name, kind)
+        program = [sys.executable, f"{HERE}/programs/dns_client.py", str(self.bind.port), transport]
+        said = run([*program, str(count), str(in_flight), kind, name, *more], service=client).stdout
+        self.assertEqual(said, f"{code}:{count}\n")
+        self.assertEqual(self.bind.asked(name, kind) - before, count)
+        # BIND answers all clients: its side is told apart by what only this one has asked.
+        labels = {"protocol": "dns", "operation": kind, "code": code, "status": status, "resource": name}
+        self.same(self.limpid, count, service=client, side="client", **labels)
+        self.same(self.limpid, count, service="dns-shop", side="server", peer=client, **labels)
+
+    def test_one_by_one(self):
+        self.ask("ask-a", "udp", 2000, 1, "A", "web.shop.test")
+
+    def test_one_by_one_connected(self):
+        self.ask("ask-connected", "udp", 2000, 1, "AAAA", "web.shop.test", "connected")
+
+    def test_several_in_flight(self):
+        self.ask("ask-16", "udp", 1600, 16, "A", "www.shop.test")
+
+    def test_names_that_do_not_exist(self):
+        self.ask("ask-none", "udp", 300, 1, "A", "none.shop.test", code="3")
+
+    def test_a_server_that_fails(self):
+        self.ask("ask-broken", "udp", 300, 1, "A", "a.broken.test", code="2", status="error")
+
+    def test_over_tcp(self):
+        self.ask("ask-tcp", "tcp", 1000, 1, "A", "web.shop.test")
+
+    def test_over_tcp_many_in_a_call(self):
+        self.ask("ask-tcp-16", "tcp", 1600, 16, "AAAA", "www.shop.test")
+
+    def test_dig_has_a_socket_for_each_question(self):
+        names = self.scope.path("names")
+        with open(names, "w") as file:
+            file.writelines("web.shop.test A\nwww.shop.test AAAA\n" for _ in range(100))
+        run(["dig", "@127.0.0.1", "-p", str(self.bind.port), "+nocookie", "-f", names], service="ask-dig")
+        self.same(self.limpid, 100, service="ask-dig", side="client", protocol="dns", operation="A", code="0")
+        self.same(self.limpid, 100, service="ask-dig", side="client", protocol="dns", operation="AAAA", code="0")
+        self.same(self.limpid, 200, service="dns-shop", peer="ask-dig", side="server", protocol="dns", status="ok")
+
+    def test_no_answer(self):
+        """Asked three times by the same question, which is one request; it is told when the time limit has passed."""
+        port = free_port()
+        silent = self.scope.start("silent", [sys.executable, f"{HERE}/programs/udp_silent.py", str(port)], service="dns-silent")
+        await_true(lambda: "listens" in silent.output(), "the silent server to listen")
+        done = run(["dig", "@127.0.0.1", "-p", str(port), "+tries=3", "+timeout=1", "web.shop.test"], check=False, service="ask-silent")
+        self.assertIn("timed out", done.stdout + done.stderr)
+        labels = {"protocol": "dns", "service": "ask-silent", "side": "client", "operation": "A"}
+        await_true(lambda: self.limpid.count(**labels) >= 1, "the question to be told", seconds=90)
+        time.sleep(1)
+        self.assertEqual(self.limpid.count(**labels, status="unanswered"), 1)
+        self.assertEqual(self.limpid.count(**labels), 1)
+
