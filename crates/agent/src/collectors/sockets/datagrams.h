@@ -116,13 +116,12 @@ static __always_inline bool peer_from_kernel(struct flow_key *key, struct msghdr
 static __always_inline bool peer_from_user(struct flow_key *key, struct task_struct *task, struct buffers *buffers)
 {
 	struct pt_regs *regs = (struct pt_regs *)bpf_task_pt_regs(task);
-	struct user_msghdr message;
 	struct name name = {};
 	u64 address = 0;
 
 	if (buffers->message) {
-		if (!bpf_probe_read_user(&message, sizeof(message), (void *)buffers->message))
-			address = (u64)message.msg_name;
+		/* The name is the message's first member. */
+		bpf_probe_read_user(&address, sizeof(address), (void *)buffers->message);
 	} else if (CALL_NUMBER(regs) == CALL_SENDTO) {
 		address = ARGUMENT_4(regs);
 	}
@@ -159,8 +158,8 @@ static __always_inline bool peer_from_socket(struct flow_key *key, struct sock *
 	return true;
 }
 
-static __always_inline bool find_peer(struct flow_key *key, struct sock *sk, struct task_struct *task, struct call *call,
-				      struct msghdr *message)
+static __noinline bool find_peer(struct flow_key *key, struct sock *sk, struct task_struct *task, struct call *call,
+				struct msghdr *message)
 {
 	/* A name that is sent to goes before the peer of a connected socket; what a connected one receives is its peer's. */
 	if (call->sent) {
