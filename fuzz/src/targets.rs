@@ -102,9 +102,11 @@ fn statement(input: &[u8]) -> Result<(), String> {
             return Err(format!("gave a shape of {} bytes", shape.len()));
         }
     }
-    let keyword = sql::keyword(input);
-    if keyword.len() > MAX_OPERATION_BYTES {
-        return Err(format!("gave a keyword of {} bytes", keyword.len()));
+    for dialect in [sql::POSTGRESQL, sql::MYSQL] {
+        let keyword = sql::keyword(input, dialect);
+        if keyword.len() > MAX_OPERATION_BYTES {
+            return Err(format!("gave a keyword of {} bytes", keyword.len()));
+        }
     }
     let _ = sql::trace_context(input);
     Ok(())

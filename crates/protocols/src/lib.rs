@@ -11,6 +11,7 @@ mod detect;
 mod detect_tests;
 mod http;
 mod lines;
+mod mysql;
 pub mod parser;
 pub mod pending;
 mod postgresql;
@@ -23,6 +24,7 @@ mod redis;
 pub mod route;
 pub mod sql;
 mod sql_trace;
+mod statements;
 mod stream;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

@@ -44,4 +44,5 @@ pub struct Protocol {
     pub specification: &'static str,
 }
 
-pub static PROTOCOLS: &[Protocol] = &[crate::http::PROTOCOL, crate::redis::PROTOCOL, crate::postgresql::PROTOCOL];
+pub static PROTOCOLS: &[Protocol] =
+    &[crate::http::PROTOCOL, crate::redis::PROTOCOL, crate::postgresql::PROTOCOL, crate::mysql::PROTOCOL];

@@ -18,9 +18,17 @@ fn keywords() {
         ("begin;", "BEGIN"),
         ("a_word_that_is_longer_than_any_keyword", "_OTHER"),
     ] {
-        assert_eq!(keyword(statement.as_bytes()), word, "{statement}");
+        assert_eq!(keyword(statement.as_bytes(), POSTGRESQL), word, "{statement}");
     }
-    assert_eq!(keyword(b"\xff\xfe 1"), "_OTHER");
+    assert_eq!(keyword(b"\xff\xfe 1", POSTGRESQL), "_OTHER");
+    for (statement, word) in [
+        ("/*!40101 SET NAMES utf8 */", "SET"),
+        ("/*M!100100 create */ table t", "CREATE"),
+        ("/*! */ /* no */ /*+ hint */ select 1", "SELECT"),
+        ("/*!40000", ""),
+    ] {
+        assert_eq!(keyword(statement.as_bytes(), MYSQL), word, "{statement}");
+    }
 }
 
 #[test]
@@ -66,6 +74,9 @@ fn shapes() {
 fn dialects_differ_where_it_matters() {
     let mysql = |statement: &str| shape(statement.as_bytes(), false, MYSQL).to_string();
     assert_eq!(mysql("SELECT \"it\\\"s\", 'a\\'b', `my col` # why 'x'\nFROM t"), "SELECT ?, ?, `my col` FROM t");
+    assert_eq!(mysql("/*!40101 SET @old=@@x, a='s' */;"), "SET @old=@@x, a=?");
+    assert_eq!(mysql("SELECT /*!50000 SQL_NO_CACHE */ a */*c*/ 2 /* x */ FROM t"), "SELECT SQL_NO_CACHE a * ? FROM t");
+    assert_eq!(mysql("CREATE USER 'a'@'h' IDENTIFIED BY \"p\""), "CREATE USER ?@? IDENTIFIED BY ?");
     let escaping = Dialect { backslash_escapes: true, ..POSTGRESQL };
     assert_eq!(shape(b"SELECT 'it\\'s secret', a", false, escaping), "SELECT ?, a");
     let brackets = Dialect { bracketed_identifiers: true, ..POSTGRESQL };
@@ -166,6 +177,6 @@ fn any_bytes_give_a_bounded_shape() {
         for dialect in [POSTGRESQL, MYSQL] {
             assert!(shape(&bytes, random.below(2) == 0, dialect).len() <= MAX_SHAPE_BYTES + 3);
         }
-        let _ = (keyword(&bytes), trace_context(&bytes));
+        let _ = (keyword(&bytes, POSTGRESQL), keyword(&bytes, MYSQL), trace_context(&bytes));
     }
 }
