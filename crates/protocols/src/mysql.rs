@@ -90,6 +90,8 @@ struct MySql {
     lost: [bool; 2],
     /// The oldest answer was lost in part: what comes next is not its beginning.
     interrupted: bool,
+    /// Answers were lost; the next packet begins one.
+    resumes: bool,
     /// A replication stream: nothing else comes any more.
     streams: bool,
     compressed: Option<Box<[Half; 2]>>,
@@ -113,6 +115,7 @@ impl MySql {
             continues: [false; 2],
             lost: [false; 2],
             interrupted: false,
+            resumes: false,
             streams: false,
             compressed: None,
         }
@@ -340,8 +343,10 @@ impl MySql {
             return Step::Need(wanted);
         }
         let body = rest.get(HEADER_BYTES..wanted.min(rest.len())).unwrap_or_default();
-        if body.is_empty() && header.length > 0 {
-            return Step::Need(HEADER_BYTES + 1);
+        let outcome = direction == Direction::ToClient && matches!(body.first(), Some(0 | 0xfe));
+        if body.is_empty() && header.length > 0 || outcome && rest.len() < wanted {
+            // Cut by a gap: whether more follows is not known.
+            return Step::Need(wanted);
         }
         let (begins, ends) = marks(whole);
         match direction {
@@ -459,23 +464,39 @@ impl MySql {
             return Some(self.find_end(input, sink));
         }
         let begins = match (direction, self.compressed.is_some()) {
-            (Direction::ToServer, false) => detect::detect(direction, input.data),
-            (Direction::ToClient, false) => detect::detect(direction, input.data),
+            (Direction::ToClient, _) if self.answers_login(input.data) => Detection::Yes,
+            (_, false) => detect::detect(direction, input.data),
             (Direction::ToServer, true) => compressed::commands_begin(input.data),
             (Direction::ToClient, true) => compressed::answer_begins(input.data),
         };
         match begins {
-            Detection::No => return Some(Step::Invalid("no packet begins here")),
+            Detection::No => {
+                // Of whose answer this is a part is not known: none of those that wait may take the next one for its own.
+                if direction == Direction::ToClient {
+                    self.pending.gap(direction, input.time_at(0));
+                }
+                return Some(Step::Invalid("no packet begins here"));
+            }
             Detection::More if input.gap_after == 0 => return Some(Step::Need(input.data.len() + 1)),
             Detection::More => return Some(Step::Invalid("nothing to be seen of a packet")),
             Detection::Maybe | Detection::Yes => {}
         }
         self.lost[direction as usize] = false;
-        self.interrupted &= direction == Direction::ToServer;
+        if direction == Direction::ToClient {
+            (self.interrupted, self.resumes) = (false, true);
+        }
         if direction == Direction::ToServer && self.compressed.is_none() && !begins_plain(input.data) {
             self.compress();
         }
         None
+    }
+
+    /// A login that was seen waits for its answer, and the number says that this is it.
+    fn answers_login(&self, data: &[u8]) -> bool {
+        let front = self.pending.front().map(|front| &front.state);
+        let sequence = front.filter(|place| place.reads == Reads::Login && !place.begun).map(|place| place.sequence);
+        let header = packets::header(data).filter(|header| Some(header.sequence) == sequence);
+        header.is_some() && matches!(data.get(HEADER_BYTES), Some(0 | 1 | 0xfe | 0xff))
     }
 
     /// Somewhere in the rows that are being sent, some were lost. Their end shows at the end of a call.

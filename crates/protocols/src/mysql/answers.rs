@@ -97,9 +97,11 @@ impl MySql {
             self.answer(header, body, ends, sink);
             return taken;
         }
-        // What is left of an answer that was not understood.
+        // What is left of an answer that was not understood. After a loss it is the order of times that tells whose answer
+        // this is, and only that it begins is known.
         let expected = self.pending.front().map_or(1, |front| front.state.sequence);
-        if header.sequence != expected && self.compressed.is_none() || self.is_farewell(body) {
+        let numbered = self.compressed.is_none() && !std::mem::take(&mut self.resumes);
+        if header.sequence != expected && numbered || self.is_farewell(body) {
             return taken;
         }
         if self.pending.answer_begins(begins.offset, begins.time_ns, sink)

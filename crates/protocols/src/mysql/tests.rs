@@ -439,7 +439,7 @@ fn packets_of_16_mib_go_on_in_the_next() {
         bytes.chunks(100_000).for_each(|piece| player.say(direction, piece));
     }
     let got = player.close();
-    let expected = ["INSERT INSERT INTO t VALUES (?)… - ok", "SELECT SELECT b FROM t - ok", "SELECT SELECT ? - ok"];
+    let expected = ["INSERT INSERT INTO t VALUES (?… - ok", "SELECT SELECT b FROM t - ok", "SELECT SELECT ? - ok"];
     assert_eq!(got.lines()[1..], expected);
     assert_eq!(got.requests[1].request_bytes(), long as u64 + 4 + 4 + 13);
     assert!(format!("{:?}", got.requests[2]).contains("Int(1)"));
