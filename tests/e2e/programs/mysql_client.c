@@ -161,7 +161,8 @@ int main(int argc, char **argv)
 		query(db, "LOAD", "LOAD DATA LOCAL INFILE '/etc/hostname' INTO TABLE words");
 		long_data(db);
 		bulk_and_direct(db);
-		finish(prepare(db, "SELEC ?"));
+		/* The server has nothing to close. */
+		mysql_stmt_close(prepare(db, "SELEC ?"));
 	}
 	query(db, "SELECT", "SELECT REPEAT('a row of some length ', 20), seq FROM seq_1_to_200");
 	prepared(db, 10 * times);
