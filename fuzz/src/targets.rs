@@ -18,6 +18,7 @@ pub static TARGETS: &[Target] = &[
     Target { name: "http", seeds: corpus::http, mutate: mutate::conversation, run: connection },
     Target { name: "redis", seeds: corpus::redis, mutate: mutate::conversation, run: connection },
     Target { name: "postgresql", seeds: corpus::postgresql, mutate: mutate::conversation, run: connection },
+    Target { name: "mysql", seeds: corpus::mysql, mutate: mutate::conversation, run: connection },
     Target { name: "detection", seeds: corpus::everything, mutate: mutate::conversation, run: connection },
     Target { name: "sql", seeds: corpus::statements, mutate: mutate::plain, run: statement },
     Target { name: "captures", seeds: corpus::captures, mutate: mutate::binary, run: capture },
@@ -54,7 +55,7 @@ impl Sink for Checked {
 fn connection(input: &[u8]) -> Result<(), String> {
     let pieces = decode(input);
     let from_start = input.len() % 4 != 0;
-    let hints = Hints { from_start, server_port: [0, 80, 6379, 5432][input.len() / 4 % 4], ..Hints::default() };
+    let hints = Hints { from_start, server_port: [0, 80, 6379, 5432, 3306][input.len() / 4 % 5], ..Hints::default() };
     let options = Options { details: input.len() % 2 == 0, raw: input.len() % 8 == 1, ..Options::default() };
     let mut sink = Checked::default();
     let mut connection = Connection::new(hints, &options);
