@@ -97,10 +97,10 @@ class MariaDb:
         run(["chown", "mysql:", folder])
         self.socket = f"{folder}/socket"
         run(["mariadb-install-db", "--no-defaults", f"--datadir={folder}/data", "--user=mysql",
-             "--auth-root-authentication-method=normal"])
+             "--auth-root-authentication-method=normal", "--innodb-use-native-aio=0"])
         argv = ["mariadbd", "--no-defaults", f"--datadir={folder}/data", "--user=mysql", f"--port={self.port}",
                 f"--socket={self.socket}", "--bind-address=*", "--skip-name-resolve", "--local-infile=1",
-                "--innodb-flush-log-at-trx-commit=0"]
+                "--innodb-flush-log-at-trx-commit=0", "--innodb-use-native-aio=0"]
         self.program = scope.start("mariadb", argv, service=service)
         await_true(lambda: self.admin("SELECT 1", check=False).returncode == 0, "MariaDB to answer")
         self.admin(self.TABLES)

@@ -88,7 +88,7 @@ static void prepared(MYSQL *db, int times)
 
 static void long_data(MYSQL *db)
 {
-	static char data[9000];
+	static char data[2000];
 	MYSQL_STMT *stmt = prepare(db, "INSERT INTO shop VALUES (9, ?)");
 	MYSQL_BIND bind = { .buffer_type = MYSQL_TYPE_STRING };
 
@@ -142,6 +142,7 @@ static void others(MYSQL *db, const char *user)
 int main(int argc, char **argv)
 {
 	int compress = argc > 5, times, port;
+	char rows[128];
 	MYSQL *db;
 
 	if (argc < 5)
@@ -164,7 +165,8 @@ int main(int argc, char **argv)
 		/* The server has nothing to close. */
 		mysql_stmt_close(prepare(db, "SELEC ?"));
 	}
-	query(db, "SELECT", "SELECT REPEAT('a row of some length ', 20), seq FROM seq_1_to_200");
+	snprintf(rows, sizeof(rows), "SELECT REPEAT('a row of some length ', 20), seq FROM seq_1_to_%d", 20 * times);
+	query(db, "SELECT", rows);
 	prepared(db, 10 * times);
 	mysql_close(db);
 	said("QUIT", 0);
