@@ -92,6 +92,8 @@ struct MySql {
     interrupted: bool,
     /// Answers were lost; the next packet begins one.
     resumes: bool,
+    /// Something was lost once: from then on an answer must not be older than what it answers.
+    lossy: bool,
     /// A replication stream: nothing else comes any more.
     streams: bool,
     compressed: Option<Box<[Half; 2]>>,
@@ -116,6 +118,7 @@ impl MySql {
             lost: [false; 2],
             interrupted: false,
             resumes: false,
+            lossy: false,
             streams: false,
             compressed: None,
         }
@@ -381,13 +384,23 @@ impl MySql {
                 (begins, Mark { offset: begins.offset.saturating_add(length), time_ns: input.time_at(last) })
             };
             match self.packet(direction, rest, input.gap_after == 0, marks, sink) {
-                Step::Taken(length) => at = at.saturating_add(length as usize),
+                Step::Taken(length) => {
+                    at = at.saturating_add(length as usize);
+                    if self.answers_ahead(direction) {
+                        break;
+                    }
+                }
                 // What was read so far first.
                 _ if at > 0 => break,
                 step => return step,
             }
         }
         if at > 0 { Step::Taken(at as u64) } else { Step::Need(1) }
+    }
+
+    /// What follows answers nothing that was seen: the engine decides whether it waits for its requests.
+    fn answers_ahead(&self, direction: Direction) -> bool {
+        direction == Direction::ToClient && self.in_flight() == 0
     }
 
     fn read_compressed(&mut self, direction: Direction, input: &Input<'_>, sink: &mut dyn Sink) -> Step {
@@ -416,6 +429,9 @@ impl MySql {
                 return Step::Invalid(why);
             }
             at = end;
+            if half.packed_left == 0 && self.answers_ahead(direction) {
+                break;
+            }
         }
         if at > 0 { Step::Taken(at as u64) } else { Step::Need(compressed::HEADER_BYTES) }
     }
@@ -561,6 +577,7 @@ impl Parser for MySql {
         self.lost[direction as usize] = true;
         self.continues[direction as usize] = false;
         self.opening = Opening::Done;
+        self.lossy = true;
         if let Some(halves) = &mut self.compressed {
             halves[direction as usize].forget();
         }

@@ -101,7 +101,7 @@ impl MySql {
         // this is, and only that it begins is known.
         let expected = self.pending.front().map_or(1, |front| front.state.sequence);
         let numbered = self.compressed.is_none() && !std::mem::take(&mut self.resumes);
-        if header.sequence != expected && numbered || self.is_farewell(body) {
+        if header.sequence != expected && numbered || self.lossy && self.is_older(begins) || self.is_farewell(body) {
             return taken;
         }
         if self.pending.answer_begins(begins.offset, begins.time_ns, sink)
@@ -134,6 +134,12 @@ impl MySql {
         (request.first_byte_ns, request.end_ns) = (Some(begins.time_ns), ends.time_ns.max(begins.time_ns));
         (request.response_offset, request.response_end_offset) = (begins.offset, ends.offset);
         sink.request(request);
+    }
+
+    /// The answer to something else than what waits: that was asked later.
+    fn is_older(&self, begins: Mark) -> bool {
+        let front = self.pending.front().and_then(|front| front.request.as_ref());
+        front.is_some_and(|request| begins.time_ns < request.start_ns)
     }
 
     fn is_farewell(&self, body: &[u8]) -> bool {
