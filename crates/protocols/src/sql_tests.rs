@@ -180,3 +180,49 @@ fn any_bytes_give_a_bounded_shape() {
         let _ = (keyword(&bytes, POSTGRESQL), keyword(&bytes, MYSQL), trace_context(&bytes));
     }
 }
+
+/// The same in MySQL's syntax, where double quotes and backslashes mean something else.
+#[test]
+fn no_literal_of_mysql_ever_comes_out() {
+    let literals = [
+        "'S3CRET'",
+        "\"S3CRET\"",
+        "'it''s S3CRET'",
+        "'a\\'S3CRET\\\\'",
+        "\"a\\\"S3CRET'\"",
+        "_utf8mb4'S3CRET'",
+        "N'S3CRET'",
+        "x'S3CRET'",
+        "# S3CRET ' \n 1",
+        "-- S3CRET ' \n 1",
+        "/* S3CRET ' */ 1",
+        "/*+ S3CRET */ 1",
+        "/*!50000 'S3CRET' */",
+        "/*M!100100 \"S3CRET\" */",
+        "'/*!S3CRET'",
+        "'*/S3CRET'",
+        "'#S3CRET'",
+        "\"`S3CRET\"",
+        "42S3CRET",
+        "0xS3CRET",
+    ];
+    let words = [
+        "SELECT", "FROM t", "a =", "(", ")", ",", "IN (", "VALUES (", "), (", "`q'c`", "NULL", "-", "+", "||", "?",
+        ";", "a.b", "1", "@v :=", "@@x", "*/", "/*! a */", "*", "IS",
+    ];
+    let mut random = Random(0x9e3779b97f4a7c15);
+    for _ in 0..20_000 {
+        let mut statement = String::new();
+        for _ in 0..random.below(12) + 1 {
+            statement += match random.below(3) {
+                0 => literals[random.below(literals.len())],
+                _ => words[random.below(words.len())],
+            };
+            statement += [" ", "\n", "  "][random.below(3)];
+        }
+        for cut in [statement.len(), random.below(statement.len() + 1)] {
+            let text = shape(&statement.as_bytes()[..cut], cut < statement.len(), MYSQL);
+            assert!(!text.contains("S3CRET"), "{:?} -> {text}", &statement[..cut]);
+        }
+    }
+}
