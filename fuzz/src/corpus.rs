@@ -110,8 +110,21 @@ pub fn datagrams() -> Result<Vec<Vec<u8>>, String> {
     Ok(seeds)
 }
 
+pub fn mysql() -> Result<Vec<Vec<u8>>, String> {
+    let mut seeds = recorded("mysql")?;
+    let ok = b"\x07\0\0\x01\0\0\0\x02\0\0\0";
+    let exchanges: [(&[u8], &[u8]); 4] = [
+        (b"\x01\0\0\0\x0e", ok),
+        (b"\x0f\0\0\0\0\0\0\x0b\0\0\0\x03use `test`", b"\x0b\0\0\x01\0\0\0\x07\0\0\x01\0\0\0\x02\0\0\0"),
+        (b"\x0f\0\0\0\x12\x04\0\0\0\0\0\x01\0\0\0binl", b"\x05\0\0\x01\0even\x05\0\0\x02\xfe\0\0\x02\0"),
+        (b"\x13\0\0\0\x03\x01\x01\0\x01\xfe\0\x01a\x02bcSELECT", b"\x1b\0\0\x01\xff\x28\x04#42000You have an error"),
+    ];
+    seeds.extend(exchanges.iter().map(|(asked, said)| encode(&[piece(false, asked), piece(true, said)])));
+    Ok(seeds)
+}
+
 pub fn everything() -> Result<Vec<Vec<u8>>, String> {
-    Ok([http()?, redis()?, postgresql()?, dns()?].concat())
+    Ok([http()?, redis()?, postgresql()?, mysql()?, dns()?].concat())
 }
 
 pub fn statements() -> Result<Vec<Vec<u8>>, String> {
@@ -119,6 +132,7 @@ pub fn statements() -> Result<Vec<Vec<u8>>, String> {
         "SELECT a, 'it''s', E'x\\'y', $$z$$, $t$ 'q' $t$, 1.5e-3, \"Q\"\"i\" FROM s.t WHERE a IN (1, 2, 3) AND b = $1 -- why\n",
         "INSERT INTO t (a, b) VALUES (1, 'x', now()), (2, 'y', now()) /*traceparent='00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'*/",
         "/* a /* b */ c */ WITH x AS (SELECT ARRAY[1,2]::int[]) SELECT x[1] #>> '{a}' FROM x WHERE y IS NOT NULL LIMIT 10;",
+        "/*!40101 SET NAMES utf8 */ SELECT /*M!100100 a */ */ FROM t",
         "# mysql\nSELECT `a`, \"lit\\\"eral\", 'b\\'c' FROM `t` WHERE c = ? OR d = :name",
     ];
     Ok(statements.iter().map(|statement| statement.as_bytes().to_vec()).collect())

@@ -21,6 +21,7 @@ pub static TARGETS: &[Target] = &[
     Target { name: "postgresql", seeds: corpus::postgresql, mutate: mutate::conversation, run: connection },
     Target { name: "dns", seeds: corpus::dns, mutate: mutate::conversation, run: connection },
     Target { name: "datagrams", seeds: corpus::datagrams, mutate: mutate::conversation, run: datagrams },
+    Target { name: "mysql", seeds: corpus::mysql, mutate: mutate::conversation, run: connection },
     Target { name: "detection", seeds: corpus::everything, mutate: mutate::conversation, run: connection },
     Target { name: "sql", seeds: corpus::statements, mutate: mutate::plain, run: statement },
     Target { name: "captures", seeds: corpus::captures, mutate: mutate::binary, run: capture },
@@ -64,7 +65,8 @@ impl Sink for Checked {
 fn connection(input: &[u8]) -> Result<(), String> {
     let pieces = decode(input);
     let from_start = input.len() % 4 != 0;
-    let hints = Hints { from_start, server_port: [0, 80, 6379, 5432, 53][input.len() / 4 % 5], ..Hints::default() };
+    let hints =
+        Hints { from_start, server_port: [0, 80, 6379, 5432, 53, 3306][input.len() / 4 % 6], ..Hints::default() };
     let options = Options { details: input.len() % 2 == 0, raw: input.len() % 8 == 1, ..Options::default() };
     let mut sink = Checked::default();
     let mut connection = Connection::new(hints, &options);
@@ -153,9 +155,11 @@ fn statement(input: &[u8]) -> Result<(), String> {
             return Err(format!("gave a shape of {} bytes", shape.len()));
         }
     }
-    let keyword = sql::keyword(input);
-    if keyword.len() > MAX_OPERATION_BYTES {
-        return Err(format!("gave a keyword of {} bytes", keyword.len()));
+    for dialect in [sql::POSTGRESQL, sql::MYSQL] {
+        let keyword = sql::keyword(input, dialect);
+        if keyword.len() > MAX_OPERATION_BYTES {
+            return Err(format!("gave a keyword of {} bytes", keyword.len()));
+        }
     }
     let _ = sql::trace_context(input);
     Ok(())

@@ -83,6 +83,33 @@ class Postgres:
         return run(argv, service=service, check=check)
 
 
+class MariaDb:
+    """With a database `shop` and a user `app` without a password."""
+
+    TABLES = """CREATE DATABASE shop; CREATE USER app@'%'; GRANT ALL ON shop.* TO app@'%'; USE shop;
+        CREATE TABLE shop (id int primary key, name mediumtext); INSERT INTO shop VALUES (1, 'a'), (2, 'b');
+        CREATE TABLE words (word text)"""
+
+    def __init__(self, scope, service):
+        self.port = free_port()
+        folder = scope.path(f"mariadb-{self.port}")
+        os.mkdir(folder)
+        run(["chown", "mysql:", folder])
+        self.socket = f"{folder}/socket"
+        run(["mariadb-install-db", "--no-defaults", f"--datadir={folder}/data", "--user=mysql",
+             "--auth-root-authentication-method=normal", "--innodb-use-native-aio=0"])
+        argv = ["mariadbd", "--no-defaults", f"--datadir={folder}/data", "--user=mysql", f"--port={self.port}",
+                f"--socket={self.socket}", "--bind-address=*", "--skip-name-resolve", "--local-infile=1",
+                "--innodb-flush-log-at-trx-commit=0", "--innodb-use-native-aio=0"]
+        self.program = scope.start("mariadb", argv, service=service)
+        await_true(lambda: self.admin("SELECT 1", check=False).returncode == 0, "MariaDB to answer")
+        self.admin(self.TABLES)
+
+    def admin(self, statements, check=True):
+        argv = ["mariadb", "--no-defaults", "-S", self.socket, "-u", "root", "-e", statements]
+        return run(argv, service="mariadb-admin", check=check)
+
+
 def compile_c(scope, name, *flags):
     """A helper in C, from the folder `programs`."""
     program = scope.path(f"{name}-c")

@@ -106,6 +106,13 @@ fn loads() -> Vec<Load> {
         },
         load("dns", "small", &framed(&dns_questions[..1]), &framed(&dns_answers[15..]), 0, 1),
         load("dns", "pipeline of 16", &framed(&dns_questions), &framed(&dns_answers), 0, 16),
+        Load { opening: MYSQL_LOGIN, ..load("mysql", "small", MYSQL_QUERY, MYSQL_ANSWER, 0, 1) },
+        Load {
+            opening: MYSQL_LOGIN,
+            ..load("mysql", "execute", MYSQL_EXECUTE, b"\x07\0\0\x01\0\x01\0\x02\0\0\0", 0, 1)
+        },
+        Load { opening: MYSQL_LOGIN, ..load("mysql", "body", MYSQL_QUERY, &mysql_rows(body, 1024), 1024, 1) },
+        Load { opening: MYSQL_LOGIN, ..load("mysql", "small rows", MYSQL_QUERY, &mysql_rows(body, 60), 16_384, 1) },
     ]
 }
 
@@ -156,6 +163,27 @@ impl Engine {
             _ => Engine::Datagrams(Box::new(Datagrams::new(hints, &Options::default()))),
         }
     }
+}
+
+const MYSQL_LOGIN: &[(Direction, &[u8])] = &[
+    (
+        ToClient,
+        b"\x4a\0\0\0\x0a8.0.36\0\x07\0\0\0saltsalt\0\xff\xf7\x2d\x02\0\xff\xc7\x15\0\0\0\0\0\0\0\0\0\0saltsaltsalt\0mysql_native_password\0",
+    ),
+    (ToServer, b"\x25\0\0\x01\x05\x82\0\0\0\0\0\x01\x2d\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0bob\0\0"),
+    (ToClient, b"\x07\0\0\x02\0\0\0\x02\0\0\0"),
+    (ToServer, b"\x1d\0\0\0\x16UPDATE t SET a = ? WHERE b=?"),
+    (ToClient, b"\x0c\0\0\x01\0\x01\0\0\0\0\0\0\0\0\0\0"),
+];
+const MYSQL_QUERY: &[u8] = b"\x22\0\0\0\x03SELECT * FROM t WHERE id = 12345;";
+const MYSQL_EXECUTE: &[u8] = b"\x12\0\0\0\x17\x01\0\0\0\0\x01\0\0\0\0\x01\x03\0\x07\0\0\0";
+const MYSQL_ANSWER: &[u8] = b"\x01\0\0\x01\x01\x1c\0\0\x02\x03def\0\x01t\x01t\x02id\x02id\x0c\x3f\0\x0b\0\0\0\x03\0\0\0\0\0\x05\0\0\x03\xfe\0\0\x02\0\x02\0\0\x04\x011\x05\0\0\x05\xfe\0\0\x02\0";
+
+fn mysql_rows(bytes: usize, row_bytes: usize) -> Vec<u8> {
+    let (length, value) = ((row_bytes as u32).to_le_bytes(), vec![b'v'; row_bytes - 1]);
+    let row = [&length[..3], b"\x04\x20", &value].concat();
+    let (head, tail) = MYSQL_ANSWER.split_at(MYSQL_ANSWER.len() - 15);
+    [head, &row.repeat(bytes / row_bytes), tail.get(6..).unwrap_or_default()].concat()
 }
 
 struct Run<'a> {

@@ -23,7 +23,7 @@ enum Field {
     ResourceText,
     CodeNumber,
     CodeText,
-    /// `Protocol::specification` itself.
+    /// `Protocol::specification` itself, unless the request's details say which of its relatives answers.
     System,
     /// A fixed text.
     Is(&'static str),
@@ -197,7 +197,7 @@ fn tell_field<'a>(
         Field::ResourceRaw => request.resource_raw().map(Text::as_str),
         Field::ResourceText => request.resource_raw().map(Text::as_str).or(request.resource.as_deref()),
         Field::CodeText => request.code.as_deref(),
-        Field::System => Some(specification),
+        Field::System => Some(detail(request, name).unwrap_or(specification)),
         Field::Is(text) => Some(text),
         Field::CodeNumber => {
             if let Some(number) = request.code.as_ref().and_then(|code| code.parse().ok()) {
@@ -209,6 +209,13 @@ fn tell_field<'a>(
     if let Some(text) = text {
         tell(name, Value::Text(text));
     }
+}
+
+fn detail<'a>(request: &'a Request, name: &str) -> Option<&'a str> {
+    request.attributes().iter().find_map(|(have, value)| match value {
+        Attribute::Text(text) if *have == name => Some(text.as_str()),
+        _ => None,
+    })
 }
 
 /// The code of an error, or why there is no answer.

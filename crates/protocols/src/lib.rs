@@ -14,6 +14,7 @@ mod detect_tests;
 mod dns;
 mod http;
 mod lines;
+mod mysql;
 pub mod parser;
 pub mod pending;
 mod postgresql;
@@ -26,6 +27,7 @@ mod redis;
 pub mod route;
 pub mod sql;
 mod sql_trace;
+mod statements;
 mod stream;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

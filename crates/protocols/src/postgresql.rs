@@ -8,15 +8,14 @@
 //! for the database's name.
 
 mod messages;
-mod statements;
 
 use crate::pending::Pending;
 use crate::protocols::{Capture, Framing, FramingKind};
+use crate::statements::{Named, Recent, Statement, UNKNOWN};
 use crate::{Detection, Input, Options, Parser, Protocol, Sink, Step, sql};
 use limpid_model::request::Attribute;
 use limpid_model::{Direction, Kind, Request, Status, Text, TraceContext, Unanswered};
 use messages::{Header, SqlState, text};
-use statements::{Named, Recent, Statement, UNKNOWN};
 use std::sync::Arc;
 
 const NAME: &str = "postgresql";

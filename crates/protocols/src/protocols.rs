@@ -44,8 +44,13 @@ pub struct Protocol {
     pub specification: &'static str,
 }
 
-pub static PROTOCOLS: &[Protocol] =
-    &[crate::http::PROTOCOL, crate::redis::PROTOCOL, crate::postgresql::PROTOCOL, crate::dns::PROTOCOL];
+pub static PROTOCOLS: &[Protocol] = &[
+    crate::http::PROTOCOL,
+    crate::redis::PROTOCOL,
+    crate::postgresql::PROTOCOL,
+    crate::mysql::PROTOCOL,
+    crate::dns::PROTOCOL,
+];
 
 /// How a protocol is read from datagrams, each of which is one message.
 pub struct Datagram {

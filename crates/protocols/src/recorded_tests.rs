@@ -51,7 +51,7 @@ fn assert_counted(name: &str, expected: &[(&str, usize)]) {
     assert_eq!(counts, expected, "{name}");
 }
 
-const NAMES: [&str; 10] = [
+const NAMES: [&str; 13] = [
     "redis-commands",
     "redis-resp3",
     "redis-pipeline",
@@ -62,6 +62,9 @@ const NAMES: [&str; 10] = [
     "postgresql-pipeline-error",
     "postgresql-psycopg2",
     "dns-tcp",
+    "mysql-text",
+    "mysql-prepared",
+    "mysql-compressed",
 ];
 
 #[test]
@@ -184,4 +187,39 @@ fn dns_clients() {
             ("A host3.shop.test 0 ok", 1),
         ],
     );
+}
+
+#[test]
+fn mysql_clients() {
+    assert_counted(
+        "mysql-text",
+        &[
+            ("LOGIN - - ok", 1),
+            ("SET SET AUTOCOMMIT = ? - ok", 1),
+            ("SELECT SELECT name FROM shop WHERE name = ? - ok", 1),
+            ("UPDATE UPDATE shop SET id = ? WHERE id = ?; SELECT ?; SELECT ? - ok", 1),
+            ("SELECT SELECT seq FROM seq_1_to_300 - ok", 1),
+            ("SELEC SELEC 1064 error", 1),
+            ("DO DO ?; SELECT missing FROM shop 1054 error", 1),
+            ("PING - - ok", 1),
+            ("COMMIT COMMIT - ok", 1),
+            ("QUIT - - ok", 1),
+        ],
+    );
+    for name in ["mysql-prepared", "mysql-compressed"] {
+        let counts = counted(name);
+        for (line, count) in [
+            ("LOGIN - - ok", 1),
+            ("LOGIN - 1045 error", 1),
+            ("SELECT SELECT id, name FROM shop WHERE id < ? - ok", 10),
+            ("INSERT INSERT INTO shop VALUES (?) - ok", 2),
+            ("DELETE DELETE FROM shop WHERE id > ? - ok", 1),
+            ("DO DO ?; SELEC 1064 error", 1),
+            ("STMT_SEND_LONG_DATA - - ok", 2),
+            ("LOAD LOAD DATA LOCAL INFILE ? INTO TABLE words - ok", 1),
+            ("STATISTICS - - ok", 1),
+        ] {
+            assert!(counts.contains(&(line.to_owned(), count)), "{name}: {line} is not {count} times in {counts:?}");
+        }
+    }
 }

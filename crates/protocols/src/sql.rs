@@ -19,6 +19,8 @@ pub struct Dialect {
     pub hash_comments: bool,
     /// `[…]` is a quoted identifier: SQL Server. Elsewhere a subscript.
     pub bracketed_identifiers: bool,
+    /// What stands in `/*!40101 …*/` is executed and no comment: MySQL; in `/*M!…*/` too: MariaDB.
+    pub executable_comments: bool,
 }
 
 pub const POSTGRESQL: Dialect = Dialect {
@@ -26,10 +28,16 @@ pub const POSTGRESQL: Dialect = Dialect {
     double_quoted_literals: false,
     hash_comments: false,
     bracketed_identifiers: false,
+    executable_comments: false,
 };
 
-pub const MYSQL: Dialect =
-    Dialect { backslash_escapes: true, double_quoted_literals: true, hash_comments: true, ..POSTGRESQL };
+pub const MYSQL: Dialect = Dialect {
+    backslash_escapes: true,
+    double_quoted_literals: true,
+    hash_comments: true,
+    executable_comments: true,
+    ..POSTGRESQL
+};
 
 /// Longest shape; what follows is an ellipsis.
 pub const MAX_SHAPE_BYTES: usize = 512;
@@ -42,8 +50,8 @@ const MAX_GROUPS: usize = 16;
 
 /// The first word of a statement in upper case; comments, semicolons and opening parentheses are not words. Empty when
 /// there is none.
-pub fn keyword(statement: &[u8]) -> Text {
-    let rest = &statement[skip_to_word(statement)..];
+pub fn keyword(statement: &[u8], dialect: Dialect) -> Text {
+    let rest = &statement[skip_to_word(statement, dialect)..];
     let end = rest.iter().position(|byte| !is_word(*byte)).unwrap_or(rest.len());
     match std::str::from_utf8(&rest[..end]) {
         Ok(word) if end <= MAX_KEYWORD_BYTES => upper(word),
@@ -52,8 +60,8 @@ pub fn keyword(statement: &[u8]) -> Text {
 }
 
 /// Whether a statement that was cut ends before its first keyword does.
-pub fn is_keyword_cut(statement: &[u8]) -> bool {
-    statement[skip_to_word(statement)..].iter().all(|byte| is_word(*byte))
+pub fn is_keyword_cut(statement: &[u8], dialect: Dialect) -> bool {
+    statement[skip_to_word(statement, dialect)..].iter().all(|byte| is_word(*byte))
 }
 
 fn upper(word: &str) -> Text {
@@ -62,7 +70,7 @@ fn upper(word: &str) -> Text {
     upper
 }
 
-fn skip_to_word(statement: &[u8]) -> usize {
+fn skip_to_word(statement: &[u8], dialect: Dialect) -> usize {
     let mut at = 0;
     while at < statement.len() {
         let rest = &statement[at..];
@@ -70,6 +78,8 @@ fn skip_to_word(statement: &[u8]) -> usize {
             b' ' | b'\t'..=b'\r' | b';' | b'(' => 1,
             b'-' if rest.starts_with(b"--") => line_end(rest),
             b'#' => line_end(rest),
+            b'/' if dialect.executable_comments && executable_begins(rest) > 0 => executable_begins(rest),
+            b'*' if dialect.executable_comments && rest.starts_with(b"*/") => 2,
             b'/' if rest.starts_with(b"/*") => {
                 memchr::memmem::find(&rest[2..], b"*/").map_or(rest.len(), |end| end + 4)
             }
@@ -77,6 +87,13 @@ fn skip_to_word(statement: &[u8]) -> usize {
         };
     }
     at
+}
+
+/// How many bytes open a comment that is executed from some version on; 0 when none begins here.
+fn executable_begins(rest: &[u8]) -> usize {
+    let Some(open) = [&b"/*!"[..], b"/*M!"].into_iter().find(|open| rest.starts_with(open)) else { return 0 };
+    let version = rest.iter().skip(open.len()).take(6).take_while(|byte| byte.is_ascii_digit()).count();
+    open.len() + version
 }
 
 fn line_end(rest: &[u8]) -> usize {
@@ -102,6 +119,7 @@ pub fn shape(statement: &[u8], cut: bool, dialect: Dialect) -> Text {
         groups: [Group::default(); MAX_GROUPS],
         depth: 0,
         last: Last::Start,
+        executes_comment: false,
         dialect,
     };
     shaper.run();
@@ -181,6 +199,8 @@ struct Shaper<'a> {
     groups: [Group; MAX_GROUPS],
     depth: usize,
     last: Last,
+    /// Inside of a comment that is executed.
+    executes_comment: bool,
     dialect: Dialect,
 }
 
@@ -223,6 +243,10 @@ impl Shaper<'_> {
         match (byte, self.peek(1)) {
             (b'-', b'-') => self.skip(line_end(&self.input[self.at..])),
             (b'#', _) if self.dialect.hash_comments => self.skip(line_end(&self.input[self.at..])),
+            (b'/', b'*') if self.dialect.executable_comments && executable_begins(&self.input[self.at..]) > 0 => {
+                self.skip(executable_begins(&self.input[self.at..]));
+                self.executes_comment = true;
+            }
             (b'/', b'*') => self.block_comment(),
             (b'-' | b'+', b'0'..=b'9' | b'.') if self.value_expected() => {
                 self.at += 1;
@@ -410,6 +434,10 @@ impl Shaper<'_> {
     }
 
     fn operator(&mut self, byte: u8) {
+        if self.executes_comment && byte == b'*' && self.peek(1) == b'/' {
+            self.executes_comment = false;
+            return self.skip(2);
+        }
         self.at += 1;
         if byte == b'\\' {
             // Not SQL outside of quotes: the escape of a string whose dialect was misjudged.

@@ -18,9 +18,17 @@ fn keywords() {
         ("begin;", "BEGIN"),
         ("a_word_that_is_longer_than_any_keyword", "_OTHER"),
     ] {
-        assert_eq!(keyword(statement.as_bytes()), word, "{statement}");
+        assert_eq!(keyword(statement.as_bytes(), POSTGRESQL), word, "{statement}");
     }
-    assert_eq!(keyword(b"\xff\xfe 1"), "_OTHER");
+    assert_eq!(keyword(b"\xff\xfe 1", POSTGRESQL), "_OTHER");
+    for (statement, word) in [
+        ("/*!40101 SET NAMES utf8 */", "SET"),
+        ("/*M!100100 create */ table t", "CREATE"),
+        ("/*! */ /* no */ /*+ hint */ select 1", "SELECT"),
+        ("/*!40000", ""),
+    ] {
+        assert_eq!(keyword(statement.as_bytes(), MYSQL), word, "{statement}");
+    }
 }
 
 #[test]
@@ -66,6 +74,9 @@ fn shapes() {
 fn dialects_differ_where_it_matters() {
     let mysql = |statement: &str| shape(statement.as_bytes(), false, MYSQL).to_string();
     assert_eq!(mysql("SELECT \"it\\\"s\", 'a\\'b', `my col` # why 'x'\nFROM t"), "SELECT ?, ?, `my col` FROM t");
+    assert_eq!(mysql("/*!40101 SET @old=@@x, a='s' */;"), "SET @old=@@x, a=?");
+    assert_eq!(mysql("SELECT /*!50000 SQL_NO_CACHE */ a */*c*/ 2 /* x */ FROM t"), "SELECT SQL_NO_CACHE a * ? FROM t");
+    assert_eq!(mysql("CREATE USER 'a'@'h' IDENTIFIED BY \"p\""), "CREATE USER ?@? IDENTIFIED BY ?");
     let escaping = Dialect { backslash_escapes: true, ..POSTGRESQL };
     assert_eq!(shape(b"SELECT 'it\\'s secret', a", false, escaping), "SELECT ?, a");
     let brackets = Dialect { bracketed_identifiers: true, ..POSTGRESQL };
@@ -166,6 +177,52 @@ fn any_bytes_give_a_bounded_shape() {
         for dialect in [POSTGRESQL, MYSQL] {
             assert!(shape(&bytes, random.below(2) == 0, dialect).len() <= MAX_SHAPE_BYTES + 3);
         }
-        let _ = (keyword(&bytes), trace_context(&bytes));
+        let _ = (keyword(&bytes, POSTGRESQL), keyword(&bytes, MYSQL), trace_context(&bytes));
+    }
+}
+
+/// The same in MySQL's syntax, where double quotes and backslashes mean something else.
+#[test]
+fn no_literal_of_mysql_ever_comes_out() {
+    let literals = [
+        "'S3CRET'",
+        "\"S3CRET\"",
+        "'it''s S3CRET'",
+        "'a\\'S3CRET\\\\'",
+        "\"a\\\"S3CRET'\"",
+        "_utf8mb4'S3CRET'",
+        "N'S3CRET'",
+        "x'S3CRET'",
+        "# S3CRET ' \n 1",
+        "-- S3CRET ' \n 1",
+        "/* S3CRET ' */ 1",
+        "/*+ S3CRET */ 1",
+        "/*!50000 'S3CRET' */",
+        "/*M!100100 \"S3CRET\" */",
+        "'/*!S3CRET'",
+        "'*/S3CRET'",
+        "'#S3CRET'",
+        "\"`S3CRET\"",
+        "42S3CRET",
+        "0xS3CRET",
+    ];
+    let words = [
+        "SELECT", "FROM t", "a =", "(", ")", ",", "IN (", "VALUES (", "), (", "`q'c`", "NULL", "-", "+", "||", "?",
+        ";", "a.b", "1", "@v :=", "@@x", "*/", "/*! a */", "*", "IS",
+    ];
+    let mut random = Random(0x9e3779b97f4a7c15);
+    for _ in 0..20_000 {
+        let mut statement = String::new();
+        for _ in 0..random.below(12) + 1 {
+            statement += match random.below(3) {
+                0 => literals[random.below(literals.len())],
+                _ => words[random.below(words.len())],
+            };
+            statement += [" ", "\n", "  "][random.below(3)];
+        }
+        for cut in [statement.len(), random.below(statement.len() + 1)] {
+            let text = shape(&statement.as_bytes()[..cut], cut < statement.len(), MYSQL);
+            assert!(!text.contains("S3CRET"), "{:?} -> {text}", &statement[..cut]);
+        }
     }
 }

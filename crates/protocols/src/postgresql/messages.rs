@@ -261,5 +261,5 @@ fn begins_with_statement(data: &[u8]) -> bool {
         Some(b'P') => text(body).1.unwrap_or_default(),
         _ => return false,
     };
-    KEYWORDS.contains(&sql::keyword(statement).as_str())
+    KEYWORDS.contains(&sql::keyword(statement, sql::POSTGRESQL).as_str())
 }

@@ -3,7 +3,8 @@
 
 A small proxy stands between client and server and writes down what each says, a line a call: `C` (the client) or `S`
 (the server) and the bytes in hex. Needs redis-server, redis-cli, redis-benchmark, PostgreSQL 15 with psql and pgbench,
-psycopg2, and BIND 9 with dig and nsupdate. Servers run on free ports in a temporary folder and are stopped at the end.
+psycopg2, MariaDB with its client and C connector, pymysql, and BIND 9 with dig and nsupdate. Servers run on free ports in
+a temporary folder and are stopped at the end.
 """
 import contextlib, os, pathlib, shutil, socket, subprocess, sys, tempfile, threading, time
 
@@ -120,6 +121,25 @@ def dns_tcp(port):
         time.sleep(0.2)
 
 
+def mariadb():
+    port = free_port()
+    folder = pathlib.Path(tempfile.mkdtemp())
+    try:
+        shutil.chown(folder, "mysql")
+        data = ["--no-defaults", f"--datadir={folder}/data", "--user=mysql"]
+        subprocess.run(["mariadb-install-db", *data, "--auth-root-authentication-method=normal",
+                        "--innodb-use-native-aio=0"], check=True,
+                       stdout=subprocess.DEVNULL)
+        with running(["mariadbd", *data, f"--port={port}", f"--socket={folder}/socket", "--skip-name-resolve"], port):
+            tables = """CREATE DATABASE shop; CREATE USER app@'%'; CREATE USER py@'%' IDENTIFIED BY 'shop-password';
+                GRANT ALL ON shop.* TO app@'%', py@'%'; USE shop; CREATE TABLE shop (id int primary key, name mediumtext);
+                INSERT INTO shop VALUES (1, 'a'), (2, 'b'); CREATE TABLE words (word text)"""
+            subprocess.run(["mariadb", "-S", f"{folder}/socket", "-u", "root", "-e", tables], check=True)
+            yield port
+    finally:
+        shutil.rmtree(folder)
+
+
 def redis_cli(port, *commands, options=()):
     """A run for each command: with a script on its standard input it would read all of COMMAND DOCS first."""
     for command in commands:
@@ -211,12 +231,40 @@ def psycopg2(port):
     connection.close()
 
 
+def mysql_text(port):
+    import pymysql
+    connection = pymysql.connect(host="127.0.0.1", port=port, user="py", password="shop-password", database="shop",
+                                 client_flag=pymysql.constants.CLIENT.MULTI_STATEMENTS)
+    cursor = connection.cursor()
+    for statement in ("SELECT name FROM shop WHERE name = 'secret-value'", "UPDATE shop SET id = 1 WHERE id = 7; SELECT 1; SELECT 2",
+                      "SELECT seq FROM seq_1_to_300", "SELEC", "DO 1; SELECT missing FROM shop"):
+        with contextlib.suppress(pymysql.MySQLError):
+            cursor.execute(statement)
+            while cursor.nextset():
+                pass
+    connection.ping()
+    connection.commit()
+    connection.close()
+
+
+def mysql_connector(port, *options):
+    with tempfile.TemporaryDirectory() as folder:
+        source = HERE / "../../../../tests/e2e/programs/mysql_client.c"
+        subprocess.run(["cc", "-o", f"{folder}/client", source, "-I/usr/include/mariadb", "-lmariadb"], check=True)
+        subprocess.run([f"{folder}/client", "127.0.0.1", str(port), "app", "1", *options], check=True, stdout=subprocess.DEVNULL)
+
+
+def mysql_compressed(port):
+    mysql_connector(port, "compress")
+
+
 FIXTURES = {
     "redis-commands": (redis, redis_commands), "redis-resp3": (redis, redis_resp3), "redis-pipeline": (redis, redis_pipeline),
     "redis-pubsub": (redis, redis_pubsub), "postgresql-simple": (postgresql, psql_simple),
     "postgresql-prepared": (postgresql, pgbench_prepared), "postgresql-pipeline": (postgresql, pgbench_pipeline),
     "postgresql-pipeline-error": (postgresql, pgbench_pipeline_error), "postgresql-psycopg2": (postgresql, psycopg2),
     "dns-tcp": (bind, dns_tcp),
+    "mysql-text": (mariadb, mysql_text), "mysql-prepared": (mariadb, mysql_connector), "mysql-compressed": (mariadb, mysql_compressed),
 }
 
 

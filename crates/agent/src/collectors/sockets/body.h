@@ -165,7 +165,9 @@ static __always_inline void on_end(struct sock *sk)
 	submit(connection->ring, &record, sizeof(record));
 }
 
-static __always_inline void on_moved(struct sock *sk, struct task_struct *task, s32 result, u32 flags, bool sent)
+/* A function of its own: a program has 512 bytes of stack, those of all its calls together. The result is for the
+ * verifier's sake. */
+static __noinline int on_moved(struct sock *sk, struct task_struct *task, s32 result, u32 flags, bool sent)
 {
 	struct connection *connection;
 	struct call call;
@@ -179,15 +181,15 @@ static __always_inline void on_moved(struct sock *sk, struct task_struct *task, 
 	call.buffers.vectors = 0;
 	connection = connection_of(sk, call.now);
 	if (!connection)
-		return;
+		return 0;
 	take_verdict(connection);
 	if (is_own_call(connection, call.tgid))
-		return;
+		return 0;
 	call.offset = stream_end(connection, sk, result, sent) - result;
 	if (connection->mode == MODE_IGNORE)
-		return;
+		return 0;
 	if (!connection->told && !tell(connection, sk, call.tgid, call.now))
-		return;
+		return 0;
 	call.wanted = connection->mode != MODE_TIMES && !is_skipped(connection, &call);
 	if (call.wanted)
 		call.readable = !(flags & MSG_TRUNC) && find_buffers(&call.buffers, task, sk, result);
@@ -195,10 +197,11 @@ static __always_inline void on_moved(struct sock *sk, struct task_struct *task, 
 		take_arrival(connection, sk, &call);
 	if (!lock(connection)) {
 		send_alone(connection, &call);
-		return;
+		return 0;
 	}
 	dispatch(connection, &call);
 	unlock(connection);
+	return 0;
 }
 
 /* `message`: where the front end sees it, else NULL. */

@@ -1,5 +1,5 @@
-//! What a connection has prepared: an Execute names a portal, a portal was bound to a statement, a statement was
-//! parsed, perhaps hours ago.
+//! What a connection has prepared, in any SQL protocol: an execution names a statement that was parsed, perhaps hours
+//! ago. With PostgreSQL there is a portal in between.
 
 use crate::sql;
 use limpid_model::{Text, TraceContext};
@@ -31,11 +31,11 @@ pub struct Statement {
 
 impl Statement {
     pub fn read(text: &[u8], cut: bool, dialect: sql::Dialect, raw: bool) -> Self {
-        if cut && sql::is_keyword_cut(text) {
+        if cut && sql::is_keyword_cut(text, dialect) {
             return Statement { operation: UNKNOWN, shape: Text::const_new(""), raw: None, trace: None };
         }
         Statement {
-            operation: sql::keyword(text),
+            operation: sql::keyword(text, dialect),
             shape: sql::shape(text, cut, dialect),
             raw: raw.then(|| Text::from_utf8_lossy(text)),
             trace: sql::trace_context(text),
@@ -69,7 +69,7 @@ impl Recent {
     }
 }
 
-/// Statements, or portals, by name; the nameless one apart, since it is by far the most used.
+/// Statements, or portals, by name or number; the nameless one apart, since it is by far the most used.
 #[derive(Default)]
 pub struct Named {
     nameless: Option<Arc<Statement>>,
