@@ -50,6 +50,9 @@ losses! {
     SERIES_CAPPED "series_capped" "requests counted under _OTHER because a cap was reached";
     SPANS_QUEUE_FULL "spans_queue_full" "spans dropped because the export queue was full";
     EXPORT_FAILED "export_failed" "spans and points dropped because the server did not take them in time";
+    SPOOL_FULL "spool_full" "spans and points dropped from the spool, the oldest first, because it reached its size";
+    SPOOL_TORN "spool_torn" "files of the spool whose torn end was cut off";
+    SPOOL_DAMAGED "spool_damaged" "spans and points in the spool that could not be read back";
     PROCESS_UNKNOWN "process_unknown" "processes gone before anything was known of them";
     PROCESS_RING_FULL "process_ring_full" "starts and ends of processes that found their ring buffer full";
     PROCESS_RECORDS "process_records" "records of processes that could not be read";

@@ -127,8 +127,7 @@ impl Emitter {
 
     /// Brings bytes and the state of both ends into the metrics; called now and then, and with `gone` at the end.
     pub fn account(&self, conn: &mut Conn, now_ns: u64, gone: bool) {
-        let own = conn.known_ends().any(|end| end.process.own);
-        if own && conn.known_ends().all(|end| end.counted.is_none()) {
+        if conn.left_alone && conn.known_ends().all(|end| end.counted.is_none()) {
             return;
         }
         let protocol = conn.protocol_name();

@@ -12,6 +12,7 @@ mod consumer;
 mod emit;
 mod queue;
 mod sampling;
+mod settings;
 mod shapes;
 mod snapshot;
 mod times;
@@ -29,8 +30,9 @@ use aggregate::Table;
 use caps::Caps;
 use limpid_model::Text;
 use limpid_protocols::Options;
+use limpid_protocols::protocols::SwitchedOff;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 /// Who a process is; implemented by `identity`.
 pub trait Identify: Send + Sync {
@@ -39,6 +41,10 @@ pub trait Identify: Send + Sync {
     fn epoch(&self) -> u64;
     /// Whether one of Limpid's own processes listens on this port.
     fn is_own_port(&self, _port: u16) -> bool {
+        false
+    }
+    /// Whether what a server on this port says shall be left alone.
+    fn is_excluded_port(&self, _port: u16) -> bool {
         false
     }
     /// Whether this is the answer for a process of which nothing is known yet.
@@ -54,6 +60,8 @@ pub struct Config {
     /// Tells this machine (and boot) apart in the ids of connections that never leave it.
     pub machine: u64,
     pub sampling: Sampling,
+    /// Protocols that are not read.
+    pub off: SwitchedOff,
     pub limits: Limits,
     /// Open connections of the whole agent that are followed at once.
     pub connections: usize,
@@ -70,6 +78,7 @@ impl Default for Config {
             host: Text::default(),
             machine: 0,
             sampling: Sampling::default(),
+            off: SwitchedOff::default(),
             limits: Limits::default(),
             connections: 16_384,
             span_queue: 16_384,
@@ -84,6 +93,9 @@ struct Inner {
     config: Config,
     identity: Arc<dyn Identify>,
     sampler: sampling::Sampler,
+    off: RwLock<SwitchedOff>,
+    /// Counted up when settings change that connections have taken up already.
+    settings: AtomicU64,
     queue: queue::SpanQueue,
     caps: Arc<Mutex<Caps>>,
     tables: Mutex<Vec<Arc<Mutex<Table>>>>,
@@ -103,7 +115,8 @@ impl Inner {
     }
 
     fn options(&self) -> Options {
-        Options { details: self.sampler.wanted(), timeout_ns: self.config.timeout_ns, ..Options::default() }
+        let off = *self.off.read().unwrap_or_else(PoisonError::into_inner);
+        Options { details: self.sampler.wanted(), timeout_ns: self.config.timeout_ns, off, ..Options::default() }
     }
 }
 
@@ -120,6 +133,8 @@ impl Shared {
             inner: Arc::new(Inner {
                 identity,
                 sampler: sampling::Sampler::new(config.sampling),
+                off: RwLock::new(config.off),
+                settings: AtomicU64::new(0),
                 queue: queue::SpanQueue::new(config.span_queue),
                 caps,
                 tables: Mutex::default(),
@@ -138,6 +153,13 @@ impl Shared {
         let table = Arc::new(Mutex::new(Table::new(Arc::clone(&self.inner.caps))));
         self.inner.tables.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&table));
         Box::new(consumer::Pipeline::new(Arc::clone(&self.inner), table))
+    }
+
+    /// Takes up other settings, also for connections that are open; what is left alone has changed too, maybe.
+    pub fn change(&self, sampling: Sampling, off: SwitchedOff) {
+        self.inner.sampler.set(sampling);
+        *self.inner.off.write().unwrap_or_else(PoisonError::into_inner) = off;
+        self.inner.settings.fetch_add(1, Ordering::Release);
     }
 
     /// The spans that wait to be sent.

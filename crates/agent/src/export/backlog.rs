@@ -1,0 +1,154 @@
+//! What waits for the server: in memory while it answers, in a spool on disk while it does not.
+//!
+//! Nothing is written to disk in normal work. Once a batch could not be sent, all that wait and all that come go to the
+//! spool, so that an agent that is killed meanwhile leaves them to the next one. When the server is back, new batches
+//! and old ones take turns: what happens now is on the page after one old batch at most, however long the server was
+//! away, and the old ones still come in their order. (A series takes samples that come late, so that the order between
+//! the two does not matter.)
+
+use super::batch::Batch;
+use super::spool::{Place, Spool};
+use crate::losses;
+use std::collections::VecDeque;
+
+const MEMORY_BYTES: usize = 16 << 20;
+
+/// Where a batch stands that is being sent.
+#[derive(Clone, Copy, Debug)]
+pub enum Waits {
+    InMemory,
+    InSpool(Place),
+}
+
+/// For the status page.
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize)]
+pub struct SpoolStatus {
+    pub folder: String,
+    pub batches: u64,
+    pub bytes: u64,
+    pub limit_bytes: u64,
+    /// How often something could not be written and stayed in memory, and why at last.
+    pub write_errors: u64,
+    pub last_error: Option<String>,
+}
+
+#[derive(Default)]
+pub struct Backlog {
+    memory: VecDeque<Batch>,
+    memory_bytes: usize,
+    spool: Option<Spool>,
+    /// The server does not take anything now.
+    away: bool,
+    /// A new batch was the last to go: it is an old one's turn.
+    old_ones_turn: bool,
+    write_errors: u64,
+    last_error: Option<String>,
+}
+
+impl Backlog {
+    pub fn new(spool: Option<Spool>) -> Backlog {
+        Backlog { spool, ..Backlog::default() }
+    }
+
+    pub fn put(&mut self, batch: Batch) {
+        self.memory_bytes += batch.length;
+        self.memory.push_back(batch);
+        if self.away {
+            self.spill(0);
+        } else if self.memory_bytes > MEMORY_BYTES {
+            self.spill(MEMORY_BYTES);
+        }
+        while self.memory_bytes > MEMORY_BYTES && self.memory.len() > 1 {
+            if let Some(oldest) = self.pop() {
+                losses::EXPORT_FAILED.add(oldest.items);
+            }
+        }
+    }
+
+    /// What to send next; it stays here until it is `done`.
+    pub fn next(&mut self) -> Option<(Waits, Batch)> {
+        let old = if self.old_ones_turn || self.memory.is_empty() { self.spooled() } else { None };
+        self.old_ones_turn = old.is_none();
+        old.or_else(|| self.memory.front().map(|batch| (Waits::InMemory, batch.clone())))
+    }
+
+    fn spooled(&mut self) -> Option<(Waits, Batch)> {
+        let (place, batch) = self.spool.as_mut()?.front()?;
+        Some((Waits::InSpool(place), batch))
+    }
+
+    /// It was taken, or refused for good.
+    pub fn done(&mut self, waits: Waits, batch: &Batch) {
+        match (waits, &mut self.spool) {
+            (Waits::InSpool(place), Some(spool)) => spool.take(place),
+            // It may have gone to the spool meanwhile: then it is sent once more, and the server knows its id.
+            _ if self.memory.front().is_some_and(|first| first.id == batch.id) => drop(self.pop()),
+            _ => {}
+        }
+    }
+
+    /// Whether the server takes data, as the last attempt has shown.
+    pub fn set_away(&mut self, away: bool) {
+        self.away = away;
+        if away {
+            self.spill(0);
+        }
+    }
+
+    pub fn is_away(&self) -> bool {
+        self.away
+    }
+
+    /// Brings the oldest in memory to disk until no more than `bytes` are left; what cannot be written stays.
+    pub fn spill(&mut self, bytes: usize) {
+        let Some(spool) = &mut self.spool else { return };
+        while let Some(oldest) = self.memory.front().filter(|_| self.memory_bytes > bytes) {
+            if let Err(error) = spool.push(oldest) {
+                self.write_errors += 1;
+                if self.last_error.is_none() {
+                    let folder = spool.folder().display();
+                    log::warn!("the spool in {folder} cannot be written: {error}; batches stay in memory");
+                }
+                self.last_error = Some(error.to_string());
+                return;
+            }
+            self.last_error = None;
+            if let Some(written) = self.memory.pop_front() {
+                self.memory_bytes -= written.length;
+            }
+        }
+    }
+
+    fn pop(&mut self) -> Option<Batch> {
+        let batch = self.memory.pop_front()?;
+        self.memory_bytes -= batch.length;
+        Some(batch)
+    }
+
+    pub fn set_spool_limit(&mut self, bytes: u64) {
+        if let Some(spool) = &mut self.spool {
+            spool.set_limit(bytes);
+        }
+    }
+
+    pub fn has_spool(&self) -> bool {
+        self.spool.is_some()
+    }
+
+    /// Batches and bytes in memory.
+    pub fn in_memory(&self) -> (usize, usize) {
+        (self.memory.len(), self.memory_bytes)
+    }
+
+    pub fn spool_status(&self) -> Option<SpoolStatus> {
+        let spool = self.spool.as_ref()?;
+        Some(SpoolStatus {
+            folder: spool.folder().display().to_string(),
+            batches: spool.batches(),
+            bytes: spool.bytes(),
+            limit_bytes: spool.limit(),
+            write_errors: self.write_errors,
+            last_error: self.last_error.clone(),
+        })
+    }
+}
