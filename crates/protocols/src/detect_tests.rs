@@ -142,7 +142,7 @@ fn the_capture_of_unknown_connections_ends() {
 #[test]
 fn what_is_switched_off_is_found_and_not_read() {
     use crate::protocols::SwitchedOff;
-    for (name, script) in OPENINGS {
+    for (name, script) in OPENINGS.iter().filter(|(name, _)| !name.is_empty()) {
         let off = SwitchedOff::named([*name, "no such protocol"]);
         let mut player = Player::new(&Options { off, ..Options::default() });
         player.play(script);

@@ -531,7 +531,7 @@ impl Pipeline {
         self.give_up(conn, now_ns, wait_ns);
     }
 
-    fn remove(&mut self, slot: u32) {
+    pub(super) fn remove(&mut self, slot: u32) {
         let Some(mut conn) = self.conns.get_mut(slot as usize).and_then(Option::take) else { return };
         self.last = None;
         let now_ns = self.inner.now_ns.load(Ordering::Relaxed);

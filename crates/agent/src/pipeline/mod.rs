@@ -162,6 +162,14 @@ impl Shared {
         self.inner.settings.fetch_add(1, Ordering::Release);
     }
 
+    /// For the status page: which protocols are read.
+    pub fn protocols(&self) -> serde_json::Value {
+        let off = self.inner.options().off;
+        let state = |protocol| if off.has(protocol) { "off" } else { "on" };
+        let all = limpid_protocols::PROTOCOLS.iter();
+        all.map(|protocol| serde_json::json!({"name": protocol.name, "state": state(protocol)})).collect()
+    }
+
     /// The spans that wait to be sent.
     pub fn drain_spans(&self) -> Vec<ProcessSpans> {
         self.inner.queue.drain()

@@ -75,3 +75,12 @@ impl Pipeline {
         }
     }
 }
+
+/// A collector that is switched off takes its consumers along: what they know still counts, and nothing stays open.
+impl Drop for Pipeline {
+    fn drop(&mut self) {
+        for slot in 0..self.conns.len() as u32 {
+            self.remove(slot);
+        }
+    }
+}
