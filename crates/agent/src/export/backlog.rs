@@ -152,3 +152,78 @@ impl Backlog {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::client::Signal;
+    use super::super::spool;
+    use super::*;
+
+    fn batch(id: u128, bytes: usize) -> Batch {
+        Batch::new(Signal::Metrics, id, vec![vec![0; bytes].into()], 1)
+    }
+
+    fn with_spool(name: &str, limit: u64, test: impl FnOnce(Backlog)) {
+        let folder = std::env::temp_dir().join(format!("limpid-backlog-{name}-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&folder);
+        spool::prepare(&folder).expect("a folder");
+        test(Backlog::new(Some(Spool::open(&folder, limit).expect("opens"))));
+        let _ = std::fs::remove_dir_all(&folder);
+    }
+
+    fn send(backlog: &mut Backlog) -> Option<u128> {
+        let (waits, batch) = backlog.next()?;
+        backlog.done(waits, &batch);
+        Some(batch.id)
+    }
+
+    #[test]
+    fn nothing_goes_to_disk_while_the_server_answers() {
+        with_spool("memory", 1 << 20, |mut backlog| {
+            for id in 0..100 {
+                backlog.put(batch(id, 1000));
+                assert_eq!(send(&mut backlog), Some(id));
+            }
+            let status = backlog.spool_status().expect("there is one");
+            assert_eq!((status.batches, status.bytes, backlog.in_memory()), (0, 0, (0, 0)));
+        });
+    }
+
+    #[test]
+    fn new_ones_wait_for_one_old_one_at_most_and_old_ones_keep_their_order() {
+        with_spool("turns", 1 << 20, |mut backlog| {
+            backlog.put(batch(0, 100));
+            backlog.set_away(true);
+            (1..6).for_each(|id| backlog.put(batch(id, 100)));
+            assert_eq!(backlog.in_memory(), (0, 0), "all on disk");
+            // The probe is the oldest; it is taken.
+            assert_eq!(send(&mut backlog), Some(0));
+            backlog.set_away(false);
+            (100..103).for_each(|id| backlog.put(batch(id, 100)));
+            let sent: Vec<u128> = std::iter::from_fn(|| send(&mut backlog)).collect();
+            assert_eq!(sent, [100, 1, 101, 2, 102, 3, 4, 5]);
+        });
+    }
+
+    #[test]
+    fn what_cannot_be_written_stays_in_memory() {
+        with_spool("errors", 4096, |mut backlog| {
+            backlog.set_away(true);
+            backlog.put(batch(1, 5000));
+            backlog.put(batch(2, 100));
+            let status = backlog.spool_status().expect("there is one");
+            assert!(status.write_errors > 0 && status.last_error.is_some(), "{status:?}");
+            assert_eq!(std::iter::from_fn(|| send(&mut backlog)).collect::<Vec<_>>(), [1, 2]);
+        });
+    }
+
+    #[test]
+    fn without_a_spool_the_oldest_are_dropped() {
+        let (mut backlog, failed) = (Backlog::new(None), losses::EXPORT_FAILED.get());
+        backlog.set_away(true);
+        (0..20).for_each(|id| backlog.put(batch(id, 1 << 20)));
+        assert!(backlog.in_memory().1 <= MEMORY_BYTES);
+        assert_eq!(send(&mut backlog), Some(4));
+        assert!(losses::EXPORT_FAILED.get() >= failed + 4);
+    }
+}

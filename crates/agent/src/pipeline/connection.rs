@@ -52,6 +52,8 @@ pub(super) struct End {
     pub process: Arc<Process>,
     pub sent: Times,
     pub received: Times,
+    /// Which way the last noted bytes went.
+    sent_last: Option<bool>,
     /// Not yet in the metrics.
     pub sent_bytes: u64,
     pub received_bytes: u64,
@@ -71,6 +73,7 @@ impl End {
             process,
             sent: Times::default(),
             received: Times::default(),
+            sent_last: None,
             sent_bytes: 0,
             received_bytes: 0,
             closed: None,
@@ -96,7 +99,8 @@ impl End {
             last_ns: bytes.last_ns.max(bytes.first_ns),
             arrived_ns: bytes.arrived_ns,
         };
-        if bytes.sent { self.sent.add(stretch) } else { self.received.add(stretch) }
+        let continues = self.sent_last.replace(bytes.sent) == Some(bytes.sent);
+        if bytes.sent { self.sent.add(stretch, continues) } else { self.received.add(stretch, continues) }
     }
 }
 

@@ -2,6 +2,8 @@
 //! table. Everything is text here; `roles` turn it into what their parts take, and an error names where a value came
 //! from.
 
+#[cfg(test)]
+mod docs;
 mod file;
 #[cfg(any(feature = "agent", feature = "server"))]
 pub mod reload;

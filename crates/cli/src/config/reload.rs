@@ -48,15 +48,22 @@ impl<R: Fn() -> Result<Config, ConfigError>> Reloader<R> {
     fn keep(&mut self, new: Config) {
         let changed = new.differences(&self.current, self.role);
         let (taken, left): (Vec<&Opt>, Vec<&Opt>) = changed.into_iter().partition(|option| is_taken_up(option));
-        let names: Vec<String> = taken.iter().map(|option| format!("`{}`", option.key)).collect();
-        let what = if names.is_empty() { "nothing".to_owned() } else { names.join(", ") };
-        log::info!("settings were read again: {what} changed");
-        for option in &left {
-            log::warn!("`{}` has changed, which needs a restart: the former value stays", option.key);
-        }
+        self.say(&taken, &left);
         // Told again the next time, as long as it is another.
         let former = std::mem::replace(&mut self.current, new);
         left.iter().for_each(|option| self.current.set(option, former.text(option.key).into(), "the start".into()));
+    }
+
+    /// The supervisor speaks only of its own: its children say theirs.
+    fn say(&self, taken: &[&Opt], left: &[&Opt]) {
+        for option in left.iter().filter(|option| self.role != Role::Up || option.roles == [Role::Up]) {
+            log::warn!("`{}` has changed, which needs a restart: the former value stays", option.key);
+        }
+        if self.role != Role::Up {
+            let names: Vec<String> = taken.iter().map(|option| format!("`{}`", option.key)).collect();
+            let what = if names.is_empty() { "no setting that is in use".to_owned() } else { names.join(", ") };
+            log::info!("settings were read again: {what} changed");
+        }
     }
 }
 
