@@ -43,10 +43,7 @@ struct Running {
 }
 
 /// `reload` gives the children as they are to be by now, or nothing when that was refused.
-pub fn run(
-    mut children: Vec<Child>,
-    mut reload: impl FnMut() -> Option<Vec<Child>>,
-) -> Result<ExitCode, CommandError> {
+pub fn run(mut children: Vec<Child>, mut reload: impl FnMut() -> Option<Vec<Child>>) -> Result<ExitCode, CommandError> {
     let terminal = Terminal::now();
     catch_signals();
     let mut running = Vec::new();

@@ -104,8 +104,12 @@ impl Identity {
         }
         *self.exclusions.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(exclusions);
         let mut table = self.write();
-        let known: Vec<u32> =
-            table.entries.iter().filter(|(_, entry)| entry.known.is_some() && entry.exited_ns == 0).map(|(pid, _)| *pid).collect();
+        let known: Vec<u32> = table
+            .entries
+            .iter()
+            .filter(|(_, entry)| entry.known.is_some() && entry.exited_ns == 0)
+            .map(|(pid, _)| *pid)
+            .collect();
         for pid in known {
             table.forget_answers(pid);
         }

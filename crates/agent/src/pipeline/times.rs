@@ -165,7 +165,8 @@ mod tests {
             }
         }
         for request in 0..60 * 16u64 {
-            let (When::At(start), When::At(end)) = (sent.first_at(request * 10), received.passed(request * 10 + 10)) else {
+            let (When::At(start), When::At(end)) = (sent.first_at(request * 10), received.passed(request * 10 + 10))
+            else {
                 panic!("request {request} has no times");
             };
             let exchange = request / 16;

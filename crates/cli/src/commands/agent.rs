@@ -56,7 +56,6 @@ pub fn run(arguments: &ArgMatches) -> Result<ExitCode, CommandError> {
 pub fn settings(config: &Config) -> Result<limpid_agent::Config, CommandError> {
     let exclude = config.text("exclude").to_owned();
     Exclusions::parse(&exclude).map_err(|error| format!("`exclude` in {}: {error}", config.source("exclude")))?;
-    let off = options().iter().filter(|option| !config.is_on(option.key));
     Ok(limpid_agent::Config {
         server: Some(config.text("server").to_owned()).filter(|server| !server.is_empty()),
         token: token(config)?,
@@ -68,9 +67,13 @@ pub fn settings(config: &Config) -> Result<limpid_agent::Config, CommandError> {
         processes: config.is_on("processes"),
         front_end: config.text("front_end").to_owned(),
         spool: spool(config),
-        protocols_off: off.filter_map(protocol_of).collect(),
+        protocols_off: protocols_off(config),
         exclude,
     })
+}
+
+pub fn protocols_off(config: &Config) -> Vec<&'static str> {
+    options().iter().filter(|option| !config.is_on(option.key)).filter_map(protocol_of).collect()
 }
 
 fn spool(config: &Config) -> Option<(PathBuf, u64)> {

@@ -14,10 +14,8 @@ pub fn arguments(command: Command) -> Command {
 pub fn run(arguments: &ArgMatches) -> Result<ExitCode, CommandError> {
     let file = arguments.get_one::<String>("config").map(Into::into);
     let config = Config::resolve(Role::Agent, file, variables(), Vec::new()).map_err(|error| error.0)?;
-    let agent = agent::settings(&config)?;
-    let off: Vec<&str> =
-        [("sockets", agent.sockets), ("processes", agent.processes)].into_iter().filter(|(_, on)| !on).map(|(name, _)| name).collect();
-    let report = limpid_agent::check::run(&off, &agent.protocols_off);
+    let off: Vec<&str> = ["sockets", "processes"].into_iter().filter(|name| !config.is_on(name)).collect();
+    let report = limpid_agent::check::run(&off, &agent::protocols_off(&config));
     match arguments.get_flag("json") {
         true => println!("{}", report.to_json()),
         false => print!("{report}"),

@@ -119,11 +119,15 @@ fn with_options(command: Command, role: Role) -> Command {
         .help(format!("YAML file, else {DEFAULT_FILE} if it is there"));
     // The supervisor's word to its children: where they find changed settings.
     let reload = Arg::new(RELOAD).long(RELOAD).hide(true);
-    options().iter().filter(|option| option.roles.contains(&role)).fold(command.arg(config).arg(reload), |command, option| {
-        let default = if option.default.is_empty() { String::new() } else { format!(" [default: {}]", option.default) };
-        let help = format!("{}{default} [env: {}]", option.help, option.variable());
-        command.arg(Arg::new(option.key).long(option.flag()).value_name("VALUE").help(help))
-    })
+    options().iter().filter(|option| option.roles.contains(&role)).fold(
+        command.arg(config).arg(reload),
+        |command, option| {
+            let default =
+                if option.default.is_empty() { String::new() } else { format!(" [default: {}]", option.default) };
+            let help = format!("{}{default} [env: {}]", option.help, option.variable());
+            command.arg(Arg::new(option.key).long(option.flag()).value_name("VALUE").help(help))
+        },
+    )
 }
 
 /// The environment as far as it is text: others may have put there what they like.

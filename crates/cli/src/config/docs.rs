@@ -51,6 +51,7 @@ id. A full disk leaves the agent with its memory, as does `spool_size: off`. Not
 fn values(kind: ValueKind) -> String {
     match kind {
         ValueKind::Path => "a path".into(),
+        ValueKind::List => "a list".into(),
         ValueKind::Choice(words) => words.join(", "),
         _ => kind.check("\0").err().unwrap_or_else(|| "a text".into()),
     }
@@ -65,7 +66,13 @@ fn row(out: &mut String, option: &Opt) {
     let roles: Vec<&str> = option.roles.iter().map(role).collect();
     let default = if option.default.is_empty() { String::new() } else { format!("`{}`", option.default) };
     let (reload, values) = (if is_taken_up(option) { "yes" } else { "" }, values(option.kind));
-    let _ = writeln!(out, "| `{}` | {values} | {default} | {} | {reload} | {} |", option.key, roles.join(", "), option.help);
+    let _ = writeln!(
+        out,
+        "| `{}` | {values} | {default} | {} | {reload} | {} |",
+        option.key,
+        roles.join(", "),
+        option.help
+    );
 }
 
 #[test]

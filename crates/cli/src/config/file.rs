@@ -60,9 +60,9 @@ fn found(key: &str, value: serde_json::Value, place: &str) -> Result<Found, Conf
         serde_json::Value::Bool(true) => "on".into(),
         serde_json::Value::Bool(false) => "off".into(),
         serde_json::Value::Array(values) if option.kind == ValueKind::List => {
-            values.iter().map(one_of_list).collect::<Option<Vec<_>>>().map(|texts| texts.join(",")).ok_or_else(|| {
-                ConfigError(format!("`{key}` in {place} is no list of texts: write lines such as `- port:5433`"))
-            })?
+            values.iter().map(one_of_list).collect::<Option<Vec<_>>>().map(|texts| texts.join(",")).ok_or_else(
+                || ConfigError(format!("`{key}` in {place} is no list of texts: write lines such as `- port:5433`")),
+            )?
         }
         other => return Err(ConfigError(format!("`{key}` in {place} is `{other}`, expected one value"))),
     };
@@ -75,7 +75,8 @@ fn one_of_list(value: &serde_json::Value) -> Option<String> {
         serde_json::Value::String(text) => Some(text.clone()),
         serde_json::Value::Object(pairs) if pairs.len() == 1 => {
             let (key, value) = pairs.iter().next()?;
-            let value = value.as_str().map(str::to_owned).or_else(|| value.as_u64().map(|number| number.to_string()))?;
+            let value =
+                value.as_str().map(str::to_owned).or_else(|| value.as_u64().map(|number| number.to_string()))?;
             Some(format!("{key}:{value}"))
         }
         _ => None,

@@ -201,7 +201,8 @@ mod tests {
             let key = format!("protocol_{}", protocol.name);
             let file = resolve(&format!("{key}: off\n"), &[], vec![]).expect("a key");
             assert!(!file.is_on(&key), "YAML's own word too");
-            let variable = resolve("", &[(&format!("LIMPID_{}", key.to_uppercase()), "off")], vec![]).expect("a variable");
+            let variable =
+                resolve("", &[(&format!("LIMPID_{}", key.to_uppercase()), "off")], vec![]).expect("a variable");
             assert!(!variable.is_on(&key));
         }
         let error = resolve("protocol_htp: off\n", &[], vec![]).expect_err("no protocol");

@@ -53,7 +53,8 @@ pub fn prepare(folder: &Path) -> Result<(), String> {
 impl Spool {
     pub fn open(folder: &Path, limit: u64) -> Result<Spool, String> {
         let failed = |error: io::Error| format!("the folder {} cannot be used: {error}", folder.display());
-        let lock = File::options().write(true).create(true).truncate(false).open(folder.join("lock")).map_err(failed)?;
+        let lock =
+            File::options().write(true).create(true).truncate(false).open(folder.join("lock")).map_err(failed)?;
         // SAFETY: the descriptor is open; the lock goes with it.
         if unsafe { libc::flock(lock.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) } != 0 {
             return Err(format!("another agent uses the folder {}: give this one its own", folder.display()));

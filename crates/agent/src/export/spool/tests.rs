@@ -35,7 +35,12 @@ const LIMIT: u64 = 1 << 20;
 fn batch(id: u128, bytes: usize) -> Batch {
     let signal = [Signal::Traces, Signal::Metrics, Signal::Logs][id as usize % 3];
     let payload = vec![id as u8; bytes];
-    Batch::new(signal, id, vec![Bytes::from(payload[..bytes / 2].to_vec()), Bytes::from(payload[bytes / 2..].to_vec())], 7)
+    Batch::new(
+        signal,
+        id,
+        vec![Bytes::from(payload[..bytes / 2].to_vec()), Bytes::from(payload[bytes / 2..].to_vec())],
+        7,
+    )
 }
 
 fn drain(spool: &mut Spool) -> Vec<u128> {
