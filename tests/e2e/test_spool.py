@@ -79,7 +79,7 @@ class Spool(Case):
         self.assertEqual([value for _, value in ends], want, f"{side}: {ends}")
         for life in lives:
             gaps = [later - earlier for (earlier, _), (later, _) in zip(life, life[1:])]
-            self.assertLess(max(gaps), 4.5, f"{side}: samples of the outage are missing")
+            self.assertLess(max(gaps), LOAD_SECONDS, f"{side}: samples of the outage are missing")
             self.assertGreater(len(life), LOAD_SECONDS / 2)
 
     def spans(self, server, want):
