@@ -87,7 +87,7 @@ class Settings(Case):
 
     def test_5_the_server_reads_its_part(self):
         server = self.limpid.children()["server"]
-        self.reload("retention_days: 3\nlisten: 127.0.0.1:1\n", "server: settings were read again: `retention_days`")
-        await_true(lambda: "server: `listen` has changed, which needs a restart" in self.limpid.program.output(), "its line")
+        self.reload("retention_days: 3\nsync: off\n", "server: settings were read again: `retention_days`")
+        await_true(lambda: "server: `sync` has changed, which needs a restart" in self.limpid.program.output(), "its line")
         self.assertEqual(self.limpid.children()["server"], server)
         self.assertTrue(self.limpid.is_ready())

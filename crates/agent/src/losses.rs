@@ -43,7 +43,6 @@ losses! {
     VERDICT_LOST "verdict_lost" "verdicts that fell out of the kernel's table";
     UNKNOWN_SOCKET "unknown_socket" "records of sockets whose opening was not seen";
     CONNECTIONS_CAPPED "connections_capped" "connections beyond the agent's table";
-    NEGATIVE_DURATION "negative_duration" "durations below zero, counted as zero";
     TIMES_LOST "times_lost" "views of requests whose own times were lost: they have those of the other end";
     ORPHAN_ANSWERS "orphan_answers" "answers whose request was not seen";
     PARSE_GIVEN_UP "parse_given_up" "connections whose protocol was un-pinned after damage";

@@ -20,6 +20,7 @@ mod trace_ids;
 mod views;
 
 pub use caps::Limits;
+pub use emit::CLAMPED;
 pub use sampling::Sampling;
 pub use snapshot::described;
 
