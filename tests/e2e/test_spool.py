@@ -46,6 +46,7 @@ class Spool(Case):
         self.all_written(agent, first)
         os.kill(agent.program.pid, signal.SIGKILL)
         agent.program.wait()
+        killed = time.time()
         # As a write that the death has cut short.
         newest = max(name for name in os.listdir(scope.path("spool-0")) if name.endswith(".spool"))
         with open(scope.path("spool-0", newest), "ab") as file:
@@ -58,29 +59,29 @@ class Spool(Case):
         await_true(lambda: self.spool(agent)["batches"] == 0, "the spool to be empty")
         self.assertEqual([name for name in os.listdir(scope.path("spool-0")) if name.endswith(".spool")], [])
         for side, service in (("client", "spool-asker"), ("server", "spool-nginx")):
-            self.metrics(server, side, service, [first, second])
+            self.metrics(server, side, service, killed, [first, second])
         self.spans(server, first + second)
         lost = agent.losses()
         for cause in ("export_failed", "spool_full", "spool_damaged", "spans_queue_full"):
             self.assertEqual(lost.get(cause, 0), 0, cause)
 
-    def metrics(self, server, side, service, want):
-        """Every life of the agent ends at its count; no second between its first and its last sample is missing."""
+    def metrics(self, server, side, service, killed, want):
+        """Both lives of the agent end at their counts; no part of the outage is missing, and nothing is there twice."""
         # nginx writes its title over its environment: an agent that starts later knows it by its executable.
         peer = {"client": {"service": service}, "server": {"peer": "spool-asker"}}[side]
         labels = ",".join(f'{name}="{value}"' for name, value in {**peer, "side": side, "resource": "/ok"}.items())
         answer = server.api("/api/v1/query", query=f"{REQUESTS}{{{labels}}}[10m]")
-        lives = []
-        for series in answer["data"]["result"]:
-            samples = [(float(at), float(value)) for at, value in series["values"]]
+        # A process that has lived for some seconds is an instance of its own: one series ends, another begins.
+        series = [[(float(at), float(value)) for at, value in one["values"]] for one in answer["data"]["result"]]
+        for samples in series:
             self.assertEqual(len({at for at, _ in samples}), len(samples), "a sample is there twice")
-            lives += split_at_resets(samples)
-        ends = sorted((life[0][0], life[-1][1]) for life in lives)
-        self.assertEqual([value for _, value in ends], want, f"{side}: {ends}")
-        for life in lives:
-            gaps = [later - earlier for (earlier, _), (later, _) in zip(life, life[1:])]
+        for is_life, count in ((lambda at: at < killed, want[0]), (lambda at: at > killed, want[1])):
+            life = [[(at, value) for at, value in samples if is_life(at)] for samples in series]
+            self.assertEqual(sum(samples[-1][1] for samples in life if samples), count, side)
+            times = sorted({at for samples in life for at, _ in samples})
+            self.assertGreater(len(times), LOAD_SECONDS / 2)
+            gaps = [later - earlier for earlier, later in zip(times, times[1:])]
             self.assertLess(max(gaps), LOAD_SECONDS, f"{side}: samples of the outage are missing")
-            self.assertGreater(len(life), LOAD_SECONDS / 2)
 
     def spans(self, server, want):
         seen, now = {}, time.time()
@@ -122,11 +123,3 @@ class Spool(Case):
         # What counts is cumulative: the newest has it all.
         self.same_in_store(server, asked)
 
-
-def split_at_resets(samples):
-    lives = [[samples[0]]]
-    for sample in samples[1:]:
-        if sample[1] < lives[-1][-1][1]:
-            lives.append([])
-        lives[-1].append(sample)
-    return lives
