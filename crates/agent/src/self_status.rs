@@ -295,7 +295,16 @@ mod tests {
         assert!(cpu_seconds().0 + cpu_seconds().1 > before.0 + before.1);
         let families = status.families();
         let names: Vec<&str> = families.iter().map(|family| family.name).collect();
-        assert_eq!(names, ["limpid.losses", "process.cpu.time", "limpid.collector.running", "process.memory.usage"]);
+        assert_eq!(
+            names,
+            [
+                "limpid.losses",
+                "limpid.duration.clamped",
+                "process.cpu.time",
+                "limpid.collector.running",
+                "process.memory.usage"
+            ]
+        );
         for family in &families {
             assert!(family.series.iter().all(|series| series.values.len() == family.labels.len()), "{}", family.name);
         }
