@@ -58,8 +58,10 @@ impl Parts<'_> {
             if let Err(error) = exporter.set_token(new.token.as_deref()) {
                 log::error!("{error}; the former one stays");
             }
-            if let Some((_, bytes)) = new.spool {
-                exporter.set_spool_limit(bytes);
+            match (&old.spool, &new.spool) {
+                (Some(_), Some((_, bytes))) => exporter.set_spool_limit(*bytes),
+                (None, None) => {}
+                _ => log::warn!("`spool_size` is off, or was, which needs a restart: the former value stays"),
             }
         }
     }

@@ -42,10 +42,11 @@ not read: its connections and bytes are counted, its requests are not.
 
 ## While the server is away
 
-An agent writes what it would send to files in `spool`, up to `spool_size`, the oldest dropped first (`spool_full` among the
-losses). They outlive the agent, also `kill -9`; the last seconds before a power failure may be lost. When the server is back,
-new and old batches take turns, so that the present is on the page at once; the server knows a batch that comes twice by its
-id. A full disk leaves the agent with its memory, as does `spool_size: off`. Nothing is written while the server answers.
+An agent writes what it would send to files in `spool` (under `limpid up` in its data folder), up to `spool_size`, the oldest
+dropped first (`spool_full` among the losses). They outlive the agent, also `kill -9`; the last seconds before a power failure
+may be lost. When the server is back, new and old batches take turns, so that the present is on the page at once; the server
+knows a batch that comes twice by its id. A full disk leaves the agent with its memory, as does `spool_size: off`.
+Nothing is written while the server answers.
 ";
 
 fn values(kind: ValueKind) -> String {
