@@ -61,7 +61,8 @@ impl<R: Fn() -> Result<Config, ConfigError>> Reloader<R> {
         }
         if self.role != Role::Up {
             let names: Vec<String> = taken.iter().map(|option| format!("`{}`", option.key)).collect();
-            let what = if names.is_empty() { "no setting that is in use".to_owned() } else { names.join(", ") };
+            let none = "nothing but, maybe, what stands in the files that they name,";
+            let what = if names.is_empty() { none.to_owned() } else { names.join(", ") };
             log::info!("settings were read again: {what} changed");
         }
     }
