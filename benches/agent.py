@@ -13,6 +13,7 @@ import urllib.request
 
 AGENT_PORT = 7391
 SERVER_PORT = 7392
+OTLP_PORT = 7393
 TICKS = os.sysconf("SC_CLK_TCK")
 SAMPLE = re.compile(r'^limpid_request_duration_seconds_count\{(.*)\} (\S+)$')
 LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
@@ -57,20 +58,29 @@ def losses_of(status):
 
 
 class Agent:
-    """`limpid agent`, or with `server` the whole of `limpid up`."""
+    """`limpid agent`, or with `server` the whole of `limpid up`. An agent without a server makes no spans, so one that
+    shall make some has a server of its own besides, whose cost is not the agent's."""
 
     def __init__(self, binary, sample="auto", server=False):
         self.folder = tempfile.mkdtemp(prefix="limpid-bench.")
         os.chmod(self.folder, 0o755)
         self.log_path = os.path.join(self.folder, "log")
-        command = [binary, "up" if server else "agent", "--agent-listen", f"127.0.0.1:{AGENT_PORT}", "--sample", sample]
+        self.apart = None
+        flags = ["--agent-listen", f"127.0.0.1:{AGENT_PORT}", "--sample", sample]
         if server:
-            command += ["--listen", f"127.0.0.1:{SERVER_PORT}", "--otlp-listen", "off", "--otlp-http-listen", "off"]
-            command += ["--data", os.path.join(self.folder, "data")]
+            flags += ["--listen", f"127.0.0.1:{SERVER_PORT}", "--otlp-listen", "off", "--otlp-http-listen", "off"]
+            flags += ["--data", os.path.join(self.folder, "data")]
+        elif sample != "none":
+            self.apart = self.start(binary, "server", "--listen", f"127.0.0.1:{SERVER_PORT}", "--otlp-listen",
+                                    f"127.0.0.1:{OTLP_PORT}", "--otlp-http-listen", "off", "--store", os.path.join(self.folder, "store"))
+            flags += ["--server", f"http://127.0.0.1:{OTLP_PORT}", "--spool-size", "off"]
+        self.process = self.start(binary, "up" if server else "agent", *flags)
+
+    def start(self, *command):
         # Only what is given here configures it: the bench's own variables begin with LIMPID_ too.
         environment = {name: value for name, value in os.environ.items() if not name.startswith("LIMPID_")}
-        with open(self.log_path, "w") as log:
-            self.process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=environment)
+        with open(self.log_path, "a") as log:
+            return subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=environment)
 
     def __enter__(self):
         try:
@@ -90,17 +100,18 @@ class Agent:
         return fetch(AGENT_PORT, "/-/ready") is not None
 
     def stop(self):
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
-            try:
-                self.process.wait(15)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait()
+        for process in filter(None, [self.process, self.apart]):
+            if process.poll() is None:
+                process.send_signal(signal.SIGTERM)
+                try:
+                    process.wait(15)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+                    process.wait()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def pids(self):
-        """The process that was started and its children."""
+        """The agent (or the supervisor) and its children."""
         found, waiting = [], [self.process.pid]
         while waiting:
             pid = waiting.pop()

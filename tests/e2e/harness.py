@@ -195,6 +195,9 @@ class Limpid:
             address = agent_address or f"127.0.0.1:{free_port()}"
             self.agent_url = f"http://{address}"
             arguments += ["--agent-listen", address]
+            if role == "agent" and "--spool" not in given:
+                # Its own: what one test leaves behind is not another's.
+                arguments += ["--spool", scope.path(f"spool-{len(scope.limpids)}")]
             for flag, value in (("--interval-seconds", "1"), ("--sample", "all")):
                 arguments += [] if flag in given else [flag, value]
         self.argv = [*prefix, BINARY, role, *arguments]

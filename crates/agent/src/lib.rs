@@ -12,6 +12,7 @@ pub mod losses;
 mod own;
 pub mod pipeline;
 pub mod privileges;
+mod reload;
 mod run;
 pub mod self_status;
 pub mod telemetry;

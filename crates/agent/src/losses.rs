@@ -46,13 +46,15 @@ losses! {
     VERDICT_LOST "verdict_lost" "verdicts that fell out of the kernel's table";
     UNKNOWN_SOCKET "unknown_socket" "records of sockets whose opening was not seen";
     CONNECTIONS_CAPPED "connections_capped" "connections beyond the agent's table";
-    NEGATIVE_DURATION "negative_duration" "durations below zero, counted as zero";
     TIMES_LOST "times_lost" "views of requests whose own times were lost: they have those of the other end";
     ORPHAN_ANSWERS "orphan_answers" "answers whose request was not seen";
     PARSE_GIVEN_UP "parse_given_up" "connections whose protocol was un-pinned after damage";
     SERIES_CAPPED "series_capped" "requests counted under _OTHER because a cap was reached";
     SPANS_QUEUE_FULL "spans_queue_full" "spans dropped because the export queue was full";
     EXPORT_FAILED "export_failed" "spans and points dropped because the server did not take them in time";
+    SPOOL_FULL "spool_full" "spans and points dropped from the spool, the oldest first, because it reached its size";
+    SPOOL_TORN "spool_torn" "files of the spool whose torn end was cut off";
+    SPOOL_DAMAGED "spool_damaged" "spans and points in the spool that could not be read back";
     PROCESS_UNKNOWN "process_unknown" "processes gone before anything was known of them";
     PROCESS_RING_FULL "process_ring_full" "starts and ends of processes that found their ring buffer full";
     PROCESS_RECORDS "process_records" "records of processes that could not be read";

@@ -7,14 +7,20 @@ use crate::export::exporter::{self, Exporter, Sources};
 use crate::export::otlp;
 use crate::export::prometheus::Endpoint;
 use crate::identity::Identity;
+use crate::identity::exclude::Exclusions;
 use crate::own::OwnProcesses;
 use crate::pipeline::{self, Sampling, Shared};
+use crate::reload::{Parts, follow};
 use crate::self_status::{CollectorReport, SelfStatus};
 use crate::telemetry::Families;
+use limpid_protocols::protocols::SwitchedOff;
+use serde_json::json;
 use std::future::Future;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
+use tokio::sync::mpsc;
 
 /// How long the end of the agent may take to send what it still has.
 const LAST_EXPORT: Duration = Duration::from_secs(3);
@@ -22,6 +28,7 @@ const LOOK_FOR_OWN: Duration = Duration::from_secs(1);
 /// What every resource carries unless another cluster is named.
 const CLUSTER: &str = "local";
 
+#[derive(Clone, Debug)]
 pub struct Config {
     /// `http://HOST:4317` or `unix:///PATH`; without one the agent only serves its own endpoint.
     pub server: Option<String>,
@@ -34,31 +41,55 @@ pub struct Config {
     pub processes: bool,
     /// `auto`, or by which hooks sockets are watched.
     pub front_end: String,
+    /// Where batches wait while the server is away, and how many bytes of them; none: in memory.
+    pub spool: Option<(PathBuf, u64)>,
+    /// Names of protocols that are not read.
+    pub protocols_off: Vec<&'static str>,
+    /// What to leave alone, as in [`Exclusions::parse`].
+    pub exclude: String,
+}
+
+impl Config {
+    /// Spans go to a server: without one they are not made.
+    pub(crate) fn sampling(&self) -> Sampling {
+        if self.server.is_some() { self.sampling } else { Sampling::Off }
+    }
+
+    pub(crate) fn off(&self) -> SwitchedOff {
+        SwitchedOff::named(self.protocols_off.iter().copied())
+    }
 }
 
 /// The collectors that run, or why they do not.
-struct Collectors {
-    sockets: Result<Sockets, CollectorStatus>,
-    processes: Result<Processes, CollectorStatus>,
+pub(crate) struct Collectors {
+    pub sockets: Result<Sockets, CollectorStatus>,
+    pub processes: Result<Processes, CollectorStatus>,
 }
 
 impl Collectors {
     fn start(config: &Config, identity: &Arc<Identity>, shared: &Shared) -> Collectors {
-        let processes = match config.processes {
+        let processes = Self::start_processes(config, identity);
+        Collectors { sockets: Self::start_sockets(config, shared), processes }
+    }
+
+    pub fn start_processes(config: &Config, identity: &Arc<Identity>) -> Result<Processes, CollectorStatus> {
+        match config.processes {
             true => Processes::start(identity.clone()).map_err(|error| not_running(processes::INFO.name, error.0)),
             false => Err(switched_off(processes::INFO.name)),
-        };
+        }
+    }
+
+    pub fn start_sockets(config: &Config, shared: &Shared) -> Result<Sockets, CollectorStatus> {
         let for_sockets = sockets::Config {
             ring_bytes: config.ring_bytes,
             front_end: config.front_end.clone(),
             ..sockets::Config::default()
         };
-        let sockets = match config.sockets {
+        match config.sockets {
             true => Sockets::start(for_sockets, |_| shared.consumer())
                 .map_err(|error| not_running(sockets::INFO.name, error.0)),
             false => Err(switched_off(sockets::INFO.name)),
-        };
-        Collectors { sockets, processes }
+        }
     }
 
     fn reports(&self) -> Vec<CollectorReport> {
@@ -91,9 +122,15 @@ fn switched_off(name: &'static str) -> CollectorStatus {
     CollectorStatus { name, state: ProgramState::Off("switched off".into()), programs: Vec::new() }
 }
 
-/// Runs until `stop` resolves. `Err` is one line for the user: nothing at all can be watched.
-pub async fn run(config: Config, stop: impl Future<Output = ()>) -> Result<(), String> {
+/// Runs until `stop` resolves, and takes up the settings that come in `changes` meanwhile. `Err` is one line for the user:
+/// nothing at all can be watched.
+pub async fn run(
+    config: Config,
+    changes: mpsc::Receiver<Config>,
+    stop: impl Future<Output = ()>,
+) -> Result<(), String> {
     let identity = Identity::start();
+    identity.exclude(Exclusions::parse(&config.exclude)?);
     let host = identity.host().clone();
     let own = Arc::new(OwnProcesses::new()?);
     own.look().into_iter().for_each(|tgid| identity.set_own(tgid));
@@ -103,7 +140,8 @@ pub async fn run(config: Config, stop: impl Future<Output = ()>) -> Result<(), S
     let for_pipeline = pipeline::Config {
         host: host.name.clone(),
         machine: machine_number(&host.id),
-        sampling: config.sampling,
+        sampling: config.sampling(),
+        off: config.off(),
         ..pipeline::Config::default()
     };
     let shared = Shared::new(for_pipeline, identity.clone());
@@ -113,7 +151,13 @@ pub async fn run(config: Config, stop: impl Future<Output = ()>) -> Result<(), S
     }
     let for_status = collectors.clone();
     let reports = move || with(&for_status, Collectors::reports).unwrap_or_default();
-    let status = SelfStatus::new(host.clone(), reports).shared();
+    let export: Arc<OnceLock<ExportStatus>> = Arc::default();
+    let (of_export, of_identity, of_pipeline) = (export.clone(), identity.clone(), shared.clone());
+    let status = SelfStatus::new(host.clone(), reports)
+        .with("export", move || json!(of_export.get().and_then(|status| status())))
+        .with("protocols", move || of_pipeline.protocols())
+        .with("exclusions", move || of_identity.exclusions().to_json())
+        .shared();
     let families: Vec<Arc<dyn Families>> = vec![Arc::new(shared.clone()), status.clone()];
     let endpoint = config.listen.map(|address| Endpoint::start(address, families.clone(), status.clone()));
     let exporter = match &config.server {
@@ -121,15 +165,20 @@ pub async fn run(config: Config, stop: impl Future<Output = ()>) -> Result<(), S
             let mut to = exporter::Config::new(server, otlp::Agent::new(&host, CLUSTER));
             to.metrics_every = config.metrics_every;
             to.token = config.token.clone();
+            to.spool = config.spool.clone();
             let sources = Sources { spans: Arc::new(shared.clone()), families, identity: identity.clone(), status };
-            Some(Exporter::start(to, sources)?)
+            let exporter = Exporter::start(to, sources)?;
+            let _ = export.set(Box::new(exporter.status_source()));
+            Some(exporter)
         }
         None => None,
     };
     log::info!("watching {}", host.name);
+    let parts = Parts { identity: &identity, shared: &shared, collectors: &collectors, exporter: exporter.as_ref() };
     tokio::select! {
         () = stop => {}
         () = ignore_own(&own, &identity, &collectors) => {}
+        () = follow(config, changes, parts) => {}
     }
     // The collectors first: what they have seen last still goes out.
     let taken = collectors.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -140,6 +189,8 @@ pub async fn run(config: Config, stop: impl Future<Output = ()>) -> Result<(), S
     }
     Ok(())
 }
+
+type ExportStatus = Box<dyn Fn() -> Option<exporter::Status> + Send + Sync>;
 
 /// Tells machines apart where connections have no sequence numbers. FNV-1a: the same in every release.
 fn machine_number(id: &str) -> u64 {

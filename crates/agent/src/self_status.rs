@@ -3,9 +3,11 @@
 use crate::collectors::{CollectorStatus, ProgramState, ProgramStats};
 use crate::identity::{host::Host, now_ns, procfs};
 use crate::losses::{self, Loss};
+use crate::pipeline::CLAMPED as CLAMPED_COUNTS;
 use crate::telemetry::{Families, FamilySnapshot, Measure, SeriesSnapshot};
 use limpid_model::{Text, names};
 use serde_json::{Value, json};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -114,6 +116,12 @@ struct Head {
 
 const LOSSES: Head =
     Head { name: names::LOSSES, unit: "{event}", help: "what was lost, by cause", labels: &["cause", "part", "host"] };
+const CLAMPED: Head = Head {
+    name: "limpid.duration.clamped",
+    unit: "{duration}",
+    help: "durations of requests, or of their way through the network, that came out below zero and count as zero",
+    labels: &["of", "host"],
+};
 const CPU: Head =
     Head { name: "process.cpu.time", unit: "s", help: "CPU time of the agent", labels: &["cpu.mode", "host"] };
 const MEMORY: Head = Head {
@@ -147,7 +155,11 @@ impl Families for SelfStatus {
         let (user, system) = cpu_seconds();
         let cpu = [("user", user), ("system", system)];
         let cpu = cpu.map(|(mode, seconds)| (vec![Text::const_new(mode)], Measure::CounterFloat(seconds)));
-        let mut families = vec![self.losses(), self.family(CPU, cpu.into()), self.collectors(&reports)];
+        let clamped = CLAMPED_COUNTS
+            .iter()
+            .map(|(of, count)| (vec![Text::const_new(of)], Measure::Counter(count.load(Ordering::Relaxed))));
+        let clamped = self.family(CLAMPED, clamped.collect());
+        let mut families = vec![self.losses(), clamped, self.family(CPU, cpu.into()), self.collectors(&reports)];
         if let Some(bytes) = self.recent_memory() {
             families.push(self.family(MEMORY, vec![(Vec::new(), Measure::Gauge(bytes as f64))]));
         }
@@ -283,7 +295,16 @@ mod tests {
         assert!(cpu_seconds().0 + cpu_seconds().1 > before.0 + before.1);
         let families = status.families();
         let names: Vec<&str> = families.iter().map(|family| family.name).collect();
-        assert_eq!(names, ["limpid.losses", "process.cpu.time", "limpid.collector.running", "process.memory.usage"]);
+        assert_eq!(
+            names,
+            [
+                "limpid.losses",
+                "limpid.duration.clamped",
+                "process.cpu.time",
+                "limpid.collector.running",
+                "process.memory.usage"
+            ]
+        );
         for family in &families {
             assert!(family.series.iter().all(|series| series.values.len() == family.labels.len()), "{}", family.name);
         }

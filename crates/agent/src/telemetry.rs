@@ -16,7 +16,7 @@ pub struct Process {
     pub entity: Text,
     /// OTLP resource attributes (`process.*`, `container.id`, `service.*`, `host.*` …).
     pub attributes: Vec<(Text, Text)>,
-    /// One of Limpid's own processes: not shown on the map.
+    /// One of Limpid's own processes, or one that a person excluded: left alone, and not shown on the map.
     pub own: bool,
 }
 

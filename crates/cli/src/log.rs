@@ -39,9 +39,13 @@ fn clock() -> String {
 }
 
 pub fn start(role: &'static str, level: &str) {
-    let level = level.parse().unwrap_or(LevelFilter::Info);
     let logger = Stderr { role, terminal: std::io::stderr().is_terminal() };
     if log::set_boxed_logger(Box::new(logger)).is_ok() {
-        log::set_max_level(level);
+        set_level(level);
     }
+}
+
+/// The table of options allows no other word.
+pub fn set_level(level: &str) {
+    log::set_max_level(level.parse().unwrap_or(LevelFilter::Info));
 }

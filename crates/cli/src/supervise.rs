@@ -3,14 +3,17 @@
 //! the supervisor itself is killed, the kernel ends the children (PR_SET_PDEATHSIG).
 
 use crate::commands::CommandError;
+use crate::config::Config;
+use crate::signals::Terminal;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Command, ExitCode, ExitStatus};
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::time::{Duration, Instant};
 
 pub struct Child {
     pub role: &'static str,
     pub flags: Vec<String>,
+    pub settings: Config,
 }
 
 /// A child that ends sooner than this has not started: restarting it would only repeat the line.
@@ -20,10 +23,15 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// How long the children may take to write what they have.
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// The signal that ends everything, and whether settings are to be read again.
 static SIGNAL: AtomicI32 = AtomicI32::new(0);
+static HUNG_UP: AtomicBool = AtomicBool::new(false);
 
 extern "C" fn note_signal(signal: libc::c_int) {
-    SIGNAL.store(signal, Ordering::SeqCst);
+    match signal {
+        libc::SIGHUP => HUNG_UP.store(true, Ordering::SeqCst),
+        _ => SIGNAL.store(signal, Ordering::SeqCst),
+    }
 }
 
 struct Running {
@@ -34,16 +42,23 @@ struct Running {
     ever_started: bool,
 }
 
-pub fn run(children: &[Child]) -> Result<ExitCode, CommandError> {
+/// `reload` gives the children as they are to be by now, or nothing when that was refused.
+pub fn run(mut children: Vec<Child>, mut reload: impl FnMut() -> Option<Vec<Child>>) -> Result<ExitCode, CommandError> {
+    let terminal = Terminal::now();
     catch_signals();
     let mut running = Vec::new();
-    for child in children {
+    for child in &children {
         running.push(start(child)?);
     }
     loop {
-        if SIGNAL.load(Ordering::SeqCst) != 0 {
+        let hung_up = HUNG_UP.swap(false, Ordering::SeqCst);
+        if SIGNAL.load(Ordering::SeqCst) != 0 || hung_up && terminal.is_gone() {
             stop(&mut running);
             return Ok(ExitCode::SUCCESS);
+        }
+        if hung_up && let Some(changed) = reload() {
+            children = changed;
+            pass_on_hang_up(&running);
         }
         for (child, state) in children.iter().zip(&mut running) {
             if let Some(code) = watch(child, state)? {
@@ -59,6 +74,14 @@ fn catch_signals() {
     for signal in [libc::SIGTERM, libc::SIGINT, libc::SIGHUP] {
         // SAFETY: the handler only stores to an atomic, which is async-signal-safe.
         unsafe { libc::signal(signal, note_signal as *const () as libc::sighandler_t) };
+    }
+}
+
+/// Those that are being started again read the settings anyway.
+fn pass_on_hang_up(running: &[Running]) {
+    for process in running.iter().filter_map(|state| state.process.as_ref()) {
+        // SAFETY: the child has not been waited for, so its pid is still its own.
+        unsafe { libc::kill(process.id() as i32, libc::SIGHUP) };
     }
 }
 
@@ -83,6 +106,8 @@ fn spawn(child: &Child) -> Result<std::process::Child, CommandError> {
     unsafe {
         command.pre_exec(move || {
             libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM);
+            // Until the child listens to it.
+            libc::signal(libc::SIGHUP, libc::SIG_IGN);
             // The supervisor may have died before the line above.
             if libc::getppid() as u32 != supervisor { Err(std::io::ErrorKind::BrokenPipe.into()) } else { Ok(()) }
         });

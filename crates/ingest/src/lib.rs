@@ -15,8 +15,8 @@ mod wire;
 use bytes::Bytes;
 use limpid_model::batch::{Batch, Signal};
 use limpid_store::{Store, StoreError, Write};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 use tokio::sync::Semaphore;
 
 pub use grpc::{serve_tcp, serve_unix};
@@ -58,7 +58,7 @@ pub struct Ingest {
     store: Arc<dyn Store>,
     in_flight: Arc<Semaphore>,
     pub stats: Arc<Stats>,
-    tokens: Vec<String>,
+    tokens: RwLock<Vec<String>>,
 }
 
 /// Why a message was not taken.
@@ -75,19 +75,25 @@ impl Ingest {
     /// `tokens`: bearer tokens of which a sender must show one; none means that everybody may send.
     pub fn new(store: Arc<dyn Store>, tokens: Vec<String>) -> Arc<Self> {
         let in_flight = Arc::new(Semaphore::new(MAX_IN_FLIGHT));
-        Arc::new(Ingest { store, in_flight, stats: Arc::default(), tokens })
+        Arc::new(Ingest { store, in_flight, stats: Arc::default(), tokens: RwLock::new(tokens) })
     }
 
     /// The same input for senders that were let in by other means: the permissions of a Unix socket.
     pub fn trusted(&self) -> Arc<Self> {
         let (store, in_flight, stats) = (self.store.clone(), self.in_flight.clone(), self.stats.clone());
-        Arc::new(Ingest { store, in_flight, stats, tokens: Vec::new() })
+        Arc::new(Ingest { store, in_flight, stats, tokens: RwLock::default() })
     }
 
     /// Whether an `authorization` header lets its sender in.
     pub fn admits(&self, authorization: Option<&str>) -> bool {
         let token = authorization.and_then(|value| value.strip_prefix("Bearer "));
-        self.tokens.is_empty() || token.is_some_and(|token| self.tokens.iter().any(|known| same_token(known, token)))
+        let tokens = self.tokens.read().unwrap_or_else(PoisonError::into_inner);
+        tokens.is_empty() || token.is_some_and(|token| tokens.iter().any(|known| same_token(known, token)))
+    }
+
+    /// Senders have to show one of these from now on.
+    pub fn set_tokens(&self, tokens: Vec<String>) {
+        *self.tokens.write().unwrap_or_else(PoisonError::into_inner) = tokens;
     }
 
     /// Takes one message; returns how much of it was rejected.

@@ -8,7 +8,7 @@ mod drive;
 
 use self::drive::Rest;
 use crate::detect::{Decision, Detector};
-use crate::protocols::Capture;
+use crate::protocols::{Capture, SwitchedOff};
 use crate::stream::{Piece, Stream, Turn};
 use crate::{Parser, Protocol, Sink, proxy};
 use limpid_model::{Direction, Unanswered};
@@ -38,11 +38,12 @@ pub struct Options {
     /// Switches the redaction of statement literals, query strings and keys off (`replay --raw`).
     pub raw: bool,
     pub timeout_ns: u64,
+    pub off: SwitchedOff,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Options { details: false, raw: false, timeout_ns: 30_000_000_000 }
+        Options { details: false, raw: false, timeout_ns: 30_000_000_000, off: SwitchedOff::default() }
     }
 }
 
@@ -66,6 +67,8 @@ enum State {
     Pinned(&'static Protocol, Box<dyn Parser>),
     /// Not a protocol of ours.
     Unknown,
+    /// One of ours that is switched off.
+    Off,
 }
 
 pub struct Connection {
@@ -166,8 +169,13 @@ impl Connection {
                 }
                 capture => Verdict::Pinned(capture),
             },
-            State::Unknown => Verdict::Pinned(Capture::Nothing),
+            State::Unknown | State::Off => Verdict::Pinned(Capture::Nothing),
         }
+    }
+
+    /// It speaks a protocol that is switched off: nothing of it is read any more.
+    pub fn is_off(&self) -> bool {
+        matches!(self.state, State::Off)
     }
 
     pub fn protocol(&self) -> Option<&'static Protocol> {
@@ -207,7 +215,7 @@ impl Connection {
 
     #[inline]
     fn arrive(&mut self, direction: Direction, piece: Piece<'_>, sink: &mut dyn Sink) {
-        if matches!(self.state, State::Unknown) || piece.end() > MAX_OFFSET {
+        if matches!(self.state, State::Unknown | State::Off) || piece.end() > MAX_OFFSET {
             return;
         }
         let direction = self.oriented(direction);
@@ -279,14 +287,17 @@ impl Connection {
                     direction
                 }
             },
-            State::Unknown => direction,
+            State::Unknown | State::Off => direction,
         }
     }
 
     /// From now on the connection speaks this protocol: what was kept meanwhile is read first.
     fn pin(&mut self, protocol: &'static Protocol, swapped: bool, sink: &mut dyn Sink) {
-        let pinned = State::Pinned(protocol, (protocol.parser)(&self.options));
+        let pinned = self.pinned(protocol);
         let State::Detecting(mut detector) = std::mem::replace(&mut self.state, pinned) else { return };
+        if self.is_off() {
+            return;
+        }
         if swapped {
             self.swapped = !self.swapped;
             self.streams.reverse();
@@ -299,6 +310,13 @@ impl Connection {
         for kept in detector.take_journal() {
             let direction = if swapped { kept.direction.reverse() } else { kept.direction };
             self.read(direction, kept.piece(), sink);
+        }
+    }
+
+    fn pinned(&self, protocol: &'static Protocol) -> State {
+        match self.options.off.has(protocol) {
+            true => State::Off,
+            false => State::Pinned(protocol, (protocol.parser)(&self.options)),
         }
     }
 
@@ -373,9 +391,7 @@ impl Connection {
     ) {
         self.upgrades += 1;
         let next = match to.and_then(|name| crate::PROTOCOLS.iter().find(|protocol| protocol.name == name)) {
-            Some(protocol) if self.upgrades <= MAX_UPGRADES => {
-                State::Pinned(protocol, (protocol.parser)(&self.options))
-            }
+            Some(protocol) if self.upgrades <= MAX_UPGRADES => self.pinned(protocol),
             _ if to.is_some() || self.upgrades > MAX_UPGRADES => State::Unknown,
             _ => self.detecting(true),
         };

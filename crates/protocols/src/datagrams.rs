@@ -26,6 +26,8 @@ enum State {
     /// Datagrams that were looked at.
     Detecting(u32),
     Pinned(&'static Datagram, Box<dyn Parser>),
+    /// A protocol of ours that is switched off.
+    Off(&'static Datagram),
     /// Not a protocol of ours.
     Unknown,
 }
@@ -101,7 +103,7 @@ impl Datagrams {
         length: u64,
         sink: &mut dyn Sink,
     ) {
-        if matches!(self.state, State::Unknown) {
+        if matches!(self.state, State::Unknown | State::Off(_)) {
             return;
         }
         self.release(time_ns, false, sink);
@@ -114,6 +116,10 @@ impl Datagrams {
             if swapped {
                 self.swap();
                 direction = direction.reverse();
+            }
+            if self.options.off.has(row.protocol) {
+                self.state = State::Off(row);
+                return;
             }
             self.state = State::Pinned(row, (row.parser)(&self.options));
         }
@@ -141,13 +147,13 @@ impl Datagrams {
         match &self.state {
             State::Detecting(_) => Verdict::Undecided,
             State::Pinned(row, _) => Verdict::Pinned(row.protocol.capture),
-            State::Unknown => Verdict::Pinned(Capture::Nothing),
+            State::Off(_) | State::Unknown => Verdict::Pinned(Capture::Nothing),
         }
     }
 
     pub fn protocol(&self) -> Option<&'static Protocol> {
         match &self.state {
-            State::Pinned(row, _) => Some(row.protocol),
+            State::Pinned(row, _) | State::Off(row) => Some(row.protocol),
             _ => None,
         }
     }
@@ -156,6 +162,11 @@ impl Datagrams {
     /// the caller goes on with its own directions.
     pub fn swapped(&self) -> bool {
         self.swapped
+    }
+
+    /// It speaks a protocol that is switched off.
+    pub fn is_off(&self) -> bool {
+        matches!(self.state, State::Off(_))
     }
 
     pub fn in_flight(&self) -> usize {

@@ -140,6 +140,24 @@ fn the_capture_of_unknown_connections_ends() {
 }
 
 #[test]
+fn what_is_switched_off_is_found_and_not_read() {
+    use crate::protocols::SwitchedOff;
+    for (name, script) in OPENINGS.iter().filter(|(name, _)| !name.is_empty()) {
+        let off = SwitchedOff::named([*name, "no such protocol"]);
+        let mut player = Player::new(&Options { off, ..Options::default() });
+        player.play(script);
+        assert!(player.connection.is_off(), "{name}");
+        assert_eq!(player.connection.protocol().map(|protocol| protocol.name), None);
+        player.play(script);
+        assert_eq!(player.close().lines(), Vec::<String>::new(), "{name}");
+        let others = crate::PROTOCOLS.iter().map(|protocol| protocol.name).filter(|other| other != name);
+        let mut player = Player::new(&Options { off: SwitchedOff::named(others), ..Options::default() });
+        player.play(script);
+        assert_eq!(player.connection.protocol().map(|protocol| protocol.name), Some(*name));
+    }
+}
+
+#[test]
 fn offsets_at_the_end_of_the_range_and_damaged_orders_are_harmless() {
     let mut random = Random(11);
     for round in 0..3000 {

@@ -66,3 +66,24 @@ pub struct Datagram {
 
 /// Those of the table above that are spoken in datagrams.
 pub static DATAGRAMS: &[Datagram] = &[crate::dns::DATAGRAM];
+
+/// Protocols that are switched off: found as always, and then not read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SwitchedOff(u128);
+
+const _: () = assert!(PROTOCOLS.len() <= 128, "a bit of `SwitchedOff` for each protocol");
+
+impl SwitchedOff {
+    /// Names that are no protocol's are nobody's.
+    pub fn named<'a>(names: impl IntoIterator<Item = &'a str>) -> SwitchedOff {
+        names.into_iter().fold(SwitchedOff::default(), |off, name| SwitchedOff(off.0 | SwitchedOff::bit(name)))
+    }
+
+    pub fn has(self, protocol: &Protocol) -> bool {
+        self.0 & SwitchedOff::bit(protocol.name) != 0
+    }
+
+    fn bit(name: &str) -> u128 {
+        PROTOCOLS.iter().position(|protocol| protocol.name == name).map_or(0, |place| 1 << place)
+    }
+}

@@ -7,9 +7,12 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use std::fs::File;
+use std::io::{self, Read, Seek};
 use std::net::{IpAddr, SocketAddr};
-use std::path::Path;
-use std::sync::Arc;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Role {
@@ -18,10 +21,12 @@ pub enum Role {
     Admin,
 }
 
-/// Tokens and their roles; none means that nobody is asked for one.
+type Tokens = Vec<(Role, String)>;
+
+/// Tokens and their roles; none means that nobody is asked for one. Clones share them.
 #[derive(Clone, Debug, Default)]
 pub struct Access {
-    tokens: Vec<(Role, String)>,
+    tokens: Arc<RwLock<Tokens>>,
 }
 
 /// One line: what was wrong, where, what to do.
@@ -32,11 +37,59 @@ pub struct AuthError(pub String);
 const COOKIE: &str = "limpid_token";
 const SHORTEST_TOKEN: usize = 16;
 
-/// Lines of `ROLE TOKEN`; `#` begins a comment.
+/// The file of tokens. It stays open: a server that has given up its rights may not open it again.
+pub struct AuthFile {
+    path: PathBuf,
+    file: File,
+}
+
+const MAX_AUTH_FILE_BYTES: u64 = 1 << 20;
+
+impl AuthFile {
+    pub fn open(path: &Path) -> Result<AuthFile, AuthError> {
+        let file = File::open(path).map_err(|error| unreadable(path, &error))?;
+        Ok(AuthFile { path: path.into(), file })
+    }
+
+    pub fn read(&self) -> Result<Access, AuthError> {
+        let mut text = String::new();
+        (&self.file)
+            .rewind()
+            .and_then(|()| (&self.file).take(MAX_AUTH_FILE_BYTES).read_to_string(&mut text))
+            .map_err(|error| unreadable(&self.path, &error))?;
+        parse(&self.path, &text)
+    }
+
+    /// The file as it is by now, also another one in its place if that may be opened.
+    pub fn again(&mut self, path: &Path) -> Result<Access, AuthError> {
+        match AuthFile::open(path) {
+            Ok(newer) => *self = newer,
+            Err(_) if path == self.path && self.is_in_place() => {}
+            Err(AuthError(why)) => {
+                let hint = "let the server's user read it, or start the server again";
+                return Err(AuthError(format!("{why}; {hint}")));
+            }
+        }
+        self.read()
+    }
+
+    fn is_in_place(&self) -> bool {
+        let (Ok(open), Ok(there)) = (self.file.metadata(), std::fs::metadata(&self.path)) else { return false };
+        (open.dev(), open.ino()) == (there.dev(), there.ino())
+    }
+}
+
+fn unreadable(path: &Path, error: &io::Error) -> AuthError {
+    AuthError(format!("`auth_file` {} cannot be read: {error}", path.display()))
+}
+
 pub fn read_auth_file(path: &Path) -> Result<Access, AuthError> {
+    AuthFile::open(path)?.read()
+}
+
+/// Lines of `ROLE TOKEN`; `#` begins a comment.
+fn parse(path: &Path, text: &str) -> Result<Access, AuthError> {
     let place = path.display();
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| AuthError(format!("`auth_file` {place} cannot be read: {error}")))?;
     let mut tokens = Vec::new();
     for (number, line) in text.lines().enumerate().map(|(at, line)| (at + 1, line.trim())) {
         if line.is_empty() || line.starts_with('#') {
@@ -62,21 +115,31 @@ pub fn read_auth_file(path: &Path) -> Result<Access, AuthError> {
     if tokens.is_empty() {
         return Err(AuthError(format!("{place} holds no token: write lines of ROLE TOKEN")));
     }
-    Ok(Access { tokens })
+    Ok(Access { tokens: Arc::new(RwLock::new(tokens)) })
 }
 
 impl Access {
     pub fn is_open(&self) -> bool {
-        self.tokens.is_empty()
+        self.tokens().is_empty()
+    }
+
+    /// From now on these tokens are known, here and in all clones.
+    pub fn replace(&self, other: &Access) {
+        let tokens = other.tokens().clone();
+        *self.tokens.write().unwrap_or_else(PoisonError::into_inner) = tokens;
     }
 
     /// Tokens that may send telemetry.
     pub fn ingest_tokens(&self) -> Vec<String> {
-        self.tokens.iter().filter(|(role, _)| *role != Role::Read).map(|(_, token)| token.clone()).collect()
+        self.tokens().iter().filter(|(role, _)| *role != Role::Read).map(|(_, token)| token.clone()).collect()
     }
 
     fn role(&self, token: &str) -> Option<Role> {
-        self.tokens.iter().filter(|(_, known)| limpid_ingest::same_token(known, token)).map(|(role, _)| *role).max()
+        self.tokens().iter().filter(|(_, known)| limpid_ingest::same_token(known, token)).map(|(role, _)| *role).max()
+    }
+
+    fn tokens(&self) -> std::sync::RwLockReadGuard<'_, Tokens> {
+        self.tokens.read().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

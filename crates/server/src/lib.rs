@@ -15,7 +15,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-pub use guard::{Access, AuthError, read_auth_file};
+pub use guard::{Access, AuthError, AuthFile, read_auth_file};
 
 /// What all handlers share.
 pub struct Server {

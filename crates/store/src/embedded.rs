@@ -32,7 +32,7 @@ mod sorted;
 mod table;
 mod top;
 
-pub use options::{LogSync, Options};
+pub use options::{LogSync, Options, Retention};
 
 use crate::{Decode, EventQuery, Order, SpanQuery, Store, StoreError, StoreStatus, Write, Written};
 use arrow_array::RecordBatch;
@@ -67,6 +67,11 @@ impl EmbeddedStore {
         let (for_flush, flush_inner) = (committer.clone(), inner.clone());
         threads.push(spawn("store-flush", move || flush::run(&for_flush, &flush_inner))?);
         Ok(EmbeddedStore { inner, committer, threads: Mutex::new(threads) })
+    }
+
+    /// Holds from the next round of deletions on.
+    pub fn set_retention(&self, retention: Retention) {
+        *inner::lock(&self.inner.retention) = retention;
     }
 }
 

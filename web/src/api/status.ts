@@ -24,6 +24,16 @@ export interface Loss {
   count: number | null;
   help: string | null;
 }
+export interface Exclusion {
+  rule: string;
+  matched: number | null;
+}
+/** Batches that wait on the agent's disk for the server. */
+export interface Spool {
+  batches: number | null;
+  bytes: number | null;
+  problem: string | null;
+}
 export interface Agent {
   host: string;
   version: string | null;
@@ -35,6 +45,10 @@ export interface Agent {
   memoryBytes: number | null;
   collectors: Collector[];
   losses: Loss[];
+  /** Protocols that are switched off. */
+  unread: string[];
+  exclusions: Exclusion[];
+  spool: Spool | null;
 }
 export interface Store {
   path: string | null;
@@ -85,6 +99,16 @@ function losses(value: unknown, where: string): Loss[] {
   return list(value, where, (loss) => ({ cause: text(loss["cause"], "unnamed"), count: number(loss["count"]), help: string(loss["help"]) || null }));
 }
 
+const exclusion = (value: Json): Exclusion => ({ rule: text(value["rule"], "unnamed"), matched: number(value["matched"]) });
+
+const spool = (value: Json): Spool => ({
+  batches: number(value["batches"]),
+  bytes: number(value["bytes"]),
+  problem: string(value["last_error"]) || null,
+});
+
+const protocol = (value: Json) => ({ name: text(value["name"], "unnamed"), off: value["state"] === "off" });
+
 const agent = (value: Json, where: string): Agent => ({
   host: text(value["host"], "unnamed host"),
   version: string(value["version"]),
@@ -96,6 +120,9 @@ const agent = (value: Json, where: string): Agent => ({
   memoryBytes: number(value["memory_bytes"]),
   collectors: list(value["collectors"], `${where}.collectors`, collector),
   losses: losses(value["losses"], `${where}.losses`),
+  unread: list(value["protocols"], `${where}.protocols`, protocol).filter((one) => one.off).map((one) => one.name),
+  exclusions: list(value["exclusions"], `${where}.exclusions`, exclusion),
+  spool: maybe(value["export"], (sent) => maybe(sent["spool"], spool)),
 });
 
 const store = (value: Json): Store => ({

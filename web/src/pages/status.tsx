@@ -28,6 +28,7 @@ export function StatusPage() {
           <Headline status={status} />
           <Hosts status={status} chosen={agent} />
           {agent && <Collectors agent={agent} />}
+          {agent && <LeftOut agent={agent} />}
         </div>
       </div>
       <aside class="col side statuscol" tabIndex={0} aria-label="Losses and cost">
@@ -131,6 +132,26 @@ function Collectors({ agent }: { agent: Agent }) {
         </p>
       )}
       {shown.length === 0 && <p class="sub" style={{ paddingTop: "8px" }}>{agent.collectors.length === 0 ? "This agent has not reported its collectors." : "None is off or failed."}</p>}
+    </section>
+  );
+}
+
+/** What a person has switched off or excluded: it is missing on purpose. */
+function LeftOut({ agent }: { agent: Agent }) {
+  const spool = agent.spool;
+  const waits = spool !== null && (spool.batches ?? 0) > 0;
+  if (agent.unread.length + agent.exclusions.length === 0 && !waits && !spool?.problem) return null;
+  return (
+    <section>
+      <div class="hd"><h2>Left out on {agent.host}</h2></div>
+      <table>
+        <tbody>
+          {agent.unread.map((name) => <tr key={name} class="a"><td class="b">{name}</td><td class="w mid">switched off: connections and bytes are counted, requests are not read</td><td class="num">{MISSING}</td></tr>)}
+          {agent.exclusions.map((one) => <tr key={one.rule} class="a"><td class="b mono">{one.rule}</td><td class="w mid">excluded: processes, or connections to the port, so far</td><td class="num">{count(one.matched)}</td></tr>)}
+          {spool && waits && <tr class="a"><td class="b">waiting on disk</td><td class="w mid">batches of the time when the server was away, {bytes(spool.bytes)}</td><td class="num">{count(spool.batches)}</td></tr>}
+          {spool?.problem && <tr class="a"><td class="b">spool</td><td class="w mid">cannot be written: {spool.problem}</td><td class="num">{MISSING}</td></tr>}
+        </tbody>
+      </table>
     </section>
   );
 }

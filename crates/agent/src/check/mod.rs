@@ -20,6 +20,7 @@ pub struct Report {
     pub machine: Machine,
     pub hooks: Vec<Hook>,
     pub collectors: Vec<Collector>,
+    pub protocols: Vec<Protocol>,
     /// Why the agent could not run at all, and what to do; `None` when it can.
     pub problem: Option<String>,
 }
@@ -33,6 +34,13 @@ pub struct Collector {
     pub front_end: Option<&'static str>,
     pub reason: Option<String>,
     pub cost: &'static str,
+}
+
+#[derive(Debug, Serialize)]
+pub struct Protocol {
+    pub name: &'static str,
+    /// False when the configuration switches it off.
+    pub read: bool,
 }
 
 /// The ways of each collector, best first: (collector, front end, hooks that it needs).
@@ -54,12 +62,25 @@ impl Report {
     }
 }
 
-pub fn run() -> Report {
+/// `collectors_off` and `protocols_off`: names of those that the configuration switches off.
+pub fn run(collectors_off: &[&str], protocols_off: &[&str]) -> Report {
     let machine = Machine::read();
     let hooks = attempts::run();
     let collectors: Vec<Collector> = COLLECTORS.iter().map(|info| collector(info, &hooks)).collect();
     let problem = problem(&machine, &collectors);
-    Report { version: env!("CARGO_PKG_VERSION"), machine, hooks, collectors, problem }
+    let collectors = collectors.into_iter().map(|one| one.switched(collectors_off)).collect();
+    let names = limpid_protocols::PROTOCOLS.iter().map(|protocol| protocol.name);
+    let protocols = names.map(|name| Protocol { name, read: !protocols_off.contains(&name) }).collect();
+    Report { version: env!("CARGO_PKG_VERSION"), machine, hooks, collectors, protocols, problem }
+}
+
+impl Collector {
+    fn switched(self, off: &[&str]) -> Collector {
+        match off.contains(&self.name) {
+            true => Collector { will_run: false, front_end: None, reason: Some("switched off".into()), ..self },
+            false => self,
+        }
+    }
 }
 
 fn collector(info: &CollectorInfo, hooks: &[Hook]) -> Collector {

@@ -37,6 +37,10 @@ impl fmt::Display for Report {
             };
             row(f, collector.will_run, collector.name, &how)?;
         }
+        writeln!(f, "\nprotocols")?;
+        for protocol in &self.protocols {
+            row(f, protocol.read, protocol.name, if protocol.read { "read" } else { "switched off: only counted" })?;
+        }
         match &self.problem {
             None => writeln!(f, "\nthe agent can run here"),
             Some(problem) => writeln!(f, "\nthe agent cannot run here: {problem}"),

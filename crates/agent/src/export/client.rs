@@ -66,9 +66,17 @@ impl Client {
         }
         let endpoint = Endpoint::from_shared(server.to_owned()).map_err(|error| wrong(&error.to_string()))?;
         let channel = endpoint.connect_timeout(CONNECT_TIMEOUT).timeout(TIMEOUT).connect_lazy();
+        let mut client = Client { channel, authorization: None };
+        client.set_token(token)?;
+        Ok(client)
+    }
+
+    /// Shown with every batch from now on.
+    pub fn set_token(&mut self, token: Option<&str>) -> Result<(), String> {
         let bearer = |token: &str| MetadataValue::try_from(format!("Bearer {token}"));
-        let authorization = token.map(bearer).transpose().map_err(|_| wrong("the token is not plain ASCII"))?;
-        Ok(Client { channel, authorization })
+        let wrong = |_| "the token for the server is not plain ASCII: write it as one line of letters and digits";
+        self.authorization = token.map(bearer).transpose().map_err(wrong)?;
+        Ok(())
     }
 
     /// How many of the batch's items the server rejected.

@@ -1,26 +1,27 @@
 //! Sends what the agent has to its server: spans as they come, metrics and entities at intervals.
 //!
-//! Making batches and sending them are two tasks with a bounded queue between them. A server that does not answer costs
-//! memory up to the bound and then the oldest batches, counted; it never stops the agent. A batch keeps its id over all
+//! Making batches and sending them are two tasks with a bounded backlog between them (`backlog`): memory while the server
+//! answers, a spool on disk while it does not. A server that is away never stops the agent. A batch keeps its id over all
 //! attempts, so that one that was stored although its answer was lost is not stored twice.
 
+use super::backlog::{Backlog, SpoolStatus, Waits};
+use super::batch::{Batch, BatchIds};
 use super::client::{Client, Refusal, Signal};
 use super::otlp::traces::ProcessSpans;
 use super::otlp::{self, Agent};
 use super::prometheus::StatusSource;
+use super::spool::Spool;
 use crate::identity::{Identity, now_ns};
 use crate::losses;
 use crate::telemetry::Families;
 use bytes::Bytes;
 use limpid_model::names::AGENT_STATUS_EVENT;
-use std::collections::VecDeque;
-use std::io::Read;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, MissedTickBehavior, interval_at};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout};
 
 const SPANS_EVERY: Duration = Duration::from_secs(1);
 /// Looked at in between, so that a burst does not wait for the second to end.
@@ -32,7 +33,6 @@ const ENTITIES_EVERY: Duration = Duration::from_secs(5);
 const STATUS_EVERY: u32 = 2;
 const FIRST_AFTER: Duration = Duration::from_secs(2);
 const ENTITIES_PER_BATCH: usize = 1000;
-const QUEUE_BYTES: usize = 16 << 20;
 const RETRY_FIRST: Duration = Duration::from_millis(250);
 const RETRY_MOST: Duration = Duration::from_secs(10);
 
@@ -43,11 +43,13 @@ pub struct Config {
     pub agent: Agent,
     /// Bearer token that the server asks for.
     pub token: Option<String>,
+    /// Where batches wait while the server is away, and how many bytes of them; without one they do so in memory.
+    pub spool: Option<(PathBuf, u64)>,
 }
 
 impl Config {
     pub fn new(server: &str, agent: Agent) -> Config {
-        Config { server: server.to_owned(), metrics_every: Duration::from_secs(5), agent, token: None }
+        Config { server: server.to_owned(), metrics_every: Duration::from_secs(5), agent, token: None, spool: None }
     }
 }
 
@@ -87,28 +89,15 @@ pub struct Status {
     pub sent_batches: u64,
     pub sent_bytes: u64,
     pub sent_spans: u64,
-}
-
-struct Batch {
-    signal: Signal,
-    id: String,
-    /// In pieces, one after the other.
-    payload: Vec<Bytes>,
-    length: usize,
-    /// Spans, points or entities in it: what is lost with it.
-    items: u64,
-}
-
-#[derive(Default)]
-struct Queue {
-    batches: VecDeque<Batch>,
-    bytes: usize,
+    pub spool: Option<SpoolStatus>,
 }
 
 struct Inner {
     config: Config,
     sources: Sources,
-    queue: Mutex<Queue>,
+    client: Mutex<Client>,
+    metrics_every: Mutex<Duration>,
+    backlog: Mutex<Backlog>,
     filled: Notify,
     status: Mutex<Status>,
     ids: BatchIds,
@@ -125,18 +114,20 @@ impl Exporter {
         let client = Client::new(&config.server, config.token.as_deref())?;
         let status = Status { server: config.server.clone(), ..Status::default() };
         let inner = Arc::new(Inner {
-            config,
             sources,
-            queue: Mutex::default(),
+            client: Mutex::new(client),
+            metrics_every: Mutex::new(config.metrics_every),
+            backlog: Mutex::new(Backlog::new(open_spool(&config))),
             filled: Notify::new(),
             status: Mutex::new(status),
             ids: BatchIds::new()?,
+            config,
         });
         let tasks = vec![
             tokio::spawn(collect_spans(inner.clone())),
             tokio::spawn(collect_metrics(inner.clone())),
             tokio::spawn(collect_entities(inner.clone())),
-            tokio::spawn(send_all(inner.clone(), client)),
+            tokio::spawn(send_all(inner.clone())),
         ];
         Ok(Exporter { inner, tasks })
     }
@@ -145,16 +136,58 @@ impl Exporter {
         self.inner.status()
     }
 
-    /// Collects once more and gives the queue until `deadline` to empty: the end of the agent.
+    /// What is asked later, also when there is no exporter any more.
+    pub fn status_source(&self) -> impl Fn() -> Option<Status> + Send + Sync + 'static {
+        let inner: Weak<Inner> = Arc::downgrade(&self.inner);
+        move || Some(inner.upgrade()?.status())
+    }
+
+    pub fn set_token(&self, token: Option<&str>) -> Result<(), String> {
+        lock(&self.inner.client).set_token(token)
+    }
+
+    pub fn set_metrics_every(&self, every: Duration) {
+        *lock(&self.inner.metrics_every) = every;
+    }
+
+    pub fn set_spool_limit(&self, bytes: u64) {
+        self.inner.backlog().set_spool_limit(bytes);
+    }
+
+    /// Collects once more and gives what waits until `deadline` to go: the end of the agent. The rest stays in the spool.
     pub async fn finish(self, deadline: Duration) {
         self.inner.put_spans();
         self.inner.put_metrics();
         self.inner.put_entities();
-        let until = Instant::now() + deadline;
-        while self.inner.status().queued_batches > 0 && Instant::now() < until {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        let waits = || {
+            let backlog = self.inner.backlog();
+            backlog.in_memory().0 > 0 && !(backlog.is_away() && backlog.has_spool())
+        };
+        let empty = async {
+            while waits() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        let _ = timeout(deadline, empty).await;
         self.tasks.iter().for_each(JoinHandle::abort);
+        self.inner.backlog().spill(0);
+    }
+}
+
+/// A folder that cannot be used costs what it would have saved, and nothing else.
+fn open_spool(config: &Config) -> Option<Spool> {
+    let (folder, limit) = config.spool.as_ref()?;
+    match Spool::open(folder, *limit) {
+        Ok(spool) => {
+            if spool.batches() > 0 {
+                log::info!("{} batches of a former agent wait in {}", spool.batches(), folder.display());
+            }
+            Some(spool)
+        }
+        Err(error) => {
+            log::warn!("no spool: {error}; batches wait in memory while the server is away");
+            None
+        }
     }
 }
 
@@ -178,11 +211,12 @@ async fn collect_spans(inner: Arc<Inner>) {
 }
 
 async fn collect_metrics(inner: Arc<Inner>) {
-    let mut due = interval_at(Instant::now() + FIRST_AFTER, inner.config.metrics_every);
-    due.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut due = Instant::now() + FIRST_AFTER;
     loop {
-        due.tick().await;
+        sleep_until(due).await;
         inner.put_metrics();
+        let every = *lock(&inner.metrics_every);
+        due = (due + every).max(Instant::now());
     }
 }
 
@@ -200,30 +234,39 @@ async fn collect_entities(inner: Arc<Inner>) {
     }
 }
 
-async fn send_all(inner: Arc<Inner>, client: Client) {
+async fn send_all(inner: Arc<Inner>) {
+    let mut wait = RETRY_FIRST;
     loop {
-        match inner.next() {
-            Some(batch) => send(&inner, &client, batch).await,
-            None => inner.filled.notified().await,
+        let next = inner.backlog().next();
+        let Some((waits, batch)) = next else {
+            inner.filled.notified().await;
+            continue;
+        };
+        if send(&inner, waits, &batch).await {
+            wait = RETRY_FIRST;
+        } else {
+            tokio::time::sleep(wait).await;
+            wait = (wait * 2).min(RETRY_MOST);
         }
     }
 }
 
-/// Until it is taken, refused for good, or pushed out of the queue by newer ones.
-async fn send(inner: &Inner, client: &Client, batch: Batch) {
-    let mut wait = RETRY_FIRST;
-    loop {
-        match client.send(batch.signal, &batch.id, batch.payload.clone()).await {
-            Ok(rejected) => return inner.sent(&batch, rejected),
-            Err(Refusal::Never(why)) => return inner.refused(&batch, &why),
-            Err(Refusal::Later(why)) => inner.failed(&why),
-        }
-        tokio::time::sleep(wait).await;
-        wait = (wait * 2).min(RETRY_MOST);
-        if inner.queue().bytes + batch.length > QUEUE_BYTES {
-            return inner.refused(&batch, "the server does not answer and the queue is full");
+/// False when the batch has to wait: the server is away, or does not want it now.
+async fn send(inner: &Inner, waits: Waits, batch: &Batch) -> bool {
+    let client = lock(&inner.client).clone();
+    match client.send(batch.signal, &batch.id_text(), batch.payload.clone()).await {
+        Ok(rejected) => inner.sent(batch, rejected),
+        Err(Refusal::Never(why)) => inner.refused(batch, &why),
+        Err(Refusal::Later(why)) => {
+            inner.failed(&why);
+            inner.backlog().set_away(true);
+            return false;
         }
     }
+    let mut backlog = inner.backlog();
+    backlog.set_away(false);
+    backlog.done(waits, batch);
+    true
 }
 
 impl Inner {
@@ -258,29 +301,13 @@ impl Inner {
     }
 
     fn put_parts(&self, signal: Signal, payload: Vec<Bytes>, items: u64) {
-        let length = payload.iter().map(Bytes::len).sum();
-        let mut queue = self.queue();
-        queue.bytes += length;
-        queue.batches.push_back(Batch { signal, id: self.ids.next(), payload, length, items });
-        while queue.bytes > QUEUE_BYTES && queue.batches.len() > 1 {
-            let Some(oldest) = queue.batches.pop_front() else { break };
-            queue.bytes -= oldest.length;
-            losses::EXPORT_FAILED.add(oldest.items);
-        }
-        drop(queue);
+        self.backlog().put(Batch::new(signal, self.ids.next(), payload, items));
         self.filled.notify_one();
-    }
-
-    fn next(&self) -> Option<Batch> {
-        let mut queue = self.queue();
-        let batch = queue.batches.pop_front()?;
-        queue.bytes -= batch.length;
-        Some(batch)
     }
 
     fn sent(&self, batch: &Batch, rejected: u64) {
         losses::EXPORT_FAILED.add(rejected);
-        let mut status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut status = lock(&self.status);
         if status.last_error.take().is_some() {
             log::info!("the server at {} takes data again", self.config.server);
         }
@@ -299,7 +326,7 @@ impl Inner {
 
     /// Logged once until it works again: a server that is away for an hour is one line.
     fn failed(&self, why: &str) {
-        let mut status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut status = lock(&self.status);
         if status.last_error.is_none() {
             log::warn!("cannot send to {}: {why}; trying on", self.config.server);
         }
@@ -307,34 +334,18 @@ impl Inner {
     }
 
     fn status(&self) -> Status {
-        let mut status = self.status.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let queue = self.queue();
-        (status.queued_batches, status.queued_bytes) = (queue.batches.len(), queue.bytes);
+        let mut status = lock(&self.status).clone();
+        let backlog = self.backlog();
+        (status.queued_batches, status.queued_bytes) = backlog.in_memory();
+        status.spool = backlog.spool_status();
         status
     }
 
-    fn queue(&self) -> std::sync::MutexGuard<'_, Queue> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    fn backlog(&self) -> MutexGuard<'_, Backlog> {
+        lock(&self.backlog)
     }
 }
 
-/// 16 random bytes for the agent's life, and a count: never the same, also not after a restart.
-struct BatchIds {
-    start: u128,
-    count: AtomicU64,
-}
-
-impl BatchIds {
-    fn new() -> Result<BatchIds, String> {
-        let mut bytes = [0u8; 16];
-        std::fs::File::open("/dev/urandom")
-            .and_then(|mut file| file.read_exact(&mut bytes))
-            .map_err(|error| format!("cannot read /dev/urandom: {error}"))?;
-        Ok(BatchIds { start: u128::from_ne_bytes(bytes), count: AtomicU64::new(0) })
-    }
-
-    fn next(&self) -> String {
-        let count = u128::from(self.count.fetch_add(1, Ordering::Relaxed));
-        format!("{:032x}", self.start.wrapping_add(count))
-    }
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

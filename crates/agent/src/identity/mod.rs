@@ -8,6 +8,7 @@ mod attributes;
 pub mod cgroup;
 pub mod containers;
 mod entities;
+pub mod exclude;
 pub mod host;
 pub mod image;
 mod listen;
@@ -25,6 +26,7 @@ mod users;
 use crate::losses;
 use crate::telemetry::Process;
 use containers::Containers;
+use exclude::Exclusions;
 use host::{Host, clock_ns};
 use image::Image;
 use listen::Listeners;
@@ -48,6 +50,8 @@ pub struct Identity {
     own_ports: RwLock<FxHashSet<u16>>,
     /// Ports that one of them is about to listen on.
     expected_ports: RwLock<FxHashSet<u16>>,
+    /// What a person wants to be left alone.
+    exclusions: RwLock<Arc<Exclusions>>,
     epoch: AtomicU64,
     unknown: Arc<Process>,
 }
@@ -73,6 +77,7 @@ impl Identity {
             own: RwLock::default(),
             own_ports: RwLock::default(),
             expected_ports: RwLock::default(),
+            exclusions: RwLock::default(),
             epoch: AtomicU64::new(1),
             unknown,
         });
@@ -90,6 +95,30 @@ impl Identity {
         if self.write().forget_answers(tgid) {
             self.changed();
         }
+    }
+
+    /// Leaves these alone from now on, and those that were left alone before no longer.
+    pub fn exclude(&self, exclusions: Exclusions) {
+        if self.exclusions().same_rules(&exclusions) {
+            return;
+        }
+        *self.exclusions.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(exclusions);
+        let mut table = self.write();
+        let known: Vec<u32> = table
+            .entries
+            .iter()
+            .filter(|(_, entry)| entry.known.is_some() && entry.exited_ns == 0)
+            .map(|(pid, _)| *pid)
+            .collect();
+        for pid in known {
+            table.forget_answers(pid);
+        }
+        drop(table);
+        self.changed();
+    }
+
+    pub fn exclusions(&self) -> Arc<Exclusions> {
+        self.exclusions.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// One of them is about to listen on this port; who listens there in the end confirms it or not.
@@ -250,7 +279,8 @@ impl Identity {
         name: &Name,
         container: Option<&containers::Container>,
     ) -> Process {
-        let own = self.own.read().unwrap_or_else(PoisonError::into_inner).contains(&pid);
+        let own = self.own.read().unwrap_or_else(PoisonError::into_inner).contains(&pid)
+            || self.exclusions().has_process(image, container);
         // In a container, the numbers are another user database's.
         let owner = image.uid.filter(|_| container.is_none()).map(|uid| self.sources().users.name(uid));
         attributes::process(&self.host, pid, start, image, name, container, owner, own)
@@ -299,6 +329,10 @@ impl crate::pipeline::Identify for Identity {
 
     fn is_unknown(&self, process: &Arc<Process>) -> bool {
         Identity::is_unknown(self, process)
+    }
+
+    fn is_excluded_port(&self, port: u16) -> bool {
+        self.exclusions().has_port(port)
     }
 
     fn is_own_port(&self, port: u16) -> bool {

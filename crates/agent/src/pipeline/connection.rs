@@ -53,6 +53,8 @@ pub(super) struct End {
     pub process: Arc<Process>,
     pub sent: Times,
     pub received: Times,
+    /// Which way the last noted bytes went.
+    sent_last: Option<bool>,
     /// Not yet in the metrics.
     pub sent_bytes: Counted,
     pub received_bytes: Counted,
@@ -113,6 +115,7 @@ impl End {
             sent_bytes: Counted { until: info.from_start.then_some(0), bytes: 0 },
             received_bytes: Counted { until: info.from_start.then_some(0), bytes: 0 },
             tcp: TcpNews::default(),
+            sent_last: None,
             closed: None,
             told: Told::NOTHING_YET,
             edge: None,
@@ -148,7 +151,8 @@ impl End {
             last_ns: bytes.last_ns.max(bytes.first_ns),
             arrived_ns: bytes.arrived_ns,
         };
-        if bytes.sent { self.sent.add(stretch) } else { self.received.add(stretch) }
+        let continues = self.sent_last.replace(bytes.sent) == Some(bytes.sent);
+        if bytes.sent { self.sent.add(stretch, continues) } else { self.received.add(stretch, continues) }
     }
 }
 
@@ -166,6 +170,12 @@ pub(super) struct Conn {
     pub shapes: Shapes,
     /// Nothing more of it is wanted.
     pub ignored: bool,
+    /// One of its ends is Limpid's own or excluded: it is no part of the metrics either.
+    pub left_alone: bool,
+    /// It speaks a protocol that is switched off: its bytes are counted.
+    pub unread: bool,
+    /// It shall be read as the settings are by now, as soon as nothing is in flight.
+    pub outdated: bool,
     /// Since the last look of the eviction's hand.
     pub recent: bool,
     pub watched: bool,
@@ -192,6 +202,9 @@ impl Conn {
             pending: VecDeque::new(),
             shapes: Shapes::default(),
             ignored: false,
+            left_alone: false,
+            unread: false,
+            outdated: false,
             recent: true,
             watched: false,
             telling: false,
@@ -293,6 +306,9 @@ impl Conn {
         if self.ignored {
             return Told::just(Mode::Ignore);
         }
+        if self.unread {
+            return Told::just(Mode::TimesOnly);
+        }
         let Some(engine) = &self.engine else { return Told::NOTHING_YET };
         let Verdict::Pinned(capture) = engine.verdict() else { return Told::NOTHING_YET };
         if Some(at) != self.parsed {
@@ -306,6 +322,36 @@ impl Conn {
             Capture::Nothing => Mode::Ignore,
         };
         Told { mode, skip_sent_until: skip(true), skip_received_until: skip(false) }
+    }
+
+    pub fn ignore(&mut self) {
+        (self.ignored, self.news) = (true, true);
+        self.engine = None;
+    }
+
+    /// Its bytes are only counted from now on.
+    pub fn leave_unread(&mut self) {
+        (self.unread, self.news) = (true, true);
+        (self.engine, self.protocol) = (None, None);
+        self.forget_edges();
+    }
+
+    /// Is read from the next bytes on as if it had been found just now.
+    pub fn begin_again(&mut self) {
+        (self.ignored, self.left_alone, self.unread, self.outdated, self.swapped) = (false, false, false, false, false);
+        (self.engine, self.parsed, self.protocol, self.news) = (None, None, None, true);
+        for end in self.ends.iter_mut().flatten() {
+            end.info.from_start = false;
+            (end.sent, end.received) = (Times::default(), Times::default());
+        }
+        self.forget_edges();
+    }
+
+    pub fn begin_again_if_idle(&mut self) {
+        let in_flight = self.engine.as_ref().map_or(0, |engine| engine.in_flight());
+        if in_flight == 0 && self.pending.is_empty() {
+            self.begin_again();
+        }
     }
 
     pub fn forget_edges(&mut self) {

@@ -37,10 +37,10 @@ const ACCOUNT_NS: u64 = 1_000_000_000;
 const IDENTITY_NS: u64 = 100_000_000;
 
 pub(super) struct Pipeline {
-    inner: Arc<Inner>,
+    pub(super) inner: Arc<Inner>,
     emitter: Emitter,
-    options: Options,
-    conns: Vec<Option<Box<Conn>>>,
+    pub(super) options: Options,
+    pub(super) conns: Vec<Option<Box<Conn>>>,
     free: Vec<u32>,
     sockets: FxHashMap<SocketId, (u32, u8)>,
     last: Option<(SocketId, (u32, u8))>,
@@ -53,7 +53,9 @@ pub(super) struct Pipeline {
     telling: Vec<u32>,
     /// Sockets that were dropped and shall not be reported any more.
     dropped: Vec<SocketId>,
-    pending: usize,
+    pub(super) pending: usize,
+    /// Of `Inner::settings`, when they were taken up.
+    pub(super) settings: u64,
     swept_ns: u64,
     accounted_ns: u64,
 }
@@ -90,15 +92,19 @@ impl Consumer for Pipeline {
             return;
         }
         let process = self.inner.identity.process(info.tgid);
-        let own = process.own || self.asks_own(info);
         let (slot, at) = self.place(info);
         self.sockets.insert(info.id, (slot, at as u8));
         let Some(conn) = self.conns.get_mut(slot as usize).and_then(Option::as_mut) else { return };
         conn.ends[at] = Some(End::new(info, process));
         (conn.recent, conn.news) = (true, true);
         conn.forget_edges();
-        if own || is_multicast(info) {
-            conn.ignore();
+        if let Some(mut conn) = self.conns.get_mut(slot as usize).and_then(Option::take) {
+            if is_multicast(info) {
+                conn.ignore();
+            } else if self.is_to_be_left_alone(&conn) {
+                self.leave_alone(&mut conn);
+            }
+            self.put_back(slot, conn);
         }
         self.after_event(slot);
     }
@@ -142,7 +148,8 @@ impl Consumer for Pipeline {
 
     fn progress(&mut self, socket: SocketId, progress: &Progress) {
         self.with_conn(socket, |_, conn, at| {
-            if let Some(end) = conn.end_mut(at) {
+            let left_alone = conn.left_alone;
+            if let Some(end) = conn.end_mut(at).filter(|_| !left_alone) {
                 end.note_progress(progress);
             }
         });
@@ -150,10 +157,10 @@ impl Consumer for Pipeline {
 
     fn connect_failed(&mut self, attempt: &FailedConnect) {
         let process = self.inner.identity.process(attempt.socket.tgid);
-        if process.own || self.asks_own(&attempt.socket) {
+        let mut conn = Conn::of_client(End::new(&attempt.socket, process), self.inner.identity.epoch());
+        if self.is_to_be_left_alone(&conn) {
             return;
         }
-        let mut conn = Conn::of_client(End::new(&attempt.socket, process), self.inner.identity.epoch());
         let request = connect::request(attempt);
         self.emitter.emit_failed_connect(&mut conn, &request, attempt.retransmits, attempt.ended_ns);
     }
@@ -166,6 +173,7 @@ impl Consumer for Pipeline {
         self.swept_ns = now_ns;
         self.inner.now_ns.fetch_max(now_ns, Ordering::Relaxed);
         self.inner.sampler.tick(now_ns);
+        self.take_up_settings();
         let account = now_ns.saturating_sub(self.accounted_ns) >= ACCOUNT_NS;
         if account {
             self.accounted_ns = now_ns;
@@ -177,13 +185,6 @@ impl Consumer for Pipeline {
 }
 
 impl Pipeline {
-    /// A browser or a scraper that asks Limpid itself is no part of the architecture.
-    fn asks_own(&self, info: &SocketInfo) -> bool {
-        let (Some((local, _)), Some((remote, port))) = (info.local, info.remote) else { return false };
-        let here = remote.is_loopback() || remote == local;
-        here && info.side != Some(Side::Server) && self.inner.identity.is_own_port(port)
-    }
-
     pub fn new(inner: Arc<Inner>, table: Arc<Mutex<Table>>) -> Self {
         Pipeline {
             emitter: Emitter { inner: Arc::clone(&inner), table },
@@ -199,6 +200,7 @@ impl Pipeline {
             telling: Vec::new(),
             dropped: Vec::new(),
             pending: 0,
+            settings: 0,
             swept_ns: 0,
             accounted_ns: 0,
         }
@@ -258,14 +260,14 @@ impl Pipeline {
         self.after_event(slot);
     }
 
-    fn put_back(&mut self, slot: u32, conn: Box<Conn>) {
+    pub(super) fn put_back(&mut self, slot: u32, conn: Box<Conn>) {
         if let Some(place) = self.conns.get_mut(slot as usize) {
             *place = Some(conn);
         }
     }
 
     /// Queues the connection for what a tick has to do for it.
-    fn after_event(&mut self, slot: u32) {
+    pub(super) fn after_event(&mut self, slot: u32) {
         let Some(conn) = self.conns.get_mut(slot as usize).and_then(Option::as_mut) else { return };
         if !std::mem::replace(&mut conn.watched, true) {
             self.watched.push(slot);
@@ -289,7 +291,7 @@ impl Pipeline {
         }
         let Some(end) = conn.end_mut(at) else { return };
         end.count(bytes);
-        if conn.ignored {
+        if conn.ignored || conn.unread {
             return;
         }
         let tagged = if conn.is_udp() { bytes.datagram() } else { *bytes };
@@ -318,17 +320,18 @@ impl Pipeline {
             // What the former owner did is still counted as its own.
             self.flush_parsed(conn, now_ns, 0);
             let process = self.inner.identity.process(tgid);
-            if process.own {
-                conn.ignore();
-            }
+            let alone = process.own;
             if let Some(end) = conn.end_mut(at) {
                 (end.tgid, end.process) = (tgid, process);
             }
             conn.forget_edges();
+            if alone {
+                self.leave_alone(conn);
+            }
         }
     }
 
-    fn follow_identities(&self, conn: &mut Conn, now_ns: u64) {
+    fn follow_identities(&mut self, conn: &mut Conn, now_ns: u64) {
         let epoch = self.inner.identity.epoch();
         if conn.epoch != epoch && now_ns >= conn.next_identity_ns {
             (conn.epoch, conn.next_identity_ns) = (epoch, now_ns.saturating_add(IDENTITY_NS));
@@ -336,7 +339,7 @@ impl Pipeline {
         }
     }
 
-    fn identify_again(&self, conn: &mut Conn) {
+    fn identify_again(&mut self, conn: &mut Conn) {
         let mut changed = false;
         for end in conn.ends.iter_mut().flatten() {
             let process = self.inner.identity.process(end.tgid);
@@ -347,7 +350,7 @@ impl Pipeline {
             conn.forget_edges();
         }
         if conn.known_ends().any(|end| end.process.own) {
-            conn.ignore();
+            self.leave_alone(conn);
         }
     }
 
@@ -372,20 +375,24 @@ impl Pipeline {
 
     /// What several steps of the engine need only once behind them.
     fn settle(&mut self, conn: &mut Conn, now_ns: u64) {
-        let mut nothing = false;
+        let (mut nothing, mut off) = (false, false);
         if let Some(engine) = conn.engine.as_mut() {
             let swapped = engine.swapped() != conn.swapped;
             conn.swapped = engine.swapped();
             conn.protocol = engine.protocol().or(conn.protocol);
             conn.news = true;
+            off = engine.is_off();
             nothing = engine.verdict() == Verdict::Pinned(Capture::Nothing);
             if swapped {
                 conn.forget_edges();
             }
         }
         self.join(conn, now_ns);
-        if nothing && conn.pending.is_empty() {
-            conn.ignore();
+        match (nothing && conn.pending.is_empty(), off) {
+            (true, true) => conn.leave_unread(),
+            (true, false) => conn.ignore(),
+            (false, _) if conn.outdated => conn.begin_again_if_idle(),
+            _ => {}
         }
     }
 
@@ -543,7 +550,7 @@ impl Pipeline {
         self.give_up(conn, now_ns, wait_ns);
     }
 
-    fn remove(&mut self, slot: u32) {
+    pub(super) fn remove(&mut self, slot: u32) {
         let Some(mut conn) = self.conns.get_mut(slot as usize).and_then(Option::take) else { return };
         self.last = None;
         let now_ns = self.inner.now_ns.load(Ordering::Relaxed);
@@ -568,11 +575,6 @@ fn is_multicast(info: &SocketInfo) -> bool {
 }
 
 impl Conn {
-    fn ignore(&mut self) {
-        (self.ignored, self.news) = (true, true);
-        self.engine = None;
-    }
-
     /// The place for another socket with this connection's key, unless there are two ends already.
     fn free_end(&self, info: &SocketInfo) -> Option<usize> {
         let opposite = |end: &End| info.side.is_none() || end.info.side != info.side;

@@ -6,10 +6,10 @@ use super::connection::{CachedEdge, Conn, End};
 use super::trace_ids::{Seed, TraceIds};
 use super::views::View;
 use crate::capture::{CloseReason, Transport};
-use crate::losses;
 use crate::telemetry::{Parent, Peer, Process, Span};
 use compact_str::format_compact;
 use limpid_model::{Kind, Request, Side, Status, Text, Unanswered};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A process that lives shorter than this is no instance of its own in the metrics.
@@ -105,7 +105,7 @@ impl Emitter {
         if request.unanswered == Some(Unanswered::Timeout) {
             self.wait(conn, seen.at, edge, table, |waiting| waiting + 1);
         }
-        let duration_ns = clamped(seen.view.duration_ns());
+        let duration_ns = clamped(seen.view.duration_ns(), REQUEST);
         let series = if seen.view.abandoned {
             table.series_of(edge, &abandoned(request), now_ns)
         } else {
@@ -129,9 +129,9 @@ impl Emitter {
         match server.view.queue_ns {
             Some(queue_ns) => {
                 split.queue.record_ns(queue_ns);
-                split.network.record_ns(clamped(beyond_ns.saturating_sub(queue_ns as i64)));
+                split.network.record_ns(clamped(beyond_ns.saturating_sub(queue_ns as i64), NETWORK));
             }
-            None => split.network_or_queue.record_ns(clamped(beyond_ns)),
+            None => split.network_or_queue.record_ns(clamped(beyond_ns, NETWORK)),
         }
     }
 
@@ -147,8 +147,7 @@ impl Emitter {
 
     /// Brings bytes and the state of both ends into the metrics; called now and then, and with `gone` at the end.
     pub fn account(&self, conn: &mut Conn, now_ns: u64, gone: bool) {
-        let own = conn.known_ends().any(|end| end.process.own);
-        if own && conn.known_ends().all(|end| end.counted.is_none()) {
+        if conn.left_alone && conn.known_ends().all(|end| end.counted.is_none()) {
             return;
         }
         let protocol = conn.protocol_name();
@@ -277,9 +276,16 @@ fn peer_address(end: &End, side: Side) -> Text {
     }
 }
 
-fn clamped(duration_ns: i64) -> u64 {
+/// Calls are stamped when they return: on one machine the receiver can be quicker than the sender's return. Then a time
+/// comes out below zero, by some microseconds, and is zero. Nothing is lost by that, but how often it happens tells how
+/// far small times can be trusted.
+pub static CLAMPED: [(&str, AtomicU64); 2] = [("request", AtomicU64::new(0)), ("network", AtomicU64::new(0))];
+const REQUEST: usize = 0;
+const NETWORK: usize = 1;
+
+fn clamped(duration_ns: i64, what: usize) -> u64 {
     if duration_ns < 0 {
-        losses::NEGATIVE_DURATION.add(1);
+        CLAMPED[what].1.fetch_add(1, Ordering::Relaxed);
     }
     duration_ns.max(0) as u64
 }

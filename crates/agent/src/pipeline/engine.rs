@@ -84,6 +84,14 @@ impl Engine {
         }
     }
 
+    /// It speaks a protocol that is switched off.
+    pub fn is_off(&self) -> bool {
+        match self {
+            Engine::Stream(stream) => stream.is_off(),
+            Engine::Datagrams(datagrams) => datagrams.is_off(),
+        }
+    }
+
     /// Of a stream that was damaged: a datagram that is not understood is nobody's loss.
     pub fn given_up(&self) -> u32 {
         match self {

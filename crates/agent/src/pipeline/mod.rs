@@ -14,6 +14,7 @@ mod emit;
 mod engine;
 mod queue;
 mod sampling;
+mod settings;
 mod shapes;
 mod snapshot;
 mod times;
@@ -21,6 +22,7 @@ mod trace_ids;
 mod views;
 
 pub use caps::Limits;
+pub use emit::CLAMPED;
 pub use sampling::Sampling;
 pub use snapshot::described;
 
@@ -31,8 +33,9 @@ use aggregate::Table;
 use caps::Caps;
 use limpid_model::Text;
 use limpid_protocols::Options;
+use limpid_protocols::protocols::SwitchedOff;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 /// Who a process is; implemented by `identity`.
 pub trait Identify: Send + Sync {
@@ -41,6 +44,10 @@ pub trait Identify: Send + Sync {
     fn epoch(&self) -> u64;
     /// Whether one of Limpid's own processes listens on this port.
     fn is_own_port(&self, _port: u16) -> bool {
+        false
+    }
+    /// Whether what a server on this port says shall be left alone.
+    fn is_excluded_port(&self, _port: u16) -> bool {
         false
     }
     /// Whether this is the answer for a process of which nothing is known yet.
@@ -56,6 +63,8 @@ pub struct Config {
     /// Tells this machine (and boot) apart in the ids of connections that never leave it.
     pub machine: u64,
     pub sampling: Sampling,
+    /// Protocols that are not read.
+    pub off: SwitchedOff,
     pub limits: Limits,
     /// Open connections of the whole agent that are followed at once.
     pub connections: usize,
@@ -72,6 +81,7 @@ impl Default for Config {
             host: Text::default(),
             machine: 0,
             sampling: Sampling::default(),
+            off: SwitchedOff::default(),
             limits: Limits::default(),
             connections: 16_384,
             span_queue: 16_384,
@@ -86,6 +96,9 @@ struct Inner {
     config: Config,
     identity: Arc<dyn Identify>,
     sampler: sampling::Sampler,
+    off: RwLock<SwitchedOff>,
+    /// Counted up when settings change that connections have taken up already.
+    settings: AtomicU64,
     queue: queue::SpanQueue,
     caps: Arc<Mutex<Caps>>,
     tables: Mutex<Vec<Arc<Mutex<Table>>>>,
@@ -105,7 +118,8 @@ impl Inner {
     }
 
     fn options(&self) -> Options {
-        Options { details: self.sampler.wanted(), timeout_ns: self.config.timeout_ns, ..Options::default() }
+        let off = *self.off.read().unwrap_or_else(PoisonError::into_inner);
+        Options { details: self.sampler.wanted(), timeout_ns: self.config.timeout_ns, off, ..Options::default() }
     }
 }
 
@@ -122,6 +136,8 @@ impl Shared {
             inner: Arc::new(Inner {
                 identity,
                 sampler: sampling::Sampler::new(config.sampling),
+                off: RwLock::new(config.off),
+                settings: AtomicU64::new(0),
                 queue: queue::SpanQueue::new(config.span_queue),
                 caps,
                 tables: Mutex::default(),
@@ -140,6 +156,21 @@ impl Shared {
         let table = Arc::new(Mutex::new(Table::new(Arc::clone(&self.inner.caps))));
         self.inner.tables.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&table));
         Box::new(consumer::Pipeline::new(Arc::clone(&self.inner), table))
+    }
+
+    /// Takes up other settings, also for connections that are open; what is left alone has changed too, maybe.
+    pub fn change(&self, sampling: Sampling, off: SwitchedOff) {
+        self.inner.sampler.set(sampling);
+        *self.inner.off.write().unwrap_or_else(PoisonError::into_inner) = off;
+        self.inner.settings.fetch_add(1, Ordering::Release);
+    }
+
+    /// For the status page: which protocols are read.
+    pub fn protocols(&self) -> serde_json::Value {
+        let off = self.inner.options().off;
+        let state = |protocol| if off.has(protocol) { "off" } else { "on" };
+        let all = limpid_protocols::PROTOCOLS.iter();
+        all.map(|protocol| serde_json::json!({"name": protocol.name, "state": state(protocol)})).collect()
     }
 
     /// The spans that wait to be sent.

@@ -5,7 +5,7 @@
 //! agent under more load keeps a subset of what the other keeps. The thresholds follow the load: one for all requests,
 //! and one of its own for those that failed, had no answer or were slow, which therefore are shed last.
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
 
 /// Randomness and thresholds have 56 bits: kept is what is not below the threshold.
 const RANGE: u64 = 1 << 56;
@@ -52,31 +52,46 @@ impl Kept {
     }
 }
 
+/// The modes of [`Sampling`] without their figures, which are the targets of the thresholds.
+const OFF: u8 = 0;
+const ALL: u8 = 1;
+const PER_SECOND: u8 = 2;
+
+/// Its mode can change while threads ask it.
 pub(super) struct Sampler {
-    mode: Sampling,
+    mode: AtomicU8,
     all: Adaptive,
     important: Adaptive,
 }
 
 impl Sampler {
     pub fn new(mode: Sampling) -> Self {
-        let (spans, important) = match mode {
-            Sampling::PerSecond { spans, important } => (spans, important),
-            Sampling::Off | Sampling::All => (0, 0),
+        let sampler = Sampler { mode: AtomicU8::new(OFF), all: Adaptive::default(), important: Adaptive::default() };
+        sampler.set(mode);
+        sampler
+    }
+
+    pub fn set(&self, mode: Sampling) {
+        let (mode, spans, important) = match mode {
+            Sampling::Off => (OFF, 0, 0),
+            Sampling::All => (ALL, 0, 0),
+            Sampling::PerSecond { spans, important } => (PER_SECOND, spans, important),
         };
-        Sampler { mode, all: Adaptive::new(spans), important: Adaptive::new(important) }
+        self.all.set(spans);
+        self.important.set(important);
+        self.mode.store(mode, Relaxed);
     }
 
     pub fn wanted(&self) -> bool {
-        self.mode != Sampling::Off
+        self.mode.load(Relaxed) != OFF
     }
 
     /// `spans` is how many spans the request makes.
     pub fn decide(&self, randomness: u64, important: bool, spans: u64) -> Option<Kept> {
-        match self.mode {
-            Sampling::Off => None,
-            Sampling::All => Some(Kept { threshold: 0 }),
-            Sampling::PerSecond { .. } => {
+        match self.mode.load(Relaxed) {
+            OFF => None,
+            ALL => Some(Kept { threshold: 0 }),
+            _ => {
                 let kept = self.all.decide(randomness, spans);
                 if kept.is_some() || !important { kept } else { self.important.decide(randomness, spans) }
             }
@@ -90,9 +105,10 @@ impl Sampler {
 }
 
 /// A threshold that follows the load. Shared by all consumer threads.
+#[derive(Default)]
 struct Adaptive {
     /// Spans that a window may keep; 0 keeps none.
-    target: u64,
+    target: AtomicU64,
     threshold: AtomicU64,
     kept: AtomicU64,
     /// How many spans those that were kept stood for (each 1 / its probability): what was offered.
@@ -103,31 +119,29 @@ struct Adaptive {
 }
 
 impl Adaptive {
-    fn new(per_second: u64) -> Self {
-        let zero = || AtomicU64::new(0);
+    fn set(&self, per_second: u64) {
         let target = per_second.saturating_mul(WINDOW_NS) / 1_000_000_000;
-        let target = if per_second == 0 { 0 } else { target.max(1) };
-        Adaptive { target, threshold: zero(), kept: zero(), offered: zero(), usual: zero(), window_ns: zero() }
+        self.target.store(if per_second == 0 { 0 } else { target.max(1) }, Relaxed);
     }
 
     fn decide(&self, randomness: u64, spans: u64) -> Option<Kept> {
-        let threshold = self.threshold.load(Relaxed);
-        if self.target == 0 || randomness < threshold {
+        let (threshold, target) = (self.threshold.load(Relaxed), self.target.load(Relaxed));
+        if target == 0 || randomness < threshold {
             return None;
         }
         let chance = RANGE - threshold;
         self.offered.fetch_add(spans.saturating_mul(RANGE / chance), Relaxed);
         let before = self.kept.fetch_add(spans, Relaxed);
         // A burst does not wait for the window's end: every target's worth that was kept halves what follows.
-        if (before + spans) / self.target > before / self.target {
+        if (before + spans) / target > before / target {
             self.threshold.store(RANGE - (chance / 2).max(LEAST), Relaxed);
         }
         Some(Kept { threshold })
     }
 
     fn tick(&self, now_ns: u64) {
-        let began_ns = self.window_ns.load(Relaxed);
-        if self.target == 0 || now_ns.saturating_sub(began_ns) < WINDOW_NS {
+        let (began_ns, target) = (self.window_ns.load(Relaxed), self.target.load(Relaxed));
+        if target == 0 || now_ns.saturating_sub(began_ns) < WINDOW_NS {
             return;
         }
         if self.window_ns.compare_exchange(began_ns, now_ns, Relaxed, Relaxed).is_err() {
@@ -136,7 +150,7 @@ impl Adaptive {
         self.kept.store(0, Relaxed);
         let usual = (self.usual.load(Relaxed) + self.offered.swap(0, Relaxed)) / 2;
         self.usual.store(usual, Relaxed);
-        let chance = if usual <= self.target { RANGE } else { (RANGE / usual).saturating_mul(self.target) };
+        let chance = if usual <= target { RANGE } else { (RANGE / usual).saturating_mul(target) };
         self.threshold.store(RANGE - chance.clamp(LEAST, RANGE), Relaxed);
     }
 }

@@ -6,8 +6,13 @@
 
 use std::collections::VecDeque;
 
-/// Beyond this many stretches the newest ones are drawn together: a long body is one stretch, not thousands.
+/// Beyond this many stretches those that follow each other without a turn of the direction are drawn together: a long
+/// body is one stretch, not thousands.
 const STRETCHES: usize = 32;
+/// Beyond this many all are. A record of the kernel's holds some 35 exchanges, and those of one end may be several
+/// records ahead of the other's. Where two exchanges were one stretch, the times of a request would be guessed: in one
+/// direction from other exchanges than in the other, and its answer could seem to come before it.
+const MOST_STRETCHES: usize = 256;
 
 /// Consecutive bytes of one or several calls.
 #[derive(Clone, Copy, Debug)]
@@ -52,7 +57,8 @@ pub(super) struct Times {
 }
 
 impl Times {
-    pub fn add(&mut self, stretch: Stretch) {
+    /// `continues`: nothing went the other way since the last stretch.
+    pub fn add(&mut self, stretch: Stretch, continues: bool) {
         if stretch.end <= stretch.offset {
             return;
         }
@@ -64,13 +70,13 @@ impl Times {
         if !in_order {
             let place = self.stretches.partition_point(|have| have.offset <= stretch.offset);
             self.stretches.insert(place, stretch);
-        } else if self.stretches.len() < STRETCHES {
+        } else if self.stretches.len() < if continues { STRETCHES } else { MOST_STRETCHES } {
             self.stretches.push_back(stretch);
         } else if let Some(last) = self.stretches.back_mut() {
             last.end = last.end.max(stretch.end);
             last.last_ns = last.last_ns.max(stretch.last_ns);
         }
-        self.stretches.truncate(STRETCHES);
+        self.stretches.truncate(MOST_STRETCHES);
     }
 
     fn add_datagram(&mut self, datagram: Stretch) {
@@ -132,8 +138,8 @@ mod tests {
     #[test]
     fn bytes_are_found_by_offset() {
         let mut times = Times::default();
-        times.add(stretch(0, 10, 100, 100));
-        times.add(stretch(10, 30, 200, 400));
+        times.add(stretch(0, 10, 100, 100), true);
+        times.add(stretch(10, 30, 200, 400), true);
         assert_eq!(times.first_at(0), When::At(100));
         assert_eq!(times.first_at(10), When::At(200));
         assert_eq!(times.first_at(20), When::At(300));
@@ -148,9 +154,9 @@ mod tests {
     #[test]
     fn a_hole_is_missed_and_late_stretches_are_sorted_in() {
         let mut times = Times::default();
-        times.add(stretch(20, 30, 300, 300));
+        times.add(stretch(20, 30, 300, 300), true);
         assert_eq!(times.first_at(5), When::Missed);
-        times.add(stretch(0, 20, 100, 100));
+        times.add(stretch(0, 20, 100, 100), true);
         assert_eq!(times.first_at(5), When::At(100));
         assert_eq!(times.passed(30), When::At(300));
     }
@@ -158,13 +164,13 @@ mod tests {
     #[test]
     fn datagrams_are_found_in_any_order() {
         let mut times = Times { datagrams: true, ..Times::default() };
-        times.add(stretch(500, 530, 100, 100));
-        times.add(stretch(7, 40, 200, 200));
+        times.add(stretch(500, 530, 100, 100), false);
+        times.add(stretch(7, 40, 200, 200), false);
         assert_eq!((times.first_at(7), times.passed(530)), (When::At(200), When::At(100)));
         assert_eq!(times.first_at(100), When::NotYet);
         times.forget_before(530);
         assert_eq!((times.first_at(500), times.first_at(7)), (When::NotYet, When::At(200)));
-        (0..100).for_each(|at| times.add(stretch(at << 16, (at << 16) + 9, at, at)));
+        (0..100).for_each(|at| times.add(stretch(at << 16, (at << 16) + 9, at, at), false));
         assert_eq!(times.stretches.len(), STRETCHES);
     }
 
@@ -172,10 +178,45 @@ mod tests {
     fn a_long_body_stays_short_and_keeps_its_end() {
         let mut times = Times::default();
         for call in 0..10_000u64 {
-            times.add(stretch(call * 100, call * 100 + 100, call, call));
+            times.add(stretch(call * 100, call * 100 + 100, call, call), true);
         }
         assert_eq!(times.stretches.len(), STRETCHES);
         assert_eq!(times.first_at(0), When::At(0));
         assert_eq!(times.passed(1_000_000), When::At(9_999));
+    }
+
+    #[test]
+    fn answers_of_a_pipeline_never_come_before_their_requests() {
+        // 60 exchanges of 16 requests each; the first answer came in two calls.
+        let (mut sent, mut received) = (Times::default(), Times::default());
+        let at = |exchange: u64| exchange * exchange * 1_000;
+        for exchange in 0..60u64 {
+            let (first, asked) = (exchange * 160, at(exchange));
+            sent.add(stretch(first, first + 160, asked, asked), false);
+            let half = if exchange == 0 { 80 } else { 160 };
+            received.add(stretch(first, first + half, asked + 500, asked + 500), false);
+            if half == 80 {
+                received.add(stretch(80, 160, asked + 600, asked + 600), true);
+            }
+        }
+        for request in 0..60 * 16u64 {
+            let (When::At(start), When::At(end)) = (sent.first_at(request * 10), received.passed(request * 10 + 10))
+            else {
+                panic!("request {request} has no times");
+            };
+            let exchange = request / 16;
+            assert_eq!(start, at(exchange), "request {request}");
+            assert!(end == start + 500 || exchange == 0 && end == start + 600, "request {request}: {start} {end}");
+        }
+    }
+
+    #[test]
+    fn the_list_is_bounded_whatever_comes() {
+        let mut times = Times::default();
+        for exchange in 0..10_000u64 {
+            times.add(stretch(exchange * 10, exchange * 10 + 10, exchange, exchange), false);
+        }
+        assert_eq!(times.stretches.len(), MOST_STRETCHES);
+        assert_eq!(times.passed(100_000), When::At(9_999));
     }
 }

@@ -1,35 +1,91 @@
 //! `limpid agent`: watches this machine.
 
-use super::{CommandError, resolve};
+use super::{CommandError, resolve, resolve_again};
 use crate::config::Config;
-use crate::config::table::Role;
+use crate::config::reload::Reloader;
+use crate::config::table::{Role, is_off, options, protocol_of};
+use crate::signals;
 use clap::ArgMatches;
+use limpid_agent::identity::exclude::Exclusions;
 use limpid_agent::pipeline::Sampling;
-use limpid_agent::privileges;
+use limpid_agent::{export, privileges};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
+use tokio::sync::mpsc;
 
 pub fn run(arguments: &ArgMatches) -> Result<ExitCode, CommandError> {
     let config = resolve(Role::Agent, arguments)?;
     crate::log::start("agent", config.text("log"));
-    let agent = limpid_agent::Config {
-        server: Some(config.text("server").to_owned()).filter(|server| !server.is_empty()),
-        token: token(&config)?,
-        listen: config.text("agent_listen").parse().ok(),
-        sampling: sampling(&config),
-        metrics_every: Duration::from_secs(config.number("interval_seconds")),
-        ring_bytes: usize::try_from(config.number("ring_bytes"))?,
-        sockets: config.is_on("sockets"),
-        processes: config.is_on("processes"),
-        front_end: config.text("front_end").to_owned(),
-    };
+    let agent = settings(&config)?;
+    if let Some((folder, _)) = agent.spool.as_ref().filter(|_| agent.server.is_some()) {
+        prepare_spool(folder);
+    }
     require_capabilities()?;
     if !limpid_agent::check::has_btf() {
         return Err(limpid_agent::check::NO_BTF.into());
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(limpid_agent::run(agent, crate::signals::terminated()))?;
+    let (sender, changes) = mpsc::channel(1);
+    let mut reloader = Reloader::new(Role::Agent, config, || resolve_again(Role::Agent, arguments));
+    runtime.block_on(async {
+        let hang_ups = signals::HangUps::listen();
+        let reload = async || {
+            let mut new = None;
+            reloader.reload(|config| {
+                new = Some(settings(config).map_err(|error| error.to_string())?);
+                crate::log::set_level(config.text("log"));
+                Ok(())
+            });
+            if let Some(new) = new {
+                let _ = sender.send(new).await;
+            }
+        };
+        let stop = async {
+            tokio::select! {
+                () = signals::terminated() => {}
+                () = hang_ups.each(reload) => {}
+            }
+        };
+        limpid_agent::run(agent, changes, stop).await
+    })?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// What the agent takes, from what the table of options allows.
+pub fn settings(config: &Config) -> Result<limpid_agent::Config, CommandError> {
+    let exclude = config.text("exclude").to_owned();
+    Exclusions::parse(&exclude).map_err(|error| format!("`exclude` in {}: {error}", config.source("exclude")))?;
+    Ok(limpid_agent::Config {
+        server: Some(config.text("server").to_owned()).filter(|server| !server.is_empty()),
+        token: token(config)?,
+        listen: config.text("agent_listen").parse().ok(),
+        sampling: sampling(config),
+        metrics_every: Duration::from_secs(config.number("interval_seconds")),
+        ring_bytes: usize::try_from(config.number("ring_bytes"))?,
+        sockets: config.is_on("sockets"),
+        processes: config.is_on("processes"),
+        front_end: config.text("front_end").to_owned(),
+        spool: spool(config),
+        protocols_off: protocols_off(config),
+        exclude,
+    })
+}
+
+pub fn protocols_off(config: &Config) -> Vec<&'static str> {
+    options().iter().filter(|option| !config.is_on(option.key)).filter_map(protocol_of).collect()
+}
+
+fn spool(config: &Config) -> Option<(PathBuf, u64)> {
+    let folder = config.path("spool").filter(|_| !is_off(config.text("spool_size")))?;
+    Some((folder, config.number("spool_size")))
+}
+
+/// While the agent still may make folders anywhere. Without one it does its work all the same.
+fn prepare_spool(folder: &std::path::Path) {
+    if let Err(error) = export::spool::prepare(folder) {
+        log::warn!("no spool: {error}; choose another folder with --spool");
+    }
 }
 
 /// What is missing ends the agent with a word about it; what is not needed is given up before any thread exists.

@@ -10,8 +10,8 @@ mod server;
 #[cfg(all(feature = "agent", feature = "server"))]
 mod up;
 
-use crate::config::table::{OPTIONS, Role};
-use crate::config::{Config, DEFAULT_FILE};
+use crate::config::table::{Role, options};
+use crate::config::{Config, ConfigError, DEFAULT_FILE};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgMatches, Command};
 use std::process::ExitCode;
@@ -117,11 +117,17 @@ fn with_options(command: Command, role: Role) -> Command {
         .long("config")
         .value_name("FILE")
         .help(format!("YAML file, else {DEFAULT_FILE} if it is there"));
-    OPTIONS.iter().filter(|option| option.roles.contains(&role)).fold(command.arg(config), |command, option| {
-        let default = if option.default.is_empty() { String::new() } else { format!(" [default: {}]", option.default) };
-        let help = format!("{}{default} [env: {}]", option.help, option.variable());
-        command.arg(Arg::new(option.key).long(option.flag()).value_name("VALUE").help(help))
-    })
+    // The supervisor's word to its children: where they find changed settings.
+    let reload = Arg::new(RELOAD).long(RELOAD).hide(true);
+    options().iter().filter(|option| option.roles.contains(&role)).fold(
+        command.arg(config).arg(reload),
+        |command, option| {
+            let default =
+                if option.default.is_empty() { String::new() } else { format!(" [default: {}]", option.default) };
+            let help = format!("{}{default} [env: {}]", option.help, option.variable());
+            command.arg(Arg::new(option.key).long(option.flag()).value_name("VALUE").help(help))
+        },
+    )
 }
 
 /// The environment as far as it is text: others may have put there what they like.
@@ -129,13 +135,29 @@ pub fn variables() -> impl Iterator<Item = (String, String)> {
     std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
 }
 
+/// Names a file that holds all settings from the first SIGHUP on.
+const RELOAD: &str = "reload";
+
 /// The configuration of a role, from everywhere it may come from.
 fn resolve(role: Role, arguments: &ArgMatches) -> Result<Config, CommandError> {
+    Ok(read(role, arguments).map_err(|error| error.0)?)
+}
+
+/// The same as it is by now.
+#[cfg(any(feature = "agent", feature = "server"))]
+fn resolve_again(role: Role, arguments: &ArgMatches) -> Result<Config, ConfigError> {
+    match arguments.get_one::<String>(RELOAD) {
+        Some(file) => Config::resolve(role, Some(file.into()), variables(), Vec::new()),
+        None => read(role, arguments),
+    }
+}
+
+fn read(role: Role, arguments: &ArgMatches) -> Result<Config, ConfigError> {
     let file = arguments.get_one::<String>("config").map(Into::into);
     let given = |key: &'static str| Some((key, arguments.get_one::<String>(key)?.clone()));
     let flags =
-        OPTIONS.iter().filter(|option| option.roles.contains(&role)).filter_map(|option| given(option.key)).collect();
-    Ok(Config::resolve(role, file, variables(), flags).map_err(|error| error.0)?)
+        options().iter().filter(|option| option.roles.contains(&role)).filter_map(|option| given(option.key)).collect();
+    Config::resolve(role, file, variables(), flags)
 }
 
 #[cfg(test)]

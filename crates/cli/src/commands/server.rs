@@ -1,14 +1,15 @@
 //! `limpid server`: opens what needs rights, gives them up, and serves.
 
-use super::{CommandError, resolve};
+use super::{CommandError, resolve, resolve_again};
 use crate::config::Config;
+use crate::config::reload::Reloader;
 use crate::config::table::Role;
-use crate::privileges;
+use crate::{privileges, signals};
 use clap::ArgMatches;
 use limpid_ingest::Ingest;
-use limpid_server::{Access, Server};
+use limpid_server::{Access, AuthFile, Server};
 use limpid_store::Store;
-use limpid_store::embedded::{EmbeddedStore, LogSync, Options};
+use limpid_store::embedded::{EmbeddedStore, LogSync, Options, Retention};
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -23,10 +24,8 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(3);
 pub fn run(arguments: &ArgMatches) -> Result<ExitCode, CommandError> {
     let config = resolve(Role::Server, arguments)?;
     crate::log::start("server", config.text("log"));
-    let access = match config.path("auth_file") {
-        Some(path) => limpid_server::read_auth_file(&path).map_err(|error| error.0)?,
-        None => Access::default(),
-    };
+    let auth_file = auth_file(&config)?;
+    let access = auth_file.as_ref().map_or(Ok(Access::default()), AuthFile::read).map_err(|error| error.0)?;
     let listen = address(&config, "listen").ok_or("`listen` is off, and a server without an address serves nobody")?;
     for key in ["listen", "otlp_listen", "otlp_http_listen"] {
         require_authentication(&config, key, &access)?;
@@ -43,15 +42,78 @@ pub fn run(arguments: &ArgMatches) -> Result<ExitCode, CommandError> {
     }
     privileges::become_user(config.text("user"), &path)?;
     let store = Arc::new(EmbeddedStore::open(&path, options(&config), limpid_ingest::decode)?);
-    let served = runtime.block_on(serve(listeners, store.clone(), access, listen));
+    let ingest = Ingest::new(store.clone(), access.ingest_tokens());
+    let mut taken_up = TakenUp { store: store.clone(), ingest: ingest.clone(), access: access.clone(), auth_file };
+    let mut reloader = Reloader::new(Role::Server, config, || resolve_again(Role::Server, arguments));
+    let reload = async || reloader.reload(|config| taken_up.take_up(config));
+    let server = Server::new(store.clone(), ingest.clone(), access, listen);
+    let served = runtime.block_on(async {
+        let hang_ups = signals::HangUps::listen();
+        let stop = async {
+            tokio::select! {
+                () = signals::terminated() => {}
+                () = hang_ups.each(reload) => {}
+            }
+        };
+        serve(listeners, server, ingest, listen, stop).await
+    });
     store.close();
     served.map(|()| ExitCode::SUCCESS)
 }
 
-fn options(config: &Config) -> Options {
-    Options {
-        retention: Duration::from_secs(config.number("retention_days").saturating_mul(86_400)),
+fn auth_file(config: &Config) -> Result<Option<AuthFile>, CommandError> {
+    let open = |path: std::path::PathBuf| AuthFile::open(&path).map_err(|error| error.0);
+    Ok(config.path("auth_file").map(open).transpose()?)
+}
+
+/// Whether the file of tokens is one, for who has to know it before the server does.
+#[cfg(feature = "agent")]
+pub fn check(config: &Config) -> Result<(), CommandError> {
+    match config.path("auth_file") {
+        Some(path) => Ok(limpid_server::read_auth_file(&path).map(drop).map_err(|error| error.0)?),
+        None => Ok(()),
+    }
+}
+
+/// What takes up changed settings while the server runs.
+struct TakenUp {
+    store: Arc<EmbeddedStore>,
+    ingest: Arc<Ingest>,
+    access: Access,
+    auth_file: Option<AuthFile>,
+}
+
+impl TakenUp {
+    fn take_up(&mut self, config: &Config) -> Result<(), String> {
+        match (config.path("auth_file"), &mut self.auth_file) {
+            (Some(path), Some(file)) => self.access.replace(&file.again(&path).map_err(|error| error.0)?),
+            (Some(path), none) => {
+                let file = AuthFile::open(&path).map_err(|error| error.0)?;
+                self.access.replace(&file.read().map_err(|error| error.0)?);
+                *none = Some(file);
+            }
+            (None, Some(_)) => return Err("only a restart lets everybody in: `auth_file` is gone".into()),
+            (None, None) => {}
+        }
+        self.ingest.set_tokens(self.access.ingest_tokens());
+        self.store.set_retention(retention(config));
+        crate::log::set_level(config.text("log"));
+        Ok(())
+    }
+}
+
+fn retention(config: &Config) -> Retention {
+    Retention {
+        age: Duration::from_secs(config.number("retention_days").saturating_mul(86_400)),
         max_bytes: config.number("retention_size"),
+    }
+}
+
+fn options(config: &Config) -> Options {
+    let retention = retention(config);
+    Options {
+        retention: retention.age,
+        max_bytes: retention.max_bytes,
         sync: if config.is_on("sync") { LogSync::Always } else { LogSync::Relaxed },
         ..Options::default()
     }
@@ -125,14 +187,13 @@ fn bind_unix(path: &Path) -> Result<tokio::net::UnixListener, CommandError> {
 
 async fn serve(
     listeners: Listeners,
-    store: Arc<EmbeddedStore>,
-    access: Access,
+    server: Arc<Server>,
+    ingest: Arc<Ingest>,
     listen: SocketAddr,
+    until_asked: impl Future<Output = ()>,
 ) -> Result<(), CommandError> {
-    let ingest = Ingest::new(store.clone(), access.ingest_tokens());
     // The Unix socket is guarded by its permissions.
-    let local = if access.is_open() { ingest.clone() } else { ingest.trusted() };
-    let server = Server::new(store, ingest.clone(), access, listen);
+    let local = ingest.trusted();
     listeners.problems.into_iter().for_each(|problem| server.degraded(problem));
     let (stop, stopped) = watch::channel(false);
     let until = || {
@@ -158,7 +219,7 @@ async fn serve(
     tasks.spawn(async { Ok(serve.await?) });
     log::info!("serving on http://{listen}");
     let ended = tokio::select! {
-        _ = crate::signals::terminated() => None,
+        () = until_asked => None,
         ended = tasks.join_next() => ended,
     };
     let _ = stop.send(true);

@@ -1,9 +1,12 @@
 //! `limpid up`: an agent and a server, supervised.
 
-use super::{CommandError, resolve};
+use super::{CommandError, RELOAD, agent, resolve, resolve_again, server};
+use crate::config::Config;
+use crate::config::reload::Reloader;
 use crate::config::table::Role;
 use crate::supervise::{self, Child};
 use clap::{Arg, ArgAction, ArgMatches, Command};
+use std::path::Path;
 use std::process::ExitCode;
 
 const DEMO: &str = "the demo is made of real programs (nginx, Go, Python, Redis, PostgreSQL) that a checkout of the project builds: \
@@ -26,15 +29,50 @@ pub fn run(arguments: &ArgMatches) -> Result<ExitCode, CommandError> {
         format!("the data folder {} cannot be made: {error}; choose another with --data", data.display())
     })?;
     let data = data.canonicalize()?;
-    let socket = data.join("otlp.sock");
-    let server = config
-        .clone()
-        .with("store", data.join("store").display().to_string())
-        .with("otlp_socket", socket.display().to_string());
-    let agent = config.clone().with("server", format!("unix://{}", socket.display()));
     log::info!("console: http://{}", config.text("listen"));
-    supervise::run(&[
-        Child { role: "server", flags: server.flags_for(Role::Server) },
-        Child { role: "agent", flags: agent.flags_for(Role::Agent) },
-    ])
+    let children = children(&config, &data);
+    let mut reloader = Reloader::new(Role::Up, config, || resolve_again(Role::Up, arguments));
+    let reload = || {
+        let mut new = None;
+        reloader.reload(|config| {
+            let children = self::children(config, &data);
+            check(&children).map_err(|error| error.to_string())?;
+            for child in &children {
+                child.settings.write(&data.join(file_of(child.role))).map_err(|error| error.to_string())?;
+            }
+            crate::log::set_level(config.text("log"));
+            new = Some(children);
+            Ok(())
+        });
+        new
+    };
+    supervise::run(children, reload)
+}
+
+fn children(config: &Config, data: &Path) -> Vec<Child> {
+    let place = |name: &str| data.join(name).display().to_string();
+    let server = config.clone().with("store", place("store")).with("otlp_socket", place("otlp.sock"));
+    let agent = config.clone().with("server", format!("unix://{}", place("otlp.sock"))).with("spool", place("spool"));
+    let child = |role, of: Role, settings: Config| {
+        let mut flags = settings.flags_for(of);
+        flags.push(format!("--{RELOAD}={}", place(file_of(role))));
+        Child { role, flags, settings: settings.of_role(of) }
+    };
+    vec![child("server", Role::Server, server), child("agent", Role::Agent, agent)]
+}
+
+/// What the child reads when it is told to read its settings again.
+fn file_of(role: &str) -> &'static str {
+    if role == "agent" { "agent.settings" } else { "server.settings" }
+}
+
+/// Whether the children would start with this: a mistake is found before they are told.
+fn check(children: &[Child]) -> Result<(), CommandError> {
+    for child in children {
+        match child.role {
+            "agent" => drop(agent::settings(&child.settings)?),
+            _ => server::check(&child.settings)?,
+        }
+    }
+    Ok(())
 }

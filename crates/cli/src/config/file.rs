@@ -1,6 +1,6 @@
 //! The YAML file: a flat map of the table's keys.
 
-use super::table::{OPTIONS, nearest, option};
+use super::table::{ValueKind, nearest, option, options};
 use super::{ConfigError, DEFAULT_FILE, Found};
 use std::io::Read;
 use std::path::PathBuf;
@@ -51,7 +51,7 @@ fn in_our_words(text: &str) -> String {
 
 fn found(key: &str, value: serde_json::Value, place: &str) -> Result<Found, ConfigError> {
     let Some(option) = option(key) else {
-        let nearest = nearest(key, OPTIONS.iter().map(|option| option.key.to_owned()));
+        let nearest = nearest(key, options().iter().map(|option| option.key.to_owned()));
         return Err(ConfigError(format!("unknown key `{key}` in {place}{nearest}")));
     };
     let text = match value {
@@ -59,7 +59,26 @@ fn found(key: &str, value: serde_json::Value, place: &str) -> Result<Found, Conf
         serde_json::Value::Number(number) => number.to_string(),
         serde_json::Value::Bool(true) => "on".into(),
         serde_json::Value::Bool(false) => "off".into(),
+        serde_json::Value::Array(values) if option.kind == ValueKind::List => {
+            values.iter().map(one_of_list).collect::<Option<Vec<_>>>().map(|texts| texts.join(",")).ok_or_else(
+                || ConfigError(format!("`{key}` in {place} is no list of texts: write lines such as `- port:5433`")),
+            )?
+        }
         other => return Err(ConfigError(format!("`{key}` in {place} is `{other}`, expected one value"))),
     };
     Ok((option, text, place.to_owned()))
+}
+
+/// `- port: 5433` is a map of one pair to YAML, and means what `- port:5433` does.
+fn one_of_list(value: &serde_json::Value) -> Option<String> {
+    match value {
+        serde_json::Value::String(text) => Some(text.clone()),
+        serde_json::Value::Object(pairs) if pairs.len() == 1 => {
+            let (key, value) = pairs.iter().next()?;
+            let value =
+                value.as_str().map(str::to_owned).or_else(|| value.as_u64().map(|number| number.to_string()))?;
+            Some(format!("{key}:{value}"))
+        }
+        _ => None,
+    }
 }

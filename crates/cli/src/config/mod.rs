@@ -2,12 +2,16 @@
 //! table. Everything is text here; `roles` turn it into what their parts take, and an error names where a value came
 //! from.
 
+#[cfg(test)]
+mod docs;
 mod file;
+#[cfg(any(feature = "agent", feature = "server"))]
+pub mod reload;
 pub mod table;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use table::{OPTIONS, Opt, Role};
+use table::{Opt, Role, options};
 
 pub const DEFAULT_FILE: &str = "/etc/limpid/limpid.yaml";
 
@@ -42,7 +46,7 @@ impl Config {
         flags: Vec<(&'static str, String)>,
     ) -> Result<Self, ConfigError> {
         let mut config = Config::default();
-        for option in OPTIONS {
+        for option in options() {
             config.set(option, option.default.to_owned(), "the default".to_owned());
         }
         for (option, value, source) in file::read(file)? {
@@ -55,7 +59,7 @@ impl Config {
             let option = table::option(key).ok_or_else(|| ConfigError(format!("unknown option `{key}`")))?;
             config.set(option, value, format!("--{}", option.flag()));
         }
-        for option in OPTIONS.iter().filter(|option| option.roles.contains(&role)) {
+        for option in options().iter().filter(|option| option.roles.contains(&role)) {
             config.check(option)?;
         }
         Ok(config)
@@ -82,6 +86,12 @@ impl Config {
         self.settings.get(key).map_or("", |setting| setting.source.as_str())
     }
 
+    /// Options of `role` whose values differ.
+    pub fn differences(&self, other: &Config, role: Role) -> Vec<&'static Opt> {
+        let of_role = options().iter().filter(|option| option.roles.contains(&role));
+        of_role.filter(|option| self.text(option.key) != other.text(option.key)).collect()
+    }
+
     pub fn is_on(&self, key: &str) -> bool {
         matches!(self.text(key), "on" | "true" | "auto")
     }
@@ -97,8 +107,23 @@ impl Config {
 
     /// All settings that a child process of `role` needs, as its flags.
     pub fn flags_for(&self, role: Role) -> Vec<String> {
-        let options = OPTIONS.iter().filter(|option| option.roles.contains(&role));
-        options.map(|option| format!("--{}={}", option.flag(), self.text(option.key))).collect()
+        let of_role = options().iter().filter(|option| option.roles.contains(&role));
+        of_role.map(|option| format!("--{}={}", option.flag(), self.text(option.key))).collect()
+    }
+
+    /// Without what others than this role take.
+    pub fn of_role(mut self, role: Role) -> Self {
+        self.settings.retain(|key, _| table::option(key).is_some_and(|option| option.roles.contains(&role)));
+        self
+    }
+
+    /// As a file that [`Config::resolve`] reads: texts of JSON are texts of YAML. Put in place at once.
+    pub fn write(&self, path: &std::path::Path) -> std::io::Result<()> {
+        let line = |(key, setting): (&&str, &Setting)| format!("{key}: {}\n", serde_json::json!(setting.value));
+        let text: String = self.settings.iter().map(line).collect();
+        let new = path.with_extension("new");
+        std::fs::write(&new, text)?;
+        std::fs::rename(new, path)
     }
 
     pub fn with(mut self, key: &'static str, value: impl Into<String>) -> Self {
@@ -116,12 +141,12 @@ const OF_THE_BUILD: &[&str] = &["LIMPID_CACHE", "LIMPID_CONSOLE"];
 
 fn from_environment(variables: impl Iterator<Item = (String, String)>) -> Result<Vec<Found>, ConfigError> {
     let mut found = Vec::new();
-    let options = variables.filter(|(name, _)| name.starts_with("LIMPID_") && !OF_THE_BUILD.contains(&name.as_str()));
-    for (name, value) in options {
-        match OPTIONS.iter().find(|option| option.variable() == name) {
+    let ours = variables.filter(|(name, _)| name.starts_with("LIMPID_") && !OF_THE_BUILD.contains(&name.as_str()));
+    for (name, value) in ours {
+        match options().iter().find(|option| option.variable() == name) {
             Some(option) => found.push((option, value, format!("the environment variable {name}"))),
             None => {
-                let nearest = table::nearest(&name, OPTIONS.iter().map(|option| option.variable()));
+                let nearest = table::nearest(&name, options().iter().map(|option| option.variable()));
                 return Err(ConfigError(format!("unknown environment variable `{name}`{nearest}")));
             }
         }
@@ -168,6 +193,45 @@ mod tests {
         for bad in ["db:4317", "http://", "http://db:x", "http://db:70000", "ftp://db", "unix://x", "http://:1"] {
             assert!(table::ValueKind::Endpoint.check(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn switches_of_protocols_can_be_said_everywhere() {
+        for protocol in limpid_protocols::PROTOCOLS {
+            let key = format!("protocol_{}", protocol.name);
+            let file = resolve(&format!("{key}: off\n"), &[], vec![]).expect("a key");
+            assert!(!file.is_on(&key), "YAML's own word too");
+            let variable =
+                resolve("", &[(&format!("LIMPID_{}", key.to_uppercase()), "off")], vec![]).expect("a variable");
+            assert!(!variable.is_on(&key));
+        }
+        let error = resolve("protocol_htp: off\n", &[], vec![]).expect_err("no protocol");
+        assert!(error.0.contains("did you mean `protocol_http`"), "{error}");
+        let error = resolve("protocol_http: maybe\n", &[], vec![]).expect_err("no switch");
+        assert!(error.0.contains("on, off or auto"), "{error}");
+    }
+
+    #[test]
+    fn lists_and_sizes_that_may_be_off() {
+        let lines = "exclude:\n  - unit:backup.service\n  - port: 5433\n  - image:vault*\nspool_size: 0\n";
+        let config = resolve(lines, &[], vec![]).expect("good");
+        assert_eq!(config.text("exclude"), "unit:backup.service,port:5433,image:vault*");
+        assert!(table::is_off(config.text("spool_size")));
+        for wrong in ["exclude: [[1]]", "exclude: {a: b, c: d}", "spool_size: 5", "listen: [a]"] {
+            assert!(resolve(wrong, &[], vec![]).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("agent.settings");
+        let flags = vec![("exclude", "path:/a \"b\": #c".to_owned()), ("protocol_http", "off".to_owned())];
+        let config = resolve("", &[], flags).expect("good").of_role(Role::Agent);
+        config.write(&path).expect("written");
+        let read = Config::resolve(Role::Agent, Some(path), std::iter::empty(), Vec::new()).expect("read");
+        assert!(read.differences(&config, Role::Agent).iter().all(|option| !option.roles.contains(&Role::Up)));
+        assert_eq!(read.text("exclude"), "path:/a \"b\": #c");
     }
 
     #[test]

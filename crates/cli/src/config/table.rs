@@ -1,5 +1,8 @@
 //! The table of options: one line adds one, with its YAML key, its `LIMPID_*` variable and its flag.
 
+use limpid_protocols::{PROTOCOLS, Protocol};
+use std::sync::LazyLock;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
     Up,
@@ -17,14 +20,19 @@ pub enum ValueKind {
     Count(u64, u64),
     /// `10GiB`, `512MiB` or a plain count of bytes, from the first to the second.
     Size(u64, u64),
+    /// The same, or `off` (or `0`).
+    SizeOrOff(u64, u64),
     /// `on`, `off` or `auto`.
     Switch,
     /// One of these words.
     Choice(&'static [&'static str]),
     Path,
     Text,
+    /// Values between commas; in YAML a list of them too.
+    List,
 }
 
+#[derive(Clone, Copy)]
 pub struct Opt {
     pub key: &'static str,
     pub kind: ValueKind,
@@ -37,13 +45,34 @@ const UP_SERVER: &[Role] = &[Role::Up, Role::Server];
 const UP_AGENT: &[Role] = &[Role::Up, Role::Agent];
 const ALL: &[Role] = &[Role::Up, Role::Agent, Role::Server];
 
-use ValueKind::{Address, Choice, Count, Endpoint, Path, Size, Switch, Text};
+use ValueKind::{Address, Choice, Count, Endpoint, List, Path, Size, SizeOrOff, Switch, Text};
 
 const MIB: u64 = 1 << 20;
 const NO_LIMIT: u64 = u64::MAX;
 
+/// All options: this table's, and a switch for each protocol.
+pub fn options() -> &'static [Opt] {
+    static ALL_OPTIONS: LazyLock<Vec<Opt>> =
+        LazyLock::new(|| OPTIONS.iter().copied().chain(PROTOCOLS.iter().map(switch_of)).collect());
+    &ALL_OPTIONS
+}
+
+const PROTOCOL_PREFIX: &str = "protocol_";
+
+/// Made once, so that what is leaked is bounded by the table.
+fn switch_of(protocol: &Protocol) -> Opt {
+    let key = String::leak(format!("{PROTOCOL_PREFIX}{}", protocol.name));
+    let help = String::leak(format!("whether {} is read; off: its connections are only counted", protocol.name));
+    Opt { key, kind: Switch, default: "auto", roles: UP_AGENT, help }
+}
+
+/// The protocol that this option switches.
+pub fn protocol_of(option: &Opt) -> Option<&'static str> {
+    option.key.strip_prefix(PROTOCOL_PREFIX)
+}
+
 #[rustfmt::skip]
-pub static OPTIONS: &[Opt] = &[
+static OPTIONS: &[Opt] = &[
     Opt { key: "listen", kind: Address, default: "127.0.0.1:7117", roles: UP_SERVER, help: "console and API" },
     Opt { key: "data", kind: Path, default: "/var/lib/limpid", roles: &[Role::Up], help: "folder of the embedded store and the socket between agent and server" },
     Opt { key: "store", kind: Text, default: "/var/lib/limpid/store", roles: &[Role::Server], help: "folder of the embedded store" },
@@ -65,11 +94,14 @@ pub static OPTIONS: &[Opt] = &[
     Opt { key: "sockets", kind: Switch, default: "auto", roles: UP_AGENT, help: "collector of requests on sockets" },
     Opt { key: "processes", kind: Switch, default: "auto", roles: UP_AGENT, help: "collector of process starts and ends" },
     Opt { key: "front_end", kind: Choice(&["auto", "tp_btf", "fentry"]), default: "auto", roles: UP_AGENT, help: "how sockets are watched: auto, tp_btf or fentry" },
+    Opt { key: "exclude", kind: List, default: "", roles: UP_AGENT, help: "what to leave alone: unit:NAME, image:NAME, port:NUMBER, path:FILE (* and ? are wildcards)" },
+    Opt { key: "spool", kind: Path, default: "/var/lib/limpid/spool", roles: &[Role::Agent], help: "folder where data waits while the server is away" },
+    Opt { key: "spool_size", kind: SizeOrOff(MIB, NO_LIMIT), default: "512MiB", roles: UP_AGENT, help: "the oldest waiting data is dropped above this size; off: it waits in memory" },
     Opt { key: "log", kind: Choice(&["error", "warn", "info", "debug", "trace", "off"]), default: "info", roles: ALL, help: "error, warn, info, debug, trace or off" },
 ];
 
 pub fn option(key: &str) -> Option<&'static Opt> {
-    OPTIONS.iter().find(|option| option.key == key)
+    options().iter().find(|option| option.key == key)
 }
 
 impl Opt {
@@ -90,9 +122,10 @@ impl ValueKind {
             Endpoint => value.is_empty() || is_endpoint(value),
             Count(least, most) => value.parse().is_ok_and(|count| (least..=most).contains(&count)),
             Size(least, most) => parse_number(value).is_some_and(|size| (least..=most).contains(&size)),
+            SizeOrOff(least, most) => is_off(value) || Size(least, most).check(value).is_ok(),
             Switch => ["on", "off", "auto", "true", "false"].contains(&value),
             Choice(words) => words.contains(&value),
-            Path | Text => true,
+            Path | Text | List => true,
         };
         if good { Ok(()) } else { Err(self.expected()) }
     }
@@ -104,9 +137,11 @@ impl ValueKind {
             Count(least, most) => format!("a whole number from {least} to {most}"),
             Size(least, NO_LIMIT) => format!("a size of at least {}, such as 512MiB or 10GiB", in_units(least)),
             Size(least, most) => format!("a size from {} to {}, such as 16MiB", in_units(least), in_units(most)),
+            SizeOrOff(least, most) => format!("{}, or off", Size(least, most).expected()),
             Switch => "on, off or auto".into(),
             Choice(words) => format!("one of {}", words.join(", ")),
             Path | Text => "a text".into(),
+            List => "values between commas".into(),
         }
     }
 }
@@ -127,6 +162,11 @@ fn is_endpoint(value: &str) -> bool {
 
 fn in_units(bytes: u64) -> String {
     format!("{}MiB", bytes / MIB)
+}
+
+/// `spool_size: 0` says the same as `off`, and so do YAML's own words.
+pub fn is_off(value: &str) -> bool {
+    ["off", "0", "false"].contains(&value)
 }
 
 pub fn parse_number(text: &str) -> Option<u64> {

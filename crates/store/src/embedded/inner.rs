@@ -10,7 +10,7 @@ use super::layout::{self, Folder};
 use super::log::Log;
 use super::losses::{self, Losses};
 use super::metrics::Metrics;
-use super::options::{LogSync, Options};
+use super::options::{LogSync, Options, Retention};
 use super::parquet_file::{DataFile, FileError};
 use super::record::Record;
 use super::retention;
@@ -50,6 +50,8 @@ impl Persisted {
 pub struct Inner {
     pub folder: Folder,
     pub options: Options,
+    /// How old and how large the store may get; `options` has what it began with.
+    pub retention: Mutex<Retention>,
     pub losses: Losses,
     pub spans: Table,
     pub events: Table,
@@ -82,6 +84,7 @@ impl Inner {
         persisted.entities = record;
         let inner = Inner {
             folder,
+            retention: Mutex::new(Retention { age: options.retention, max_bytes: options.max_bytes }),
             options,
             losses,
             spans,

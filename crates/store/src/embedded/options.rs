@@ -39,6 +39,15 @@ pub struct Options {
     pub max_samples: usize,
 }
 
+/// What is deleted; can change while the store is open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retention {
+    /// Older than this; zero keeps everything.
+    pub age: Duration,
+    /// The oldest above this size.
+    pub max_bytes: u64,
+}
+
 impl Default for Options {
     fn default() -> Self {
         Options {

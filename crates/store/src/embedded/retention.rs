@@ -1,10 +1,11 @@
 //! What is kept: by age, by size, and so that the disk never fills up. The oldest goes first, each signal apart: one
 //! that grows beyond its share loses its own oldest files, so that a burst of spans cannot push out the metrics.
 
-use super::inner::{Inner, write};
+use super::inner::{self, Inner, write};
 use super::layout::{SharedFile, Space};
 use super::losses;
 use super::metrics::BlockFile;
+use super::options::Retention;
 use super::parquet_file::DataFile;
 use super::table::Table;
 use crate::StoreError;
@@ -60,11 +61,12 @@ impl Signal<'_> {
 
 /// Deletes what is too old or too much.
 pub fn run(inner: &Inner) -> Result<(), StoreError> {
+    let retention = *inner::lock(&inner.retention);
     let mut signals = signals(inner);
-    expire(inner, &mut signals);
+    expire(inner, retention, &mut signals);
     let log_bytes = inner.log().map_or(0, |log| log.bytes());
     let total = signals.iter().map(Signal::bytes).sum::<u64>() + log_bytes;
-    let too_much = total.saturating_sub(inner.options.max_bytes);
+    let too_much = total.saturating_sub(retention.max_bytes);
     let space = inner.space()?;
     let missing = floor(inner, space).saturating_sub(space.free_bytes);
     let mut to_free = too_much.max(missing);
@@ -90,12 +92,12 @@ fn signals(inner: &Inner) -> [Signal<'_>; 3] {
     signals
 }
 
-fn expire(inner: &Inner, signals: &mut [Signal<'_>]) {
-    if inner.options.retention.is_zero() {
+fn expire(inner: &Inner, retention: Retention, signals: &mut [Signal<'_>]) {
+    if retention.age.is_zero() {
         return;
     }
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let before_ns = now.saturating_sub(inner.options.retention).as_nanos() as i64;
+    let before_ns = now.saturating_sub(retention.age).as_nanos() as i64;
     for signal in signals {
         while signal.files.last().is_some_and(|file| file.time_ns() < before_ns) {
             delete_oldest(inner, signal);
