@@ -12,3 +12,13 @@ pub async fn terminated() {
         _ = interrupt.recv() => {}
     }
 }
+
+/// SIGHUP: read the files anew.
+#[cfg(feature = "server")]
+pub async fn on_hangup(reload: impl Fn()) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut hangup) = signal(SignalKind::hangup()) else { return };
+    while hangup.recv().await.is_some() {
+        reload();
+    }
+}
