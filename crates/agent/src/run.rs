@@ -11,6 +11,7 @@ use crate::own::OwnProcesses;
 use crate::pipeline::{self, Sampling, Shared};
 use crate::self_status::{CollectorReport, SelfStatus};
 use crate::telemetry::Families;
+use limpid_tls::ClientFiles;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -26,6 +27,8 @@ pub struct Config {
     /// `http://HOST:4317` or `unix:///PATH`; without one the agent only serves its own endpoint.
     pub server: Option<String>,
     pub token: Option<String>,
+    /// For a server at `https://`.
+    pub tls: ClientFiles,
     pub listen: Option<SocketAddr>,
     pub sampling: Sampling,
     pub metrics_every: Duration,
@@ -121,6 +124,7 @@ pub async fn run(config: Config, stop: impl Future<Output = ()>) -> Result<(), S
             let mut to = exporter::Config::new(server, otlp::Agent::new(&host, CLUSTER));
             to.metrics_every = config.metrics_every;
             to.token = config.token.clone();
+            to.tls = config.tls.clone();
             let sources = Sources { spans: Arc::new(shared.clone()), families, identity: identity.clone(), status };
             Some(Exporter::start(to, sources)?)
         }

@@ -94,7 +94,7 @@ pub async fn metrics(State(server): State<Arc<Server>>) -> impl IntoResponse {
     for family in FAMILIES {
         let mut series = String::new();
         match family.source {
-            One(value) => value(&seen).into_iter().for_each(|value| drop(writeln!(series, "{} {value}", family.name))),
+            One(value) => series.extend(value(&seen).map(|value| format!("{} {value}\n", family.name))),
             Many(write) => write(&seen, family.name, &mut series),
         }
         let _ = write!(text, "# HELP {0} {1}\n# TYPE {0} {2}\n{series}", family.name, family.help, family.kind);

@@ -13,6 +13,7 @@ use crate::losses;
 use crate::telemetry::Families;
 use bytes::Bytes;
 use limpid_model::names::AGENT_STATUS_EVENT;
+use limpid_tls::ClientFiles;
 use std::collections::VecDeque;
 use std::io::Read;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -43,11 +44,13 @@ pub struct Config {
     pub agent: Agent,
     /// Bearer token that the server asks for.
     pub token: Option<String>,
+    /// For `https://`.
+    pub tls: ClientFiles,
 }
 
 impl Config {
     pub fn new(server: &str, agent: Agent) -> Config {
-        Config { server: server.to_owned(), metrics_every: Duration::from_secs(5), agent, token: None }
+        Config { server: server.to_owned(), metrics_every: Duration::from_secs(5), agent, token: None, tls: ClientFiles::default() }
     }
 }
 
@@ -122,7 +125,7 @@ pub struct Exporter {
 impl Exporter {
     /// Must be called inside a tokio runtime.
     pub fn start(config: Config, sources: Sources) -> Result<Exporter, String> {
-        let client = Client::new(&config.server, config.token.as_deref())?;
+        let client = Client::new(&config.server, config.token.as_deref(), config.tls.clone())?;
         let status = Status { server: config.server.clone(), ..Status::default() };
         let inner = Arc::new(Inner {
             config,
