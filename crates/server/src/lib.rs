@@ -11,6 +11,8 @@ pub mod privileges;
 mod routes;
 mod sessions;
 mod starting;
+#[cfg(test)]
+mod tests;
 mod times;
 mod timings;
 

@@ -1,7 +1,7 @@
 //! A client's side: whom it believes, what it shows of itself. Files that changed are read again at the next connection.
 
 use crate::files::{self, Named, Stamp, TlsError};
-use crate::{HTTP2, provider};
+use crate::provider;
 use rustls::pki_types::ServerName;
 use rustls::{AlertDescription, CertificateError, ClientConfig, Error};
 use std::io;
@@ -25,16 +25,17 @@ pub struct ClientFiles {
 pub struct ClientTls {
     ca: Named,
     own: Option<(Named, Named)>,
+    protocol: &'static [u8],
     state: Mutex<(Stamp, Arc<ClientConfig>)>,
 }
 
 impl ClientTls {
-    pub fn load(files: ClientFiles) -> Result<Self, TlsError> {
+    pub fn load(files: ClientFiles, protocol: &'static [u8]) -> Result<Self, TlsError> {
         let ca = Named::new("server_ca", files.ca.unwrap_or_else(|| SYSTEM_CA.into()));
         let own = files.own.map(|(cert, key)| (Named::new("client_cert", cert), Named::new("client_key", key)));
         let stamp = files::stamp(paths(&ca, own.as_ref()));
-        let config = read(&ca, own.as_ref())?;
-        Ok(ClientTls { ca, own, state: Mutex::new((stamp, config)) })
+        let config = read(&ca, own.as_ref(), protocol)?;
+        Ok(ClientTls { ca, own, protocol, state: Mutex::new((stamp, config)) })
     }
 
     /// `host`: the name or address that the server's certificate must be for.
@@ -51,7 +52,7 @@ impl ClientTls {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if state.0 != now {
             state.0 = now;
-            match read(&self.ca, self.own.as_ref()) {
+            match read(&self.ca, self.own.as_ref(), self.protocol) {
                 Ok(config) => state.1 = config,
                 Err(error) => log::warn!("{error}; what was read before is still used"),
             }
@@ -86,7 +87,7 @@ fn paths<'a>(ca: &'a Named, own: Option<&'a (Named, Named)>) -> impl Iterator<It
     std::iter::once(ca).chain(own.into_iter().flatten()).map(|file| &*file.path)
 }
 
-fn read(ca: &Named, own: Option<&(Named, Named)>) -> Result<Arc<ClientConfig>, TlsError> {
+fn read(ca: &Named, own: Option<&(Named, Named)>, protocol: &[u8]) -> Result<Arc<ClientConfig>, TlsError> {
     let builder = ClientConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
         .map_err(|error| ca.error(error))?
@@ -97,6 +98,6 @@ fn read(ca: &Named, own: Option<&(Named, Named)>) -> Result<Arc<ClientConfig>, T
             .with_client_auth_cert(files::chain(cert)?.0, files::key(key)?)
             .map_err(|error| files::pair_error(error, cert, key))?,
     };
-    config.alpn_protocols = vec![HTTP2.to_vec()];
+    config.alpn_protocols = vec![protocol.to_vec()];
     Ok(Arc::new(config))
 }

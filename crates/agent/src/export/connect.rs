@@ -2,7 +2,7 @@
 
 use http::Uri;
 use hyper_util::rt::TokioIo;
-use limpid_tls::{ClientFiles, ClientTls};
+use limpid_tls::{ClientFiles, ClientTls, HTTP2};
 use std::io;
 use std::sync::Arc;
 use tokio::net::TcpStream;
@@ -13,7 +13,7 @@ pub fn channel(endpoint: Endpoint, files: ClientFiles) -> Result<Channel, String
     if endpoint.uri().scheme_str() != Some("https") {
         return Ok(endpoint.connect_lazy());
     }
-    let tls = Arc::new(ClientTls::load(files).map_err(|error| error.0)?);
+    let tls = Arc::new(ClientTls::load(files, HTTP2).map_err(|error| error.0)?);
     Ok(endpoint.connect_with_connector_lazy(tower::service_fn(move |uri| encrypted(tls.clone(), uri))))
 }
 
