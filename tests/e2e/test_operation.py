@@ -8,7 +8,7 @@ import time
 import urllib.parse
 
 from certificates import Authority
-from harness import BINARY, Case, Limpid, await_true, fetch, free_port, run
+from harness import BINARY, Case, Limpid, await_true, free_port, run
 from servers import Nginx
 
 
@@ -87,7 +87,6 @@ class Tls(Case):
     def test_a_renewed_certificate_is_read_on_sighup(self):
         scope, port = self.own_scope(), free_port()
         server = self.start_server(scope, port, "--user", "root")
-        serial = lambda: re.search(r"serial number: *(\S+)|Serial Number: *(\S+)", self.shown(port), re.I)
         before = self.shown(port)
         renewed = self.authority.issue("renewed")
         kept = [open(path, "rb").read() for path in (self.cert, self.key)]
@@ -116,8 +115,9 @@ class Tls(Case):
 
 class BadCertificates(Case):
     def refused(self, *flags):
-        argv = [BINARY, "server", "--listen", f"127.0.0.1:{free_port()}", "--otlp-listen", "off", "--otlp-http-listen", "off",
+        argv = [BINARY, "server", "--listen", f"127.0.0.1:{free_port()}", "--otlp-http-listen", "off",
                 "--store", self.scope.path("store"), *flags]
+        argv += [] if "--otlp-listen" in flags else ["--otlp-listen", "off"]
         done = run(argv, check=False, timeout=60)
         self.assertEqual(done.returncode, 1, done.stderr)
         lines = done.stderr.splitlines()
@@ -227,17 +227,21 @@ class Readiness(Case):
         scope.finally_do(lambda: run(["umount", "-l", disk], check=False))
         otlp = free_port()
         server = Limpid(scope, "server", "--store", f"{disk}/store", "--otlp-http-listen", f"127.0.0.1:{otlp}")
-        with open(f"{disk}/filler", "wb") as filler:
-            try:
-                while True:
-                    filler.write(b"x" * 65536)
-                    filler.flush()
-            except OSError:
-                pass
+        filler = os.open(f"{disk}/filler", os.O_WRONLY | os.O_CREAT)
+        try:
+            while True:
+                os.write(filler, b"x" * 4096)
+        except OSError:
+            pass
+        finally:
+            os.close(filler)
+        send = ("-H", "content-type: application/x-protobuf", "--data-binary", "", f"http://127.0.0.1:{otlp}/v1/traces")
+        await_true(lambda: status_of(*send) == "503", "telemetry to be refused", every=0.5)
         await_true(lambda: status_of(f"{server.url}/-/ready") == "503", "the server not to be ready", every=0.5)
         line = curl(f"{server.url}/-/ready").stdout
         self.assertEqual(len(line.splitlines()), 1)
-        self.assertIn("free", line)
+        self.assertIn("the disk is full", line)
         self.assertEqual(status_of(f"{server.url}/-/healthy"), "200")
         os.remove(f"{disk}/filler")
-        await_true(lambda: fetch(f"{server.url}/-/healthy") and status_of(f"{server.url}/-/ready") == "200", "the server to be ready again", every=0.5)
+        await_true(lambda: status_of(*send) == "200", "telemetry to be taken again", every=0.5)
+        await_true(lambda: status_of(f"{server.url}/-/ready") == "200", "the server to be ready again", every=0.5)
