@@ -9,18 +9,24 @@ use std::time::Duration;
 use std::io;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
-const MAX_HANDSHAKES: usize = 256;
+/// Open at the same time at one address: further ones wait, so that descriptors are left for the store's files.
+const MAX_CONNECTIONS: usize = 1024;
 /// After an error of accepting: usually there are no descriptors left.
 const PAUSE: Duration = Duration::from_millis(200);
 
 /// What was accepted, ready for HTTP.
-pub enum Connection {
+pub struct Connection {
+    stream: Stream,
+    _slot: OwnedSemaphorePermit,
+}
+
+enum Stream {
     Plain(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
 }
@@ -59,7 +65,7 @@ impl Drop for Listener {
 type Accepted = mpsc::Sender<(Connection, SocketAddr)>;
 
 async fn accept_all(listener: TcpListener, tls: Option<Arc<ServerTls>>, accepted: Accepted) {
-    let slots = Arc::new(Semaphore::new(MAX_HANDSHAKES));
+    let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     loop {
         let Ok(slot) = slots.clone().acquire_owned().await else { return };
         let (stream, peer) = match listener.accept().await {
@@ -72,7 +78,7 @@ async fn accept_all(listener: TcpListener, tls: Option<Arc<ServerTls>>, accepted
         };
         let _ = stream.set_nodelay(true);
         let Some(tls) = &tls else {
-            if accepted.send((Connection::Plain(stream), peer)).await.is_err() {
+            if accepted.send((Connection { stream: Stream::Plain(stream), _slot: slot }, peer)).await.is_err() {
                 return;
             }
             continue;
@@ -80,29 +86,31 @@ async fn accept_all(listener: TcpListener, tls: Option<Arc<ServerTls>>, accepted
         let (config, accepted) = (tls.config(), accepted.clone());
         tokio::spawn(async move {
             match tokio::time::timeout(HANDSHAKE_TIMEOUT, TlsAcceptor::from(config).accept(stream)).await {
-                Ok(Ok(stream)) => drop(accepted.send((Connection::Tls(Box::new(stream)), peer)).await),
+                Ok(Ok(stream)) => {
+                    let connection = Connection { stream: Stream::Tls(Box::new(stream)), _slot: slot };
+                    let _ = accepted.send((connection, peer)).await;
+                }
                 Ok(Err(error)) => log::debug!("the TLS handshake with {peer} failed: {error}"),
                 Err(_) => log::debug!("{peer} did not finish the TLS handshake"),
             }
-            drop(slot);
         });
     }
 }
 
 impl AsyncRead for Connection {
     fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Connection::Plain(stream) => Pin::new(stream).poll_read(context, into),
-            Connection::Tls(stream) => Pin::new(stream).poll_read(context, into),
+        match &mut self.get_mut().stream {
+            Stream::Plain(stream) => Pin::new(stream).poll_read(context, into),
+            Stream::Tls(stream) => Pin::new(stream).poll_read(context, into),
         }
     }
 }
 
 impl AsyncWrite for Connection {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Connection::Plain(stream) => Pin::new(stream).poll_write(context, bytes),
-            Connection::Tls(stream) => Pin::new(stream).poll_write(context, bytes),
+        match &mut self.get_mut().stream {
+            Stream::Plain(stream) => Pin::new(stream).poll_write(context, bytes),
+            Stream::Tls(stream) => Pin::new(stream).poll_write(context, bytes),
         }
     }
 
@@ -111,30 +119,30 @@ impl AsyncWrite for Connection {
         context: &mut Context<'_>,
         parts: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Connection::Plain(stream) => Pin::new(stream).poll_write_vectored(context, parts),
-            Connection::Tls(stream) => Pin::new(stream).poll_write_vectored(context, parts),
+        match &mut self.get_mut().stream {
+            Stream::Plain(stream) => Pin::new(stream).poll_write_vectored(context, parts),
+            Stream::Tls(stream) => Pin::new(stream).poll_write_vectored(context, parts),
         }
     }
 
     fn is_write_vectored(&self) -> bool {
-        match self {
-            Connection::Plain(stream) => stream.is_write_vectored(),
-            Connection::Tls(stream) => stream.is_write_vectored(),
+        match &self.stream {
+            Stream::Plain(stream) => stream.is_write_vectored(),
+            Stream::Tls(stream) => stream.is_write_vectored(),
         }
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Connection::Plain(stream) => Pin::new(stream).poll_flush(context),
-            Connection::Tls(stream) => Pin::new(stream).poll_flush(context),
+        match &mut self.get_mut().stream {
+            Stream::Plain(stream) => Pin::new(stream).poll_flush(context),
+            Stream::Tls(stream) => Pin::new(stream).poll_flush(context),
         }
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Connection::Plain(stream) => Pin::new(stream).poll_shutdown(context),
-            Connection::Tls(stream) => Pin::new(stream).poll_shutdown(context),
+        match &mut self.get_mut().stream {
+            Stream::Plain(stream) => Pin::new(stream).poll_shutdown(context),
+            Stream::Tls(stream) => Pin::new(stream).poll_shutdown(context),
         }
     }
 }

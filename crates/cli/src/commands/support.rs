@@ -50,8 +50,11 @@ pub fn run(arguments: &ArgMatches) -> Result<ExitCode, CommandError> {
     let mut index = format!("{}\n\n", parts::HEAD);
     for part in parts::PARTS {
         let (text, state) = match (part.collect)(&context) {
-            Ok(text) => (text, "".to_owned()),
-            Err(why) => (format!("not available: {why}\n"), format!(" (not available: {why})")),
+            Ok(text) => (text, String::new()),
+            Err(why) => {
+                let first = why.lines().next().unwrap_or_default();
+                (format!("not available: {why}\n"), format!(" (not available: {first})"))
+            }
         };
         index.push_str(&secrets.scrub(&format!("{}: {}{state}\n", part.file, part.help)));
         archive.add(part.file, &secrets.scrub(&text))?;

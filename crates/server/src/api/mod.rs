@@ -11,6 +11,7 @@ use crate::access::Role::{Admin, Read};
 use crate::guard::Needs::{Nothing, Role};
 use crate::routes::Routes;
 use crate::{Server, figures};
+use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post};
 use std::sync::Arc;
 
@@ -33,7 +34,7 @@ pub fn routes(server: Arc<Server>) -> Routes {
         .route("/api/events", get(entities::events), Role(Read))
         .route("/api/status", get(status::status), Role(Read))
         .route("/api/session", get(session::session), Nothing)
-        .route("/api/login", post(session::login), Nothing)
+        .route("/api/login", post(session::login).layer(DefaultBodyLimit::max(8 << 10)), Nothing)
         .route("/api/logout", post(session::logout), Nothing)
         .route("/api/sessions", get(session::count).delete(session::end_all), Role(Admin))
         .route("/-/healthy", get(|| async { "healthy\n" }), Nothing)
