@@ -39,7 +39,7 @@ for (const [scheme, width, height] of [["light", 1440, 900], ["dark", 390, 844]]
   // Another tab is signed in too; signing out is for all of them.
   const other = await context.newPage();
   await other.goto(`${base}/map`);
-  await other.getByRole("link", { name: "Map", exact: true }).waitFor();
+  await other.getByRole("navigation", { name: "Pages" }).waitFor();
   await page.getByRole("button", { name: "Sign out" }).click();
   await page.getByRole("heading", { name: "Sign in" }).waitFor();
   await other.getByRole("heading", { name: "Sign in" }).waitFor({ timeout: 60_000 });
