@@ -129,8 +129,9 @@ impl Access {
 fn read(path: &Path) -> Result<Vec<Token>, AuthError> {
     let place = path.display();
     let wrong = |number: usize, what: String| Err(AuthError(format!("{place}:{number}: {what}")));
-    let text = read_bounded(path)
-        .map_err(|error| AuthError(format!("`auth_file` {place} cannot be read: {error}; make one with `limpid token`")))?;
+    let text = read_bounded(path).map_err(|error| {
+        AuthError(format!("`auth_file` {place} cannot be read: {error}; make one with `limpid token`"))
+    })?;
     let mut tokens: Vec<Token> = Vec::new();
     for (number, line) in text.lines().enumerate().map(|(at, line)| (at + 1, line.trim())) {
         if line.is_empty() || line.starts_with('#') {
@@ -157,7 +158,8 @@ fn read(path: &Path) -> Result<Vec<Token>, AuthError> {
 
 fn digest_in_line(token: &str) -> Result<Digest, String> {
     if let Some(hashed) = token.strip_prefix(HASHED) {
-        return from_hex(hashed).ok_or_else(|| format!("after {HASHED} stand the 64 hex digits that `limpid token` prints"));
+        return from_hex(hashed)
+            .ok_or_else(|| format!("after {HASHED} stand the 64 hex digits that `limpid token` prints"));
     }
     if token.len() < SHORTEST_TOKEN {
         return Err(format!("a token needs {SHORTEST_TOKEN} characters or more"));
@@ -229,7 +231,9 @@ mod tests {
 
     #[test]
     fn roles() {
-        let may = |role: Role| ROLES.iter().filter(|(_, needed)| role.may(*needed)).map(|(name, _)| *name).collect::<Vec<_>>();
+        let may = |role: Role| {
+            ROLES.iter().filter(|(_, needed)| role.may(*needed)).map(|(name, _)| *name).collect::<Vec<_>>()
+        };
         assert_eq!(may(Role::Ingest), ["ingest"]);
         assert_eq!(may(Role::Read), ["read"]);
         assert_eq!(may(Role::Admin), ["ingest", "read", "admin"]);

@@ -138,7 +138,8 @@ mod tests {
         for own in ["http://127.0.0.1:7117", "https://127.0.0.1:7117"] {
             assert!(is_own(own, "127.0.0.1:7117"), "{own}");
         }
-        for other in ["null", "http://127.0.0.1:7118", "http://evil.example", "http://evil.example/127.0.0.1:7117", ""] {
+        for other in ["null", "http://127.0.0.1:7118", "http://evil.example", "http://evil.example/127.0.0.1:7117", ""]
+        {
             assert!(!is_own(other, "127.0.0.1:7117"), "{other}");
         }
     }

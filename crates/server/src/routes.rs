@@ -1,8 +1,8 @@
 //! A route is a path, its handlers and what it needs of its caller: one cannot be added without saying the last.
 
+use crate::Server;
 use crate::guard::{self, Needs};
 use crate::timings::{self, Timing};
-use crate::Server;
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::routing::MethodRouter;

@@ -36,7 +36,8 @@ fn stand(guarded: bool) -> Stand {
     let lines: Vec<String> = TOKENS.iter().map(|(role, token)| format!("{role} {token}\n")).collect();
     std::fs::write(&file, lines.concat()).expect("written");
     let access = if guarded { Access::from_file(&file).expect("a good file") } else { Access::open() };
-    let store = EmbeddedStore::open(&folder.path().join("store"), Options::default(), limpid_ingest::decode).expect("a store");
+    let store =
+        EmbeddedStore::open(&folder.path().join("store"), Options::default(), limpid_ingest::decode).expect("a store");
     let store = Arc::new(store);
     let ingest = Ingest::new(store.clone(), None);
     let server = Server::new(store, ingest, Arc::new(access), None, HOST.parse().expect("an address"));
@@ -175,7 +176,9 @@ async fn an_ingest_token_opens_no_console_and_wrong_ones_are_throttled() {
     }
     let response = stand.sign_in(token("read")).await;
     assert_eq!(response.status(), StatusCode::TOO_MANY_REQUESTS);
-    assert!(response.headers().contains_key(header::RETRY_AFTER) && !response.headers().contains_key(header::SET_COOKIE));
+    assert!(
+        response.headers().contains_key(header::RETRY_AFTER) && !response.headers().contains_key(header::SET_COOKIE)
+    );
 }
 
 #[tokio::test]
@@ -234,4 +237,3 @@ async fn metrics_are_those_of_the_table() {
     assert!(text.contains("limpid_api_request_duration_seconds_count{route=\"/api/v1/query\"} 1\n"), "{text}");
     assert!(text.contains("limpid_api_errors_total{route=\"/api/v1/query\",class=\"4xx\"} 1\n"), "{text}");
 }
-

@@ -29,5 +29,8 @@ fn the_page_of_metrics_is_that_of_the_table() {
         std::fs::write(path, &page).expect("docs/server-metrics.md is writable");
     }
     let stands = std::fs::read_to_string(path).unwrap_or_default();
-    assert_eq!(stands, page, "docs/server-metrics.md is not that of the table: run this test with LIMPID_UPDATE_DOCS=1");
+    assert_eq!(
+        stands, page,
+        "docs/server-metrics.md is not that of the table: run this test with LIMPID_UPDATE_DOCS=1"
+    );
 }

@@ -64,7 +64,11 @@ impl ClientTls {
         let Some(cause) = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) else { return error };
         let said = match cause {
             Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
-                format!("the server's certificate is signed by nobody in {} (`{}`)", self.ca.path.display(), self.ca.option)
+                format!(
+                    "the server's certificate is signed by nobody in {} (`{}`)",
+                    self.ca.path.display(),
+                    self.ca.option
+                )
             }
             Error::InvalidCertificate(CertificateError::Expired | CertificateError::ExpiredContext { .. }) => {
                 "the server's certificate has expired".to_owned()

@@ -55,7 +55,9 @@ fn certificates(file: &Named) -> Result<Vec<CertificateDer<'static>>, TlsError> 
     let bytes = read(file)?;
     let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&bytes).collect();
     match found {
-        Ok(found) if found.is_empty() => Err(file.error("holds no certificate; a PEM file begins with BEGIN CERTIFICATE")),
+        Ok(found) if found.is_empty() => {
+            Err(file.error("holds no certificate; a PEM file begins with BEGIN CERTIFICATE"))
+        }
         Ok(found) => Ok(found),
         Err(error) => Err(file.error(format!("is no valid PEM file: {error}"))),
     }
@@ -64,13 +66,16 @@ fn certificates(file: &Named) -> Result<Vec<CertificateDer<'static>>, TlsError> 
 /// A certificate with those of its authorities after it, and when it ends (Unix seconds). Refused when it has ended.
 pub fn chain(file: &Named) -> Result<(Vec<CertificateDer<'static>>, i64), TlsError> {
     let chain = certificates(file)?;
-    let own = chain.first().and_then(|own| validity::period(own)).ok_or_else(|| file.error("is no X.509 certificate"))?;
+    let own =
+        chain.first().and_then(|own| validity::period(own)).ok_or_else(|| file.error("is no X.509 certificate"))?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() as i64);
     if own.until < now {
         return Err(file.error(format!("expired on {}: renew it", validity::date(own.until))));
     }
     if own.from > now {
-        return Err(file.error(format!("is not valid before {}: look at this machine's clock", validity::date(own.from))));
+        return Err(
+            file.error(format!("is not valid before {}: look at this machine's clock", validity::date(own.from)))
+        );
     }
     Ok((chain, own.until))
 }
@@ -107,6 +112,8 @@ pub fn pair_error(error: rustls::Error, cert: &Named, key: &Named) -> TlsError {
 pub type Stamp = Vec<Option<(u64, i64, i64, u64)>>;
 
 pub fn stamp<'a>(paths: impl Iterator<Item = &'a Path>) -> Stamp {
-    let of = |path: &Path| std::fs::metadata(path).ok().map(|data| (data.ino(), data.mtime(), data.mtime_nsec(), data.len()));
+    let of = |path: &Path| {
+        std::fs::metadata(path).ok().map(|data| (data.ino(), data.mtime(), data.mtime_nsec(), data.len()))
+    };
     paths.map(of).collect()
 }

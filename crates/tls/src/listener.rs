@@ -1,12 +1,12 @@
 //! A TCP listener, encrypted or not. Handshakes run beside each other, so that one that is slow keeps nobody waiting.
 
 use crate::server::ServerTls;
+use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
-use std::io;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};

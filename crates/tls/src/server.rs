@@ -134,9 +134,8 @@ fn read(
             builder.with_client_cert_verifier(verifier.build().map_err(|error| file.error(error))?)
         }
     };
-    let mut config = builder
-        .with_single_cert(chain, files::key(key)?)
-        .map_err(|error| files::pair_error(error, cert, key))?;
+    let mut config =
+        builder.with_single_cert(chain, files::key(key)?).map_err(|error| files::pair_error(error, cert, key))?;
     config.alpn_protocols = vec![protocol.to_vec()];
     Ok((Arc::new(config), until))
 }

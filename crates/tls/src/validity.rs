@@ -117,7 +117,14 @@ mod tests {
 
     #[test]
     fn damage_is_no_certificate() {
-        for damaged in [&[][..], &[0x30], &[0x30, 0x80], &[0x30, 0x85, 1, 1, 1, 1, 1], &[0x30, 0x82, 0xff, 0xff, 0], &[0x30, 2, 0x30, 0]] {
+        for damaged in [
+            &[][..],
+            &[0x30],
+            &[0x30, 0x80],
+            &[0x30, 0x85, 1, 1, 1, 1, 1],
+            &[0x30, 0x82, 0xff, 0xff, 0],
+            &[0x30, 2, 0x30, 0],
+        ] {
             assert_eq!(period(damaged), None);
         }
     }

@@ -62,7 +62,9 @@ pub struct Client {
 impl Client {
     /// Connects when it is first used, and again after every loss. Must be called inside a tokio runtime.
     pub fn new(server: &str, token: Option<&str>, tls: ClientFiles) -> Result<Client, String> {
-        let wrong = |why: &str| format!("cannot send to {server:?}: {why}; give http://HOST:PORT, https://HOST:PORT or unix:///PATH");
+        let wrong = |why: &str| {
+            format!("cannot send to {server:?}: {why}; give http://HOST:PORT, https://HOST:PORT or unix:///PATH")
+        };
         if !["http://", "https://", "unix:///"].iter().any(|kind| server.starts_with(kind)) {
             return Err(wrong("unknown kind of address"));
         }

@@ -50,7 +50,13 @@ pub struct Config {
 
 impl Config {
     pub fn new(server: &str, agent: Agent) -> Config {
-        Config { server: server.to_owned(), metrics_every: Duration::from_secs(5), agent, token: None, tls: ClientFiles::default() }
+        Config {
+            server: server.to_owned(),
+            metrics_every: Duration::from_secs(5),
+            agent,
+            token: None,
+            tls: ClientFiles::default(),
+        }
     }
 }
 

@@ -31,8 +31,8 @@ pub fn run(arguments: &ArgMatches) -> Result<ExitCode, CommandError> {
         Some(path) => Access::from_file(&path).map_err(|error| error.0)?,
         None => Access::open(),
     });
-    let listen =
-        listeners::address(&config, "listen").ok_or("`listen` is off, and a server without an address serves nobody")?;
+    let listen = listeners::address(&config, "listen")
+        .ok_or("`listen` is off, and a server without an address serves nobody")?;
     listeners::require_authentication(&config, &access)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let listeners = runtime.block_on(Listeners::bind(&config, listen))?;

@@ -70,7 +70,9 @@ pub fn run(arguments: &ArgMatches) -> Result<ExitCode, CommandError> {
             let written = file.and_then(|mut file| file.write_all(&bytes));
             written.map_err(|error| format!("{path} cannot be written: {error}; name another file with --output"))?;
             println!("{path}");
-            crate::log::line("limpid support: look through it before you send it; README.txt in it says what each file is");
+            crate::log::line(
+                "limpid support: look through it before you send it; README.txt in it says what each file is",
+            );
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -78,17 +80,21 @@ pub fn run(arguments: &ArgMatches) -> Result<ExitCode, CommandError> {
 
 fn context(arguments: &ArgMatches) -> Result<(Context, Secrets), CommandError> {
     let given = |name: &str| arguments.get_one::<String>(name).cloned();
-    let config = Config::resolve(Role::Up, given("config").map(Into::into), variables(), Vec::new())
-        .map_err(|error| error.0);
+    let config =
+        Config::resolve(Role::Up, given("config").map(Into::into), variables(), Vec::new()).map_err(|error| error.0);
     let mut secrets = Secrets::default();
     let token = given("token-file").map(|file| {
-        let read = std::fs::read_to_string(&file).map_err(|error| format!("--token-file {file} cannot be read: {error}"));
+        let read =
+            std::fs::read_to_string(&file).map_err(|error| format!("--token-file {file} cannot be read: {error}"));
         read.map(|text| text.trim().to_owned())
     });
     let token = token.transpose()?;
     token.iter().for_each(|token| secrets.add(token));
     if let Ok(config) = &config {
-        ["auth_file", "token_file"].iter().filter_map(|key| config.path(key)).for_each(|path| secrets.add_words_of(&path));
+        ["auth_file", "token_file"]
+            .iter()
+            .filter_map(|key| config.path(key))
+            .for_each(|path| secrets.add_words_of(&path));
     }
     let of_config = |key: &str| config.as_ref().ok().map(|config| config.text(key).to_owned());
     let has_tls = of_config("tls_cert").is_some_and(|path| !path.is_empty());

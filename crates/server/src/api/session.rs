@@ -1,10 +1,10 @@
 //! Signing in at the console: a token is exchanged for a session, whose name the browser keeps in a cookie.
 
+use crate::Server;
 use crate::access::{AuthError, Role, digest_of};
 use crate::error::ApiError;
 use crate::guard::{self, caller, cookie_name, session_name};
 use crate::sessions::LONGEST;
-use crate::Server;
 use axum::Json;
 use axum::extract::{ConnectInfo, State};
 use axum::http::{HeaderMap, StatusCode, header};
@@ -43,7 +43,8 @@ pub async fn login(
     let token = login.token.trim();
     let role = role_for_console(&server, peer.ip(), token)?;
     let name = server.sessions.begin(digest_of(token)).map_err(|AuthError(text)| ApiError::internal(text))?;
-    let secure = server.tls.is_some() || guard::text(&headers, header::ORIGIN).is_some_and(|own| own.starts_with("https:"));
+    let secure =
+        server.tls.is_some() || guard::text(&headers, header::ORIGIN).is_some_and(|own| own.starts_with("https:"));
     let cookie = cookie(&server, &name, LONGEST.as_secs(), secure);
     Ok(([(header::SET_COOKIE, cookie)], Json(json!({"role": role.name()}))).into_response())
 }

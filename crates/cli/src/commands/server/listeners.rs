@@ -101,7 +101,10 @@ fn certificate(
         (None, None) if client_ca.is_none() => return Ok(None),
         (None, None) => {
             let source = config.source("otlp_client_ca");
-            return Err(format!("`otlp_client_ca` in {source} asks for certificates, which only TLS can: name `tls_cert` and `tls_key`").into());
+            return Err(format!(
+                "`otlp_client_ca` in {source} asks for certificates, which only TLS can: name `tls_cert` and `tls_key`"
+            )
+            .into());
         }
         (cert, _) => {
             let (given, missing) = if cert.is_some() { ("tls_cert", "tls_key") } else { ("tls_key", "tls_cert") };

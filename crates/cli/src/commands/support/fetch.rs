@@ -10,7 +10,8 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 const MAX_BYTES: u64 = 16 << 20;
 
 pub fn get(base: &str, path: &str, token: Option<&str>, ca: Option<&Path>) -> Result<String, String> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
     let asked = async { tokio::time::timeout(TIMEOUT, ask(base, path, token, ca)).await };
     let answer = runtime.block_on(asked).map_err(|_| format!("{base} does not answer"))?;
     answer.map_err(|error| format!("{base}{path}: {error}"))

@@ -45,7 +45,10 @@ pub fn processes() -> String {
     let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
     for path in entries.map(|entry| entry.path()).filter(|path| is_limpid(path)) {
         let line = std::fs::read(path.join("cmdline")).unwrap_or_default();
-        let role = line.split(|byte| *byte == 0).nth(1).map_or_else(String::new, |word| String::from_utf8_lossy(word).into_owned());
+        let role = line
+            .split(|byte| *byte == 0)
+            .nth(1)
+            .map_or_else(String::new, |word| String::from_utf8_lossy(word).into_owned());
         let status = std::fs::read_to_string(path.join("status")).unwrap_or_default();
         let kept = ["Pid:", "PPid:", "Uid:", "CapEff:", "NoNewPrivs:", "VmRSS:", "Threads:"];
         let status: Vec<&str> = status.lines().filter(|line| kept.iter().any(|name| line.starts_with(name))).collect();

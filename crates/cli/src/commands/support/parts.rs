@@ -68,8 +68,22 @@ fn of_server(context: &Context, path: &str) -> Result<String, String> {
 /// Labels whose values are names of services and hosts or of Limpid's own parts. A series with any other label is left
 /// out: operations, statements and addresses are somebody's data.
 const KNOWN_LABELS: &[&str] = &[
-    "cause", "class", "collector", "cpu_mode", "direction", "host", "le", "part", "peer", "program", "protocol", "route",
-    "service", "side", "status", "version",
+    "cause",
+    "class",
+    "collector",
+    "cpu_mode",
+    "direction",
+    "host",
+    "le",
+    "part",
+    "peer",
+    "program",
+    "protocol",
+    "route",
+    "service",
+    "side",
+    "status",
+    "version",
 ];
 
 fn only_known_labels(text: &str) -> String {
