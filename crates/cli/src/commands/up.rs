@@ -32,7 +32,8 @@ pub fn run(arguments: &ArgMatches) -> Result<ExitCode, CommandError> {
         .with("store", data.join("store").display().to_string())
         .with("otlp_socket", socket.display().to_string());
     let agent = config.clone().with("server", format!("unix://{}", socket.display()));
-    log::info!("console: http://{}", config.text("listen"));
+    let scheme = if config.path("tls_cert").is_some() { "https" } else { "http" };
+    log::info!("console: {scheme}://{}", config.text("listen"));
     supervise::run(&[
         Child { role: "server", flags: server.flags_for(Role::Server) },
         Child { role: "agent", flags: agent.flags_for(Role::Agent) },
