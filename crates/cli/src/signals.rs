@@ -13,6 +13,13 @@ pub async fn terminated() {
     }
 }
 
+/// Nobody listens yet, and the default would end the program.
+#[cfg(feature = "server")]
+pub fn ignore_hangup() {
+    // SAFETY: no handler of ours; tokio's takes its place later.
+    unsafe { libc::signal(libc::SIGHUP, libc::SIG_IGN) };
+}
+
 /// SIGHUP: read the files anew.
 #[cfg(feature = "server")]
 pub async fn on_hangup(reload: impl Fn()) {

@@ -27,6 +27,7 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(3);
 pub fn run(arguments: &ArgMatches) -> Result<ExitCode, CommandError> {
     let config = resolve(Role::Server, arguments)?;
     crate::log::start("server", config.text("log"));
+    crate::signals::ignore_hangup();
     let access = Arc::new(match config.path("auth_file") {
         Some(path) => Access::from_file(&path).map_err(|error| error.0)?,
         None => Access::open(),
