@@ -61,8 +61,8 @@ pub struct Ingest {
     admits: Option<Admits>,
 }
 
-/// Whether the sender who shows this bearer token is let in.
-pub type Admits = Arc<dyn Fn(&str) -> bool + Send + Sync>;
+/// Whether a sender is let in, by the bearer token that it shows.
+pub type Admits = Arc<dyn Fn(Option<&str>) -> bool + Send + Sync>;
 
 /// Why a message was not taken.
 #[derive(Debug)]
@@ -90,7 +90,7 @@ impl Ingest {
     /// Whether an `authorization` header lets its sender in.
     pub fn admits(&self, authorization: Option<&str>) -> bool {
         let token = authorization.and_then(|value| value.strip_prefix("Bearer "));
-        self.admits.as_ref().is_none_or(|admits| token.is_some_and(|token| admits(token)))
+        self.admits.as_ref().is_none_or(|admits| admits(token))
     }
 
     /// Takes one message; returns how much of it was rejected.

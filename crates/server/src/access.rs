@@ -2,8 +2,11 @@
 
 use ring::digest::{SHA256, digest};
 use ring::rand::{SecureRandom, SystemRandom};
+use std::fs::File;
+use std::io::{Read, Seek};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
@@ -86,33 +89,62 @@ struct Token {
     digest: Digest,
 }
 
+/// The file of tokens. It stays open: a server that has given up its rights may not open it again.
+struct AuthFile {
+    path: PathBuf,
+    file: File,
+}
+
+struct Known {
+    file: Option<AuthFile>,
+    tokens: Arc<Vec<Token>>,
+}
+
 /// Who is asked for a token, and which are known. Read again on request.
 pub struct Access {
-    file: Option<PathBuf>,
-    tokens: RwLock<Arc<Vec<Token>>>,
+    known: RwLock<Known>,
 }
 
 impl Access {
     /// Nobody is asked.
     pub fn open() -> Self {
-        Access { file: None, tokens: RwLock::default() }
+        Access { known: RwLock::new(Known { file: None, tokens: Arc::default() }) }
     }
 
     /// Lines of `ROLE TOKEN` or `ROLE sha256:DIGEST`; `#` begins a comment.
     pub fn from_file(path: &Path) -> Result<Self, AuthError> {
-        Ok(Access { file: Some(path.to_owned()), tokens: RwLock::new(Arc::new(read(path)?)) })
+        let access = Access::open();
+        access.take_up(Some(path))?;
+        Ok(access)
     }
 
     /// Reads the file anew. What was known before stays when it cannot be read.
     pub fn reload(&self) -> Result<(), AuthError> {
-        let Some(path) = &self.file else { return Ok(()) };
-        let tokens = Arc::new(read(path)?);
-        *self.tokens.write().unwrap_or_else(|poisoned| poisoned.into_inner()) = tokens;
+        let path = self.known().file.as_ref().map(|file| file.path.clone());
+        self.take_up(path.as_deref())
+    }
+
+    /// From now on the tokens of this file are known.
+    pub fn take_up(&self, path: Option<&Path>) -> Result<(), AuthError> {
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        let Some(path) = path else {
+            let gone = || AuthError("only a restart lets everybody in: `auth_file` is gone".into());
+            return if known.file.is_none() { Ok(()) } else { Err(gone()) };
+        };
+        let opened = match File::open(path) {
+            Ok(file) => Some(AuthFile { path: path.to_owned(), file }),
+            Err(_) if known.file.as_ref().is_some_and(|file| file.is_at(path)) => None,
+            Err(error) => return Err(unreadable(path, &error)),
+        };
+        let file = opened.as_ref().or(known.file.as_ref()).ok_or_else(|| AuthError("no `auth_file` is named".into()))?;
+        let tokens = parse(path, &file.read()?)?;
+        known.tokens = Arc::new(tokens);
+        known.file = opened.or_else(|| known.file.take());
         Ok(())
     }
 
     pub fn is_open(&self) -> bool {
-        self.file.is_none()
+        self.known().file.is_none()
     }
 
     pub fn role_of_token(&self, token: &str) -> Option<Role> {
@@ -121,17 +153,43 @@ impl Access {
 
     /// Every known token is looked at, whichever it is.
     pub fn role(&self, digest: &Digest) -> Option<Role> {
-        let tokens = self.tokens.read().unwrap_or_else(|poisoned| poisoned.into_inner()).clone();
+        let tokens = self.known().tokens.clone();
         tokens.iter().filter(|known| same(&known.digest, digest)).map(|known| known.role).last()
+    }
+
+    fn known(&self) -> RwLockReadGuard<'_, Known> {
+        self.known.read().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn read(path: &Path) -> Result<Vec<Token>, AuthError> {
+impl AuthFile {
+    fn read(&self) -> Result<String, AuthError> {
+        let mut text = String::new();
+        let read = (&self.file)
+            .rewind()
+            .and_then(|()| (&self.file).take(MAX_FILE_BYTES as u64 + 1).read_to_string(&mut text));
+        match read {
+            Ok(_) if text.len() <= MAX_FILE_BYTES => Ok(text),
+            Ok(_) => Err(AuthError(format!("`auth_file` {} is larger than {MAX_FILE_BYTES} bytes", self.path.display()))),
+            Err(error) => Err(unreadable(&self.path, &error)),
+        }
+    }
+
+    /// Whether that path still leads to the file that is open.
+    fn is_at(&self, path: &Path) -> bool {
+        let (Ok(open), Ok(there)) = (self.file.metadata(), std::fs::metadata(path)) else { return false };
+        (open.dev(), open.ino()) == (there.dev(), there.ino())
+    }
+}
+
+fn unreadable(path: &Path, error: &std::io::Error) -> AuthError {
+    let hint = "make one with `limpid token`, and let the server's user read it";
+    AuthError(format!("`auth_file` {} cannot be read: {error}; {hint}", path.display()))
+}
+
+fn parse(path: &Path, text: &str) -> Result<Vec<Token>, AuthError> {
     let place = path.display();
     let wrong = |number: usize, what: String| Err(AuthError(format!("{place}:{number}: {what}")));
-    let text = read_bounded(path).map_err(|error| {
-        AuthError(format!("`auth_file` {place} cannot be read: {error}; make one with `limpid token`"))
-    })?;
     let mut tokens: Vec<Token> = Vec::new();
     for (number, line) in text.lines().enumerate().map(|(at, line)| (at + 1, line.trim())) {
         if line.is_empty() || line.starts_with('#') {
@@ -165,16 +223,6 @@ fn digest_in_line(token: &str) -> Result<Digest, String> {
         return Err(format!("a token needs {SHORTEST_TOKEN} characters or more"));
     }
     Ok(digest_of(token))
-}
-
-fn read_bounded(path: &Path) -> std::io::Result<String> {
-    use std::io::Read;
-    let mut text = String::new();
-    std::fs::File::open(path)?.take(MAX_FILE_BYTES as u64 + 1).read_to_string(&mut text)?;
-    if text.len() > MAX_FILE_BYTES {
-        return Err(std::io::Error::other(format!("larger than {MAX_FILE_BYTES} bytes")));
-    }
-    Ok(text)
 }
 
 #[cfg(test)]
@@ -227,6 +275,18 @@ mod tests {
         access.reload().expect("a good file");
         assert_eq!(access.role_of_token("abcdefghijklmnop"), None);
         assert_eq!(access.role_of_token("another-one-of-them"), Some(Role::Admin));
+    }
+
+    #[test]
+    fn asking_begins_with_a_file_and_does_not_end() {
+        let (_folder, path) = file("read abcdefghijklmnop\n");
+        let access = Access::open();
+        access.take_up(None).expect("nothing changes");
+        assert!(access.is_open());
+        access.take_up(Some(&path)).expect("a good file");
+        assert!(!access.is_open());
+        assert!(access.take_up(None).is_err() && !access.is_open());
+        assert_eq!(access.role_of_token("abcdefghijklmnop"), Some(Role::Read));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::config::table::Role;
 use crate::privileges;
 use clap::ArgMatches;
 use limpid_ingest::{Admits, Ingest};
-use limpid_server::{Access, Server, Starting};
+use limpid_server::{Access, Server, Starting, access};
 use limpid_store::Store;
 use limpid_store::embedded::{EmbeddedStore, LogSync, Options};
 use limpid_tls::{Listener, ServerTls};
@@ -72,6 +72,13 @@ struct Parts {
     access: Arc<Access>,
 }
 
+fn admits(access: Arc<Access>) -> Admits {
+    Arc::new(move |token| {
+        let role = || access.role_of_token(token?);
+        access.is_open() || role().is_some_and(|role| role.may(access::Role::Ingest))
+    })
+}
+
 /// The tasks that serve, and what ends them.
 struct Serving {
     tasks: JoinSet<Result<(), CommandError>>,
@@ -100,11 +107,7 @@ impl Serving {
     }
 
     async fn until_stopped(mut self, parts: Parts) -> Result<(), CommandError> {
-        let for_ingest = parts.access.clone();
-        let admits: Admits = Arc::new(move |token| {
-            for_ingest.role_of_token(token).is_some_and(|role| role.may(limpid_server::access::Role::Ingest))
-        });
-        let ingest = Ingest::new(parts.store.clone(), (!parts.access.is_open()).then_some(admits));
+        let ingest = Ingest::new(parts.store.clone(), Some(admits(parts.access.clone())));
         let server = Server::new(parts.store, ingest.clone(), parts.access, self.tls.clone(), self.listen);
         parts.problems.into_iter().for_each(|problem| server.degraded(problem));
         let certificates = parts.otlp.certificates();
