@@ -136,7 +136,8 @@ impl Access {
             Err(_) if known.file.as_ref().is_some_and(|file| file.is_at(path)) => None,
             Err(error) => return Err(unreadable(path, &error)),
         };
-        let file = opened.as_ref().or(known.file.as_ref()).ok_or_else(|| AuthError("no `auth_file` is named".into()))?;
+        let file =
+            opened.as_ref().or(known.file.as_ref()).ok_or_else(|| AuthError("no `auth_file` is named".into()))?;
         let tokens = parse(path, &file.read()?)?;
         known.tokens = Arc::new(tokens);
         known.file = opened.or_else(|| known.file.take());
@@ -165,12 +166,13 @@ impl Access {
 impl AuthFile {
     fn read(&self) -> Result<String, AuthError> {
         let mut text = String::new();
-        let read = (&self.file)
-            .rewind()
-            .and_then(|()| (&self.file).take(MAX_FILE_BYTES as u64 + 1).read_to_string(&mut text));
+        let read =
+            (&self.file).rewind().and_then(|()| (&self.file).take(MAX_FILE_BYTES as u64 + 1).read_to_string(&mut text));
         match read {
             Ok(_) if text.len() <= MAX_FILE_BYTES => Ok(text),
-            Ok(_) => Err(AuthError(format!("`auth_file` {} is larger than {MAX_FILE_BYTES} bytes", self.path.display()))),
+            Ok(_) => {
+                Err(AuthError(format!("`auth_file` {} is larger than {MAX_FILE_BYTES} bytes", self.path.display())))
+            }
             Err(error) => Err(unreadable(&self.path, &error)),
         }
     }
