@@ -7,12 +7,16 @@ use rustls::{AlertDescription, CertificateError, ClientConfig, Error};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::io::AsyncBufReadExt;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 /// The authorities of the system, where Debian and most others keep them.
 const SYSTEM_CA: &str = "/etc/ssl/certs/ca-certificates.crt";
+/// How long a server that speaks first may take to do so.
+const FIRST_WORD: Duration = Duration::from_secs(1);
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ClientFiles {
@@ -47,6 +51,15 @@ impl ClientTls {
         connector.connect(name, stream).await.map_err(|error| self.explain(error, host))
     }
 
+    /// With TLS 1.3 a server's word on the client's certificate comes after the handshake. Where the server speaks first,
+    /// as in HTTP/2, what it says is awaited: a refusal is then told, instead of a connection that broke while it was used.
+    pub async fn hear(&self, stream: &mut TlsStream<TcpStream>, host: &str) -> io::Result<()> {
+        match tokio::time::timeout(FIRST_WORD, stream.fill_buf()).await {
+            Ok(Err(error)) => Err(self.explain(error, host)),
+            Ok(Ok(_)) | Err(_) => Ok(()),
+        }
+    }
+
     fn config(&self) -> Arc<ClientConfig> {
         let now = files::stamp(paths(&self.ca, self.own.as_ref()));
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
@@ -78,6 +91,12 @@ impl ClientTls {
             ) => format!("the server's certificate is not for {host}"),
             Error::AlertReceived(AlertDescription::CertificateRequired) => {
                 "the server asks for a certificate: name one with --client-cert and --client-key".to_owned()
+            }
+            Error::AlertReceived(AlertDescription::UnknownCA) => {
+                "the server does not know who signed the agent's certificate (`client_cert`)".to_owned()
+            }
+            Error::AlertReceived(AlertDescription::CertificateExpired) => {
+                "the agent's certificate (`client_cert`) has expired".to_owned()
             }
             Error::InvalidMessage(_) => "the server does not speak TLS there: use http://".to_owned(),
             other => format!("the TLS handshake failed: {other}"),

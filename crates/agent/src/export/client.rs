@@ -114,7 +114,7 @@ fn causes(error: &dyn std::error::Error) -> String {
     while let Some(inner) = cause.source() {
         cause = inner;
     }
-    connect::in_words(cause.to_string()).chars().take(200).collect()
+    cause.to_string().chars().take(200).collect()
 }
 
 /// `partial_success.rejected_*` of any of the three answers: field 1 of field 1.

@@ -24,15 +24,7 @@ async fn encrypted(tls: Arc<ClientTls>, uri: Uri) -> io::Result<Encrypted> {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     let stream = TcpStream::connect((bare, uri.port_u16().unwrap_or(443))).await?;
     stream.set_nodelay(true)?;
-    Ok(TokioIo::new(tls.connect(stream, bare).await?))
-}
-
-/// What the server refuses after the handshake comes as a name of TLS' own.
-pub fn in_words(cause: String) -> String {
-    let known = [
-        ("CertificateRequired", "the server asks for a certificate: name one with --client-cert and --client-key"),
-        ("UnknownCA", "the server does not know who signed the agent's certificate (`client_cert`)"),
-        ("CertificateExpired", "the agent's certificate (`client_cert`) has expired"),
-    ];
-    known.iter().find(|(name, _)| cause.contains(name)).map_or(cause, |(_, words)| (*words).to_owned())
+    let mut stream = tls.connect(stream, bare).await?;
+    tls.hear(&mut stream, bare).await?;
+    Ok(TokioIo::new(stream))
 }

@@ -1,6 +1,7 @@
 //! Facts of the machine: of its kernel, of Limpid's own processes, of their units and their last words.
 
 use std::fmt::Write;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::Command;
 
@@ -58,9 +59,12 @@ pub fn processes() -> String {
     text
 }
 
+/// By its name, or because it runs this very file.
 fn is_limpid(process: &Path) -> bool {
+    let file = |exe: &Path| std::fs::metadata(exe).map(|data| (data.dev(), data.ino())).ok();
+    let (own, its) = (file(Path::new("/proc/self/exe")), file(&process.join("exe")));
     let name = std::fs::read_to_string(process.join("comm")).unwrap_or_default();
-    name.trim_end() == "limpid" || std::fs::read_link(process.join("exe")).is_ok_and(|exe| exe.ends_with("limpid"))
+    name.trim_end() == "limpid" || own.is_some() && own == its
 }
 
 pub fn units() -> Result<String, String> {
