@@ -8,6 +8,7 @@ e2e       fast  real programs, the real agent and server
 browser   full  the console in Chromium on the running demo
 truth     full  the protocol engine against foreign captures
 kernels   full  the release binary on another kernel
+package   full  the Debian package: installed, booted with systemd, purged
 fuzz      full  every parser, three minutes in all
 "
 
@@ -47,6 +48,13 @@ test_kernels() {
     need_packages kernels e2e
     build
     tests/kernels/run "$BINARY" 6.1
+}
+test_package() {
+    need_root "the test of the package"
+    need_packages kernels package
+    build
+    . scripts/package.sh
+    tests/package/run "$(package "$BINARY" | tail -n 1)"
 }
 test_fuzz() { cargo run --release --quiet -p limpid-fuzz -- --seconds 180; }
 

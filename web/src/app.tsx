@@ -1,5 +1,6 @@
 // The shell: bar, ribbon, the page, and the keys that work everywhere.
 import { useEffect } from "preact/hooks";
+import { signInNeeded } from "./api/http";
 import { fetchStatus } from "./api/status";
 import { Dialogs, openDialog } from "./components/dialogs";
 import { Ribbon } from "./components/Ribbon";
@@ -7,6 +8,7 @@ import { AwayLine, Center, PartialLine } from "./components/states";
 import { answerCopy, TopBar } from "./components/TopBar";
 import { isDegraded } from "./domain/health";
 import { scale, shift } from "./domain/range";
+import { LoginPage } from "./pages/login";
 import { componentOf, pageOf, pages } from "./pages/table";
 import { interval, now, pausedOrLive } from "./state/clock";
 import { degraded, findingCount, oldest, silentAgents, watched } from "./state/health";
@@ -28,7 +30,9 @@ const globalKeys = (): Key[] => [
   { keys: "?", what: "this list", run: () => openDialog("keys") },
 ];
 
-export function App() {
+export const App = () => (signInNeeded.value ? <LoginPage /> : <Console />);
+
+function Console() {
   useKeys(globalKeys, []);
   useHealth();
   const page = pageOf(path.value);

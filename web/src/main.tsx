@@ -9,6 +9,7 @@ import { App } from "./app";
 import { startClock } from "./state/clock";
 import { startKeys } from "./state/keys";
 import { startLocation } from "./state/location";
+import { readSession } from "./state/session";
 import { applyTheme } from "./state/theme";
 
 applyTheme();
@@ -16,4 +17,5 @@ startLocation();
 startClock();
 startKeys();
 const root = document.getElementById("app");
-if (root) render(<App />, root);
+// First whether one must sign in: otherwise every page would ask in vain.
+if (root) void readSession().then(() => render(<App />, root));

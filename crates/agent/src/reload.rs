@@ -35,6 +35,7 @@ impl Config {
         };
         Config {
             server: old.server,
+            tls: old.tls,
             listen: old.listen,
             ring_bytes: old.ring_bytes,
             front_end: old.front_end,

@@ -14,6 +14,7 @@ use crate::reload::{Parts, follow};
 use crate::self_status::{CollectorReport, SelfStatus};
 use crate::telemetry::Families;
 use limpid_protocols::protocols::SwitchedOff;
+use limpid_tls::ClientFiles;
 use serde_json::json;
 use std::future::Future;
 use std::net::SocketAddr;
@@ -33,6 +34,8 @@ pub struct Config {
     /// `http://HOST:4317` or `unix:///PATH`; without one the agent only serves its own endpoint.
     pub server: Option<String>,
     pub token: Option<String>,
+    /// For a server at `https://`.
+    pub tls: ClientFiles,
     pub listen: Option<SocketAddr>,
     pub sampling: Sampling,
     pub metrics_every: Duration,
@@ -166,6 +169,7 @@ pub async fn run(
             to.metrics_every = config.metrics_every;
             to.token = config.token.clone();
             to.spool = config.spool.clone();
+            to.tls = config.tls.clone();
             let sources = Sources { spans: Arc::new(shared.clone()), families, identity: identity.clone(), status };
             let exporter = Exporter::start(to, sources)?;
             let _ = export.set(Box::new(exporter.status_source()));

@@ -130,6 +130,10 @@ const MEMORY: Head = Head {
     help: "memory of the agent (proportional set size)",
     labels: &["host"],
 };
+const BUILD: Head =
+    Head { name: "limpid.build.info", unit: "", help: "1, with the agent's version", labels: &["version", "host"] };
+const UPTIME: Head =
+    Head { name: "process.uptime", unit: "s", help: "time since the start of the agent", labels: &["host"] };
 const PROGRAM_RUNS: Head = Head {
     name: "limpid.program.runs",
     unit: "{run}",
@@ -159,7 +163,16 @@ impl Families for SelfStatus {
             .iter()
             .map(|(of, count)| (vec![Text::const_new(of)], Measure::Counter(count.load(Ordering::Relaxed))));
         let clamped = self.family(CLAMPED, clamped.collect());
-        let mut families = vec![self.losses(), clamped, self.family(CPU, cpu.into()), self.collectors(&reports)];
+        let build = vec![(vec![Text::const_new(env!("CARGO_PKG_VERSION"))], Measure::Gauge(1.0))];
+        let up = now_ns().saturating_sub(self.started_ns) as f64 / 1e9;
+        let mut families = vec![
+            self.losses(),
+            clamped,
+            self.family(CPU, cpu.into()),
+            self.collectors(&reports),
+            self.family(BUILD, build),
+            self.family(UPTIME, vec![(Vec::new(), Measure::Gauge(up))]),
+        ];
         if let Some(bytes) = self.recent_memory() {
             families.push(self.family(MEMORY, vec![(Vec::new(), Measure::Gauge(bytes as f64))]));
         }
@@ -295,16 +308,10 @@ mod tests {
         assert!(cpu_seconds().0 + cpu_seconds().1 > before.0 + before.1);
         let families = status.families();
         let names: Vec<&str> = families.iter().map(|family| family.name).collect();
-        assert_eq!(
-            names,
-            [
-                "limpid.losses",
-                "limpid.duration.clamped",
-                "process.cpu.time",
-                "limpid.collector.running",
-                "process.memory.usage"
-            ]
-        );
+        let itself = ["limpid.build.info", "process.uptime", "process.memory.usage"];
+        let first = ["limpid.losses", "limpid.duration.clamped", "process.cpu.time", "limpid.collector.running"];
+        assert_eq!(names[..4], first);
+        assert_eq!(names[4..], itself);
         for family in &families {
             assert!(family.series.iter().all(|series| series.values.len() == family.labels.len()), "{}", family.name);
         }

@@ -5,9 +5,11 @@ use bytes::{Buf, BufMut, Bytes};
 use limpid_model::batch::Signal;
 use std::convert::Infallible;
 use std::future::Future;
+use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tonic::body::Body;
 use tonic::codec::{Codec, CompressionEncoding, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::transport::Server;
@@ -21,12 +23,63 @@ const PATHS: &[(&str, Signal)] = &[
 
 /// Serves gRPC on a listener that is bound already, until `stop` resolves.
 pub async fn serve_tcp(
-    listener: tokio::net::TcpListener,
+    listener: limpid_tls::Listener,
     ingest: Arc<Ingest>,
     stop: impl Future<Output = ()>,
 ) -> Result<(), tonic::transport::Error> {
-    let incoming = tokio_stream::wrappers::TcpListenerStream::new(listener);
-    server().add_routes(routes(ingest)).serve_with_incoming_shutdown(incoming, stop).await
+    server().add_routes(routes(ingest)).serve_with_incoming_shutdown(Incoming(listener), stop).await
+}
+
+/// The connections of a listener as tonic wants them.
+struct Incoming(limpid_tls::Listener);
+
+impl tokio_stream::Stream for Incoming {
+    type Item = io::Result<Accepted>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.0.poll_accept(context).map(|found| found.map(|(connection, _)| Ok(Accepted(connection))))
+    }
+}
+
+struct Accepted(limpid_tls::Connection);
+
+/// Nothing is told of a connection to those who answer its requests.
+impl tonic::transport::server::Connected for Accepted {
+    type ConnectInfo = ();
+
+    fn connect_info(&self) {}
+}
+
+impl AsyncRead for Accepted {
+    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(context, into)
+    }
+}
+
+impl AsyncWrite for Accepted {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(context, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        parts: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write_vectored(context, parts)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.0.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(context)
+    }
 }
 
 pub async fn serve_unix(

@@ -15,8 +15,8 @@ mod wire;
 use bytes::Bytes;
 use limpid_model::batch::{Batch, Signal};
 use limpid_store::{Store, StoreError, Write};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
 use tokio::sync::Semaphore;
 
 pub use grpc::{serve_tcp, serve_unix};
@@ -58,8 +58,11 @@ pub struct Ingest {
     store: Arc<dyn Store>,
     in_flight: Arc<Semaphore>,
     pub stats: Arc<Stats>,
-    tokens: RwLock<Vec<String>>,
+    admits: Option<Admits>,
 }
+
+/// Whether a sender is let in, by the bearer token that it shows.
+pub type Admits = Arc<dyn Fn(Option<&str>) -> bool + Send + Sync>;
 
 /// Why a message was not taken.
 #[derive(Debug)]
@@ -72,28 +75,22 @@ pub enum Refusal {
 }
 
 impl Ingest {
-    /// `tokens`: bearer tokens of which a sender must show one; none means that everybody may send.
-    pub fn new(store: Arc<dyn Store>, tokens: Vec<String>) -> Arc<Self> {
+    /// Without `admits` everybody may send.
+    pub fn new(store: Arc<dyn Store>, admits: Option<Admits>) -> Arc<Self> {
         let in_flight = Arc::new(Semaphore::new(MAX_IN_FLIGHT));
-        Arc::new(Ingest { store, in_flight, stats: Arc::default(), tokens: RwLock::new(tokens) })
+        Arc::new(Ingest { store, in_flight, stats: Arc::default(), admits })
     }
 
-    /// The same input for senders that were let in by other means: the permissions of a Unix socket.
+    /// The same input for senders that were let in by other means: the permissions of a Unix socket, a certificate.
     pub fn trusted(&self) -> Arc<Self> {
         let (store, in_flight, stats) = (self.store.clone(), self.in_flight.clone(), self.stats.clone());
-        Arc::new(Ingest { store, in_flight, stats, tokens: RwLock::default() })
+        Arc::new(Ingest { store, in_flight, stats, admits: None })
     }
 
     /// Whether an `authorization` header lets its sender in.
     pub fn admits(&self, authorization: Option<&str>) -> bool {
         let token = authorization.and_then(|value| value.strip_prefix("Bearer "));
-        let tokens = self.tokens.read().unwrap_or_else(PoisonError::into_inner);
-        tokens.is_empty() || token.is_some_and(|token| tokens.iter().any(|known| same_token(known, token)))
-    }
-
-    /// Senders have to show one of these from now on.
-    pub fn set_tokens(&self, tokens: Vec<String>) {
-        *self.tokens.write().unwrap_or_else(PoisonError::into_inner) = tokens;
+        self.admits.as_ref().is_none_or(|admits| admits(token))
     }
 
     /// Takes one message; returns how much of it was rejected.
@@ -134,11 +131,6 @@ impl Ingest {
         add(&self.stats.points, batch.points.len());
         add(&self.stats.rejected, batch.rejected as usize);
     }
-}
-
-/// Compares in a time that does not depend on where the texts differ.
-pub fn same_token(left: &str, right: &str) -> bool {
-    left.len() == right.len() && left.bytes().zip(right.bytes()).fold(0, |differs, (a, b)| differs | (a ^ b)) == 0
 }
 
 /// 32 hex digits as 16 bytes.

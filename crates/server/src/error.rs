@@ -1,7 +1,7 @@
 //! Errors of the API: one shape, Prometheus' own, for all of it.
 
 use axum::Json;
-use axum::http::StatusCode;
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use limpid_store::StoreError;
 use serde::Serialize;
@@ -58,6 +58,11 @@ impl From<StoreError> for ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        (self.code, Json(self)).into_response()
+        let mut response = (self.code, Json(self)).into_response();
+        if response.status() == StatusCode::UNAUTHORIZED {
+            // As RFC 9110, section 11.6.1, asks; browsers show nothing for it.
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response
     }
 }

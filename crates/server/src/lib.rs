@@ -1,28 +1,45 @@
 //! The HTTP API, its guard and the console. The only crate that knows the API's JSON.
 
+pub mod access;
 mod api;
 mod console;
 mod error;
-mod figures;
+pub mod figures;
 mod guard;
+mod listen;
 pub mod privileges;
+mod routes;
+mod sessions;
+mod starting;
+#[cfg(test)]
+mod tests;
 mod times;
+mod timings;
 
 use limpid_ingest::Ingest;
 use limpid_query::promql;
 use limpid_store::Store;
+use limpid_tls::ServerTls;
 use std::net::SocketAddr;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-pub use guard::{Access, AuthError, AuthFile, read_auth_file};
+pub use access::{Access, AuthError};
+pub use listen::serve;
+pub use starting::Starting;
 
 /// What all handlers share.
 pub struct Server {
     pub store: Arc<dyn Store>,
     pub ingest: Arc<Ingest>,
     pub engine: promql::Engine,
-    pub access: Access,
+    pub access: Arc<Access>,
+    sessions: sessions::Sessions,
+    failed_logins: AtomicU64,
+    timings: timings::Timings,
+    /// Of the console's address, if it is encrypted.
+    pub tls: Option<Arc<ServerTls>>,
     pub listen: SocketAddr,
     pub started_ns: u64,
     /// What is degraded, in words, for the status page: `127.0.0.1:4317 is taken …`.
@@ -30,10 +47,26 @@ pub struct Server {
 }
 
 impl Server {
-    pub fn new(store: Arc<dyn Store>, ingest: Arc<Ingest>, access: Access, listen: SocketAddr) -> Arc<Self> {
-        let engine = promql::Engine::new(promql::Limits::default());
-        let problems = Mutex::new(Vec::new());
-        Arc::new(Server { store, ingest, engine, access, listen, started_ns: now_ns(), problems })
+    pub fn new(
+        store: Arc<dyn Store>,
+        ingest: Arc<Ingest>,
+        access: Arc<Access>,
+        tls: Option<Arc<ServerTls>>,
+        listen: SocketAddr,
+    ) -> Arc<Self> {
+        Arc::new(Server {
+            store,
+            ingest,
+            engine: promql::Engine::new(promql::Limits::default()),
+            access,
+            sessions: sessions::Sessions::default(),
+            failed_logins: AtomicU64::new(0),
+            timings: timings::Timings::default(),
+            tls,
+            listen,
+            started_ns: now_ns(),
+            problems: Mutex::default(),
+        })
     }
 
     pub fn degraded(&self, problem: String) {
@@ -41,17 +74,31 @@ impl Server {
         self.problems.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push(problem);
     }
 
+    /// Reads tokens and certificates anew, those of `more` too. What cannot be read leaves the old in place, and is said.
+    pub fn reload(&self, more: &[Arc<ServerTls>]) {
+        let tokens = self.access.reload().map_err(|error| error.0);
+        let certificates = self.tls.iter().chain(more).map(|tls| tls.reload().map_err(|error| error.0));
+        let problems: Vec<String> = std::iter::once(tokens).chain(certificates).filter_map(Result::err).collect();
+        problems.iter().for_each(|problem| log::warn!("{problem}; what was read before is still used"));
+        if problems.is_empty() {
+            log::info!("tokens and certificates were read again");
+        }
+    }
+
     fn problems(&self) -> Vec<String> {
-        self.problems.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clone()
+        let mut problems = self.problems.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clone();
+        problems.extend(self.tls.iter().filter_map(|tls| tls.problem()));
+        problems
     }
 }
 
 /// Everything that is served on the console's address.
 pub fn router(server: Arc<Server>) -> axum::Router {
-    axum::Router::new()
-        .merge(api::router())
+    let listen = server.listen;
+    api::routes(server.clone())
+        .into_router()
         .fallback(console::serve)
-        .layer(axum::middleware::from_fn_with_state(server.clone(), guard::check))
+        .layer(axum::middleware::from_fn_with_state(listen, guard::check_origin))
         .with_state(server)
 }
 

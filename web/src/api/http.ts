@@ -2,12 +2,15 @@
 import { signal } from "@preact/signals";
 import { ShapeError } from "./read";
 
-/** `away`: nobody answers. `busy`: somebody does, but cannot now. Both are tried again. */
-export type Trouble = "away" | "busy" | "refused" | "missing" | "unreadable" | "stopped";
+/** `away`: nobody answers. `busy`: somebody does, but cannot now. Both are tried again. `unknown`: one must sign in. */
+export type Trouble = "away" | "busy" | "unknown" | "refused" | "missing" | "unreadable" | "stopped";
 
 /** When the server answered last, and when it last did not, in Unix seconds. */
 export const answered = signal(0);
 export const unanswered = signal(0);
+
+/** True once the server has asked who is there: then the page to sign in stands in the place of all others. */
+export const signInNeeded = signal(false);
 
 export class ApiError extends Error {
   constructor(
@@ -54,11 +57,15 @@ export async function get<T>(path: string, query: Query, read: (body: unknown) =
 async function refusal(response: Response): Promise<ApiError> {
   const body = (await response.text()).slice(0, 2000);
   const said = messageIn(body) ?? `status ${response.status}`;
+  if (response.status === 401) {
+    signInNeeded.value = true;
+    return new ApiError("unknown", said);
+  }
   if (response.status === 404) return new ApiError("missing", said);
   return new ApiError(response.status >= 502 && response.status <= 504 ? "busy" : "refused", said);
 }
 
-function messageIn(body: string): string | null {
+export function messageIn(body: string): string | null {
   try {
     const value: unknown = JSON.parse(body);
     if (typeof value !== "object" || value === null) return null;

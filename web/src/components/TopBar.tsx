@@ -6,8 +6,10 @@ import { rangeParams, type Range } from "../domain/range";
 import { pages, pageOf } from "../pages/table";
 import { interval, live } from "../state/clock";
 import { absoluteLink, href, hrefHere, path, range, utc } from "../state/location";
+import { leave, role } from "../state/session";
 import { nextTheme, theme } from "../state/theme";
 import { degraded } from "../state/health";
+import { Mark } from "./Mark";
 import { Magnifier, Sign } from "./Sign";
 import { openDialog } from "./dialogs";
 
@@ -16,10 +18,7 @@ export function TopBar() {
   return (
     <header class="top">
       <a class="brand" href={href("/map")} aria-label="limpid, to the map">
-        <svg width="18" height="18" viewBox="0 0 18 18" aria-hidden="true" fill="none" stroke="var(--ink)">
-          <path d="M9 1.500C6 5.500 3.600 8 3.600 11.200a5.400 5.400 0 0 0 10.800 0C14.400 8 12 5.500 9 1.500z" stroke-width="1.6" />
-          <path d="M6.400 11.400a2.700 2.700 0 0 0 2.600 2.600" stroke-width="1.4" />
-        </svg>
+        <Mark />
         <span>limpid</span>
       </a>
       <nav class="nav" aria-label="Pages">
@@ -39,6 +38,7 @@ export function TopBar() {
       </button>
       <span class="sub answer" role="status">{answer.value}</span>
       <TimeButton />
+      {role.value && <button class="btn" title={`Signed in as ${role.value}`} onClick={() => void leave()}>Sign out</button>}
       <button class="ib thm" aria-label={`Light or dark, now ${theme.value}`} title={`Light or dark: ${theme.value}  Shift D`} onClick={nextTheme}>
         <svg width="16" height="16" viewBox="0 0 16 16" aria-hidden="true">
           <circle cx="8" cy="8" r="5.5" fill="none" stroke="currentColor" stroke-width="1.4" />

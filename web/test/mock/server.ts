@@ -46,6 +46,7 @@ function full(url: URL, services: number): unknown {
   if (pathname === "/api/traces") return traces(now, start, end, url.searchParams.get("q") ?? "");
   const one = /^\/api\/traces\/([0-9a-f]+)$/.exec(pathname);
   if (one?.[1]) return trace(now, one[1]);
+  if (pathname === "/api/session") return { required: false, role: null };
   if (pathname === "/api/status") return status(now, true);
   if (pathname === "/api/v1/query") return queryAt(url.searchParams.get("query") ?? "");
   if (pathname === "/api/v1/query_range") return queryRange(now, url.searchParams.get("query") ?? "", start, end, at("step"));

@@ -1,8 +1,10 @@
-//! The OTLP client: gRPC over TCP (`http://HOST:4317`) or a Unix socket (`unix:///path`), with messages that are bytes
+//! The OTLP client: gRPC over TCP (`http://HOST:4317`, `https://HOST:4317`) or a Unix socket (`unix:///path`), with messages that are bytes
 //! already.
 
+use super::connect;
 use bytes::{Buf, BufMut, Bytes};
 use http::uri::PathAndQuery;
+use limpid_tls::ClientFiles;
 use std::time::Duration;
 use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::metadata::MetadataValue;
@@ -59,13 +61,15 @@ pub struct Client {
 
 impl Client {
     /// Connects when it is first used, and again after every loss. Must be called inside a tokio runtime.
-    pub fn new(server: &str, token: Option<&str>) -> Result<Client, String> {
-        let wrong = |why: &str| format!("cannot send to {server:?}: {why}; give http://HOST:PORT or unix:///PATH");
-        if !server.starts_with("http://") && !server.starts_with("unix:///") {
+    pub fn new(server: &str, token: Option<&str>, tls: ClientFiles) -> Result<Client, String> {
+        let wrong = |why: &str| {
+            format!("cannot send to {server:?}: {why}; give http://HOST:PORT, https://HOST:PORT or unix:///PATH")
+        };
+        if !["http://", "https://", "unix:///"].iter().any(|kind| server.starts_with(kind)) {
             return Err(wrong("unknown kind of address"));
         }
         let endpoint = Endpoint::from_shared(server.to_owned()).map_err(|error| wrong(&error.to_string()))?;
-        let channel = endpoint.connect_timeout(CONNECT_TIMEOUT).timeout(TIMEOUT).connect_lazy();
+        let channel = connect::channel(endpoint.connect_timeout(CONNECT_TIMEOUT).timeout(TIMEOUT), tls)?;
         let mut client = Client { channel, authorization: None };
         client.set_token(token)?;
         Ok(client)
@@ -200,11 +204,15 @@ mod tests {
 
     #[tokio::test]
     async fn addresses() {
-        assert!(Client::new("http://127.0.0.1:4317", None).is_ok());
-        assert!(Client::new("unix:///run/limpid/otlp.sock", Some("secret")).is_ok());
-        for wrong in ["", "127.0.0.1:4317", "https://x:1", "ftp://x", "http://", "unix://relative"] {
-            let error = Client::new(wrong, None).err().unwrap_or_default();
+        let client = |server, token| Client::new(server, token, ClientFiles::default());
+        assert!(client("http://127.0.0.1:4317", None).is_ok());
+        assert!(client("unix:///run/limpid/otlp.sock", Some("secret")).is_ok());
+        for wrong in ["", "127.0.0.1:4317", "ftp://x", "http://", "unix://relative"] {
+            let error = client(wrong, None).err().unwrap_or_default();
             assert!(error.contains("http://HOST:PORT"), "{wrong}: {error}");
         }
+        let tls = ClientFiles { ca: Some("/nowhere.pem".into()), own: None };
+        let error = Client::new("https://127.0.0.1:4317", None, tls).err().unwrap_or_default();
+        assert!(error.contains("/nowhere.pem (`server_ca`) cannot be read"), "{error}");
     }
 }

@@ -16,6 +16,7 @@ use crate::losses;
 use crate::telemetry::Families;
 use bytes::Bytes;
 use limpid_model::names::AGENT_STATUS_EVENT;
+use limpid_tls::ClientFiles;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
@@ -45,11 +46,20 @@ pub struct Config {
     pub token: Option<String>,
     /// Where batches wait while the server is away, and how many bytes of them; without one they do so in memory.
     pub spool: Option<(PathBuf, u64)>,
+    /// For `https://`.
+    pub tls: ClientFiles,
 }
 
 impl Config {
     pub fn new(server: &str, agent: Agent) -> Config {
-        Config { server: server.to_owned(), metrics_every: Duration::from_secs(5), agent, token: None, spool: None }
+        Config {
+            server: server.to_owned(),
+            metrics_every: Duration::from_secs(5),
+            agent,
+            token: None,
+            spool: None,
+            tls: ClientFiles::default(),
+        }
     }
 }
 
@@ -111,7 +121,7 @@ pub struct Exporter {
 impl Exporter {
     /// Must be called inside a tokio runtime.
     pub fn start(config: Config, sources: Sources) -> Result<Exporter, String> {
-        let client = Client::new(&config.server, config.token.as_deref())?;
+        let client = Client::new(&config.server, config.token.as_deref(), config.tls.clone())?;
         let status = Status { server: config.server.clone(), ..Status::default() };
         let inner = Arc::new(Inner {
             sources,

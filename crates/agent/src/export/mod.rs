@@ -3,6 +3,7 @@
 mod backlog;
 mod batch;
 pub mod client;
+mod connect;
 pub mod exporter;
 pub mod otlp;
 pub mod prometheus;

@@ -9,6 +9,7 @@ use clap::ArgMatches;
 use limpid_agent::identity::exclude::Exclusions;
 use limpid_agent::pipeline::Sampling;
 use limpid_agent::{export, privileges};
+use limpid_tls::ClientFiles;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -59,6 +60,7 @@ pub fn settings(config: &Config) -> Result<limpid_agent::Config, CommandError> {
     Ok(limpid_agent::Config {
         server: Some(config.text("server").to_owned()).filter(|server| !server.is_empty()),
         token: token(config)?,
+        tls: tls(config)?,
         listen: config.text("agent_listen").parse().ok(),
         sampling: sampling(config),
         metrics_every: Duration::from_secs(config.number("interval_seconds")),
@@ -105,6 +107,19 @@ fn token(config: &Config) -> Result<Option<String>, CommandError> {
         format!("`token_file` in {} cannot be read: {}: {error}", config.source("token_file"), path.display())
     })?;
     Ok(Some(token.trim().to_owned()))
+}
+
+fn tls(config: &Config) -> Result<ClientFiles, CommandError> {
+    let own = match (config.path("client_cert"), config.path("client_key")) {
+        (None, None) => None,
+        (Some(cert), Some(key)) => Some((cert, key)),
+        (cert, _) => {
+            let (given, missing) =
+                if cert.is_some() { ("client_cert", "client_key") } else { ("client_key", "client_cert") };
+            return Err(format!("`{given}` in {} needs `{missing}` beside it", config.source(given)).into());
+        }
+    };
+    Ok(ClientFiles { ca: config.path("server_ca"), own })
 }
 
 /// The table of options allows no other word.

@@ -4,9 +4,13 @@
 mod agent;
 #[cfg(feature = "agent")]
 mod check;
+mod config;
 mod replay;
 #[cfg(feature = "server")]
 mod server;
+mod support;
+#[cfg(feature = "server")]
+mod token;
 #[cfg(all(feature = "agent", feature = "server"))]
 mod up;
 
@@ -68,6 +72,28 @@ pub static COMMANDS: &[Entry] = &[
         role: None,
         arguments: replay::arguments,
         run: replay::run,
+    },
+    #[cfg(feature = "server")]
+    Entry {
+        name: "token",
+        about: "Make a token for the file of tokens (`auth_file`)",
+        role: None,
+        arguments: token::arguments,
+        run: token::run,
+    },
+    Entry {
+        name: "config",
+        about: "Print a configuration file with every option and its default",
+        role: None,
+        arguments: config::arguments,
+        run: config::run,
+    },
+    Entry {
+        name: "support",
+        about: "Collect what somebody needs who looks for a fault: one tar.gz without payload and without secrets",
+        role: None,
+        arguments: support::arguments,
+        run: support::run,
     },
 ];
 

@@ -1,22 +1,26 @@
 //! `limpid server`: opens what needs rights, gives them up, and serves.
 
+mod listeners;
+
 use super::{CommandError, resolve, resolve_again};
-use crate::config::Config;
 use crate::config::reload::Reloader;
 use crate::config::table::Role;
+use crate::config::{Config, ConfigError};
 use crate::{privileges, signals};
 use clap::ArgMatches;
-use limpid_ingest::Ingest;
-use limpid_server::{Access, AuthFile, Server};
+use limpid_ingest::{Admits, Ingest};
+use limpid_server::{Access, Server, Starting, access};
 use limpid_store::Store;
 use limpid_store::embedded::{EmbeddedStore, LogSync, Options, Retention};
+use limpid_tls::{Listener, ServerTls};
+use listeners::{Bound, Listeners};
+use std::future::Future;
 use std::net::SocketAddr;
-use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 /// How long requests that run may take to end at a stop.
 const STOP_TIMEOUT: Duration = Duration::from_secs(3);
@@ -24,13 +28,15 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(3);
 pub fn run(arguments: &ArgMatches) -> Result<ExitCode, CommandError> {
     let config = resolve(Role::Server, arguments)?;
     crate::log::start("server", config.text("log"));
-    let auth_file = auth_file(&config)?;
-    let access = auth_file.as_ref().map_or(Ok(Access::default()), AuthFile::read).map_err(|error| error.0)?;
-    let listen = address(&config, "listen").ok_or("`listen` is off, and a server without an address serves nobody")?;
-    for key in ["listen", "otlp_listen", "otlp_http_listen"] {
-        require_authentication(&config, key, &access)?;
-    }
+    let access = Arc::new(match config.path("auth_file") {
+        Some(path) => Access::from_file(&path).map_err(|error| error.0)?,
+        None => Access::open(),
+    });
+    let listen = listeners::address(&config, "listen")
+        .ok_or("`listen` is off, and a server without an address serves nobody")?;
+    listeners::require_authentication(&config, &access)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let hang_ups = runtime.block_on(async { signals::HangUps::listen() });
     let listeners = runtime.block_on(Listeners::bind(&config, listen))?;
     let path = config.path("store").ok_or("`store` names no folder")?;
     if let Some((scheme, _)) = config.text("store").split_once("://") {
@@ -41,36 +47,21 @@ pub fn run(arguments: &ArgMatches) -> Result<ExitCode, CommandError> {
         .into());
     }
     privileges::become_user(config.text("user"), &path)?;
+    let serving = runtime.block_on(Serving::start(listeners.console, listen))?;
+    // Reading the log may take a while; the console's address answers meanwhile that it does.
     let store = Arc::new(EmbeddedStore::open(&path, options(&config), limpid_ingest::decode)?);
-    let ingest = Ingest::new(store.clone(), access.ingest_tokens());
-    let mut taken_up = TakenUp { store: store.clone(), ingest: ingest.clone(), access: access.clone(), auth_file };
-    let mut reloader = Reloader::new(Role::Server, config, || resolve_again(Role::Server, arguments));
-    let reload = async || reloader.reload(|config| taken_up.take_up(config));
-    let server = Server::new(store.clone(), ingest.clone(), access, listen);
-    let served = runtime.block_on(async {
-        let hang_ups = signals::HangUps::listen();
-        let stop = async {
-            tokio::select! {
-                () = signals::terminated() => {}
-                () = hang_ups.each(reload) => {}
-            }
-        };
-        serve(listeners, server, ingest, listen, stop).await
-    });
+    let parts = Parts { otlp: listeners.otlp, problems: listeners.problems, store: store.clone(), access };
+    let reloader = Reloader::new(Role::Server, config, || resolve_again(Role::Server, arguments));
+    let served = runtime.block_on(serving.until_stopped(parts, hang_ups, reloader));
     store.close();
     served.map(|()| ExitCode::SUCCESS)
-}
-
-fn auth_file(config: &Config) -> Result<Option<AuthFile>, CommandError> {
-    let open = |path: std::path::PathBuf| AuthFile::open(&path).map_err(|error| error.0);
-    Ok(config.path("auth_file").map(open).transpose()?)
 }
 
 /// Whether the file of tokens is one, for who has to know it before the server does.
 #[cfg(feature = "agent")]
 pub fn check(config: &Config) -> Result<(), CommandError> {
     match config.path("auth_file") {
-        Some(path) => Ok(limpid_server::read_auth_file(&path).map(drop).map_err(|error| error.0)?),
+        Some(path) => Ok(Access::from_file(&path).map(drop).map_err(|error| error.0)?),
         None => Ok(()),
     }
 }
@@ -78,24 +69,15 @@ pub fn check(config: &Config) -> Result<(), CommandError> {
 /// What takes up changed settings while the server runs.
 struct TakenUp {
     store: Arc<EmbeddedStore>,
-    ingest: Arc<Ingest>,
-    access: Access,
-    auth_file: Option<AuthFile>,
+    access: Arc<Access>,
+    server: Arc<Server>,
+    certificates: Vec<Arc<ServerTls>>,
 }
 
 impl TakenUp {
-    fn take_up(&mut self, config: &Config) -> Result<(), String> {
-        match (config.path("auth_file"), &mut self.auth_file) {
-            (Some(path), Some(file)) => self.access.replace(&file.again(&path).map_err(|error| error.0)?),
-            (Some(path), none) => {
-                let file = AuthFile::open(&path).map_err(|error| error.0)?;
-                self.access.replace(&file.read().map_err(|error| error.0)?);
-                *none = Some(file);
-            }
-            (None, Some(_)) => return Err("only a restart lets everybody in: `auth_file` is gone".into()),
-            (None, None) => {}
-        }
-        self.ingest.set_tokens(self.access.ingest_tokens());
+    fn take_up(&self, config: &Config) -> Result<(), String> {
+        self.access.take_up(config.path("auth_file").as_deref()).map_err(|error| error.0)?;
+        self.server.reload(&self.certificates);
         self.store.set_retention(retention(config));
         crate::log::set_level(config.text("log"));
         Ok(())
@@ -119,114 +101,109 @@ fn options(config: &Config) -> Options {
     }
 }
 
-fn address(config: &Config, key: &str) -> Option<SocketAddr> {
-    config.text(key).parse().ok()
-}
-
-fn require_authentication(config: &Config, key: &str, access: &Access) -> Result<(), CommandError> {
-    match address(config, key) {
-        Some(address) if !address.ip().is_loopback() && access.is_open() => Err(format!(
-            "{address} (`{key}` in {}) can be reached from elsewhere and nobody would be asked who they are: name tokens with \
-             --auth-file, or listen on 127.0.0.1",
-            config.source(key)
-        )
-        .into()),
-        _ => Ok(()),
-    }
-}
-
-/// Everything that is listened on. The console's address must be had; OTLP's ports may be somebody else's already,
-/// which degrades the server and is shown.
-struct Listeners {
-    console: tokio::net::TcpListener,
-    grpc: Option<tokio::net::TcpListener>,
-    http: Option<tokio::net::TcpListener>,
-    unix: Option<tokio::net::UnixListener>,
+/// What is needed once the store is open.
+struct Parts {
+    otlp: listeners::Otlp,
     problems: Vec<String>,
+    store: Arc<EmbeddedStore>,
+    access: Arc<Access>,
 }
 
-impl Listeners {
-    async fn bind(config: &Config, listen: SocketAddr) -> Result<Self, CommandError> {
-        let console = tokio::net::TcpListener::bind(listen).await.map_err(|error| {
-            format!("{listen} cannot be listened on: {error}; choose another address with --listen")
-        })?;
-        let mut problems = Vec::new();
-        let grpc = optional(config, "otlp_listen", &mut problems).await;
-        let http = optional(config, "otlp_http_listen", &mut problems).await;
-        let unix = config.path("otlp_socket").map(|path| bind_unix(&path)).transpose()?;
-        Ok(Listeners { console, grpc, http, unix, problems })
-    }
+fn admits(access: Arc<Access>) -> Admits {
+    Arc::new(move |token| {
+        let role = || access.role_of_token(token?);
+        access.is_open() || role().is_some_and(|role| role.may(access::Role::Ingest))
+    })
 }
 
-async fn optional(config: &Config, key: &str, problems: &mut Vec<String>) -> Option<tokio::net::TcpListener> {
-    let address = address(config, key)?;
-    match tokio::net::TcpListener::bind(address).await {
-        Ok(listener) => Some(listener),
-        Err(error) => {
-            problems.push(format!("OTLP is not received on {address} (`{key}`): {error}"));
-            None
-        }
-    }
-}
-
-fn bind_unix(path: &Path) -> Result<tokio::net::UnixListener, CommandError> {
-    // A socket that a killed server left behind.
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            return Err(format!("the old socket {} cannot be removed: {error}", path.display()).into());
-        }
-        _ => {}
-    }
-    let listener = tokio::net::UnixListener::bind(path).map_err(|error| {
-        format!("the socket {} cannot be made: {error}; choose another folder with --data", path.display())
-    })?;
-    // Only root's agent and the server itself may write to it.
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
-    Ok(listener)
-}
-
-async fn serve(
-    listeners: Listeners,
-    server: Arc<Server>,
-    ingest: Arc<Ingest>,
+/// The tasks that serve, and what ends them.
+struct Serving {
+    tasks: JoinSet<Result<(), CommandError>>,
+    stop: watch::Sender<bool>,
+    starting: Starting,
     listen: SocketAddr,
-    until_asked: impl Future<Output = ()>,
-) -> Result<(), CommandError> {
-    // The Unix socket is guarded by its permissions.
-    let local = ingest.trusted();
-    listeners.problems.into_iter().for_each(|problem| server.degraded(problem));
-    let (stop, stopped) = watch::channel(false);
-    let until = || {
-        let mut stopped = stopped.clone();
+    tls: Option<Arc<ServerTls>>,
+}
+
+impl Serving {
+    async fn start(console: Bound, listen: SocketAddr) -> Result<Self, CommandError> {
+        let (tasks, stop, starting) = (JoinSet::new(), watch::Sender::new(false), Starting::default());
+        let tls = console.tls.clone();
+        let mut serving = Serving { tasks, stop, starting: starting.clone(), listen, tls };
+        let listener = Listener::new(console.listener, console.tls)?;
+        let until = serving.until();
+        serving.tasks.spawn(async move { Ok(limpid_server::serve(listener, starting.router(listen), until).await?) });
+        Ok(serving)
+    }
+
+    fn until(&self) -> impl Future<Output = ()> + Send + 'static {
+        let mut stopped = self.stop.subscribe();
         async move {
             let _ = stopped.wait_for(|stop| *stop).await;
         }
-    };
-    let mut tasks = tokio::task::JoinSet::<Result<(), CommandError>>::new();
-    if let Some(listener) = listeners.grpc {
-        let serve = limpid_ingest::serve_tcp(listener, ingest.clone(), until());
-        tasks.spawn(async { Ok(serve.await?) });
     }
-    if let Some(listener) = listeners.unix {
-        let serve = limpid_ingest::serve_unix(listener, local, until());
-        tasks.spawn(async { Ok(serve.await?) });
+
+    async fn until_stopped<R: Fn() -> Result<Config, ConfigError>>(
+        mut self,
+        parts: Parts,
+        hang_ups: signals::HangUps,
+        mut reloader: Reloader<R>,
+    ) -> Result<(), CommandError> {
+        let ingest = Ingest::new(parts.store.clone(), Some(admits(parts.access.clone())));
+        let (store, access) = (parts.store.clone(), parts.access.clone());
+        let server = Server::new(parts.store, ingest.clone(), parts.access, self.tls.clone(), self.listen);
+        parts.problems.into_iter().for_each(|problem| server.degraded(problem));
+        let certificates = parts.otlp.certificates();
+        self.receive(parts.otlp, &ingest)?;
+        let taken_up = TakenUp { store, access, server: server.clone(), certificates };
+        self.starting.is_over(limpid_server::router(server));
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        log::info!("serving on {scheme}://{}", self.listen);
+        let reload = async || reloader.reload(|config| taken_up.take_up(config));
+        let stop = async {
+            tokio::select! {
+                () = signals::terminated() => {}
+                () = hang_ups.each(reload) => {}
+            }
+        };
+        self.wait(stop).await
     }
-    if let Some(listener) = listeners.http {
-        let serve = axum::serve(listener, limpid_ingest::router(ingest)).with_graceful_shutdown(until());
-        tasks.spawn(async { Ok(serve.await?) });
+
+    /// OTLP in. A Unix socket is guarded by its permissions, and who shows a certificate needs no token besides.
+    fn receive(&mut self, otlp: listeners::Otlp, ingest: &Arc<Ingest>) -> Result<(), CommandError> {
+        let guarded = |bound: &Bound| match &bound.tls {
+            Some(tls) if tls.asks_for_certificates() => ingest.trusted(),
+            _ => ingest.clone(),
+        };
+        if let Some(bound) = otlp.grpc {
+            let (ingest, until) = (guarded(&bound), self.until());
+            let listener = Listener::new(bound.listener, bound.tls)?;
+            self.tasks.spawn(async { Ok(limpid_ingest::serve_tcp(listener, ingest, until).await?) });
+        }
+        if let Some(listener) = otlp.unix {
+            let serve = limpid_ingest::serve_unix(listener, ingest.trusted(), self.until());
+            self.tasks.spawn(async { Ok(serve.await?) });
+        }
+        if let Some(bound) = otlp.http {
+            let (router, until) = (limpid_ingest::router(guarded(&bound)), self.until());
+            let listener = Listener::new(bound.listener, bound.tls)?;
+            self.tasks.spawn(async { Ok(limpid_server::serve(listener, router, until).await?) });
+        }
+        Ok(())
     }
-    let serve = axum::serve(listeners.console, limpid_server::router(server)).with_graceful_shutdown(until());
-    tasks.spawn(async { Ok(serve.await?) });
-    log::info!("serving on http://{listen}");
-    let ended = tokio::select! {
-        () = until_asked => None,
-        ended = tasks.join_next() => ended,
-    };
-    let _ = stop.send(true);
-    let _ = tokio::time::timeout(STOP_TIMEOUT, async { while tasks.join_next().await.is_some() {} }).await;
-    match ended {
-        Some(Ok(Err(error))) => Err(error),
-        Some(Err(error)) => Err(format!("a listener failed: {error}").into()),
-        _ => Ok(()),
+
+    /// Until somebody ends it, or a listener fails.
+    async fn wait(mut self, stop: impl Future<Output = ()>) -> Result<(), CommandError> {
+        let ended = tokio::select! {
+            () = stop => None,
+            ended = self.tasks.join_next() => ended,
+        };
+        let _ = self.stop.send(true);
+        let _ = tokio::time::timeout(STOP_TIMEOUT, async { while self.tasks.join_next().await.is_some() {} }).await;
+        match ended {
+            Some(Ok(Err(error))) => Err(error),
+            Some(Err(error)) => Err(format!("a listener failed: {error}").into()),
+            _ => Ok(()),
+        }
     }
 }

@@ -29,7 +29,8 @@ pub fn run(arguments: &ArgMatches) -> Result<ExitCode, CommandError> {
         format!("the data folder {} cannot be made: {error}; choose another with --data", data.display())
     })?;
     let data = data.canonicalize()?;
-    log::info!("console: http://{}", config.text("listen"));
+    let scheme = if config.path("tls_cert").is_some() { "https" } else { "http" };
+    log::info!("console: {scheme}://{}", config.text("listen"));
     let children = children(&config, &data);
     let mut reloader = Reloader::new(Role::Up, config, || resolve_again(Role::Up, arguments));
     let reload = || {

@@ -14,7 +14,7 @@ pub enum Role {
 pub enum ValueKind {
     /// `127.0.0.1:7117`, or `off`.
     Address,
-    /// `http://HOST:PORT` or `unix:///PATH`, or nothing.
+    /// `http://HOST:PORT`, `https://HOST:PORT` or `unix:///PATH`, or nothing.
     Endpoint,
     /// A whole number from the first to the second.
     Count(u64, u64),
@@ -79,13 +79,19 @@ static OPTIONS: &[Opt] = &[
     Opt { key: "otlp_listen", kind: Address, default: "127.0.0.1:4317", roles: UP_SERVER, help: "OTLP over gRPC, or off" },
     Opt { key: "otlp_http_listen", kind: Address, default: "127.0.0.1:4318", roles: UP_SERVER, help: "OTLP over HTTP, or off" },
     Opt { key: "otlp_socket", kind: Path, default: "", roles: &[Role::Server], help: "OTLP over gRPC on this Unix socket too" },
-    Opt { key: "auth_file", kind: Path, default: "", roles: UP_SERVER, help: "lines of ROLE TOKEN (ingest, read, admin); needed to listen elsewhere than on loopback" },
+    Opt { key: "auth_file", kind: Path, default: "", roles: UP_SERVER, help: "lines of ROLE TOKEN (ingest, read, admin; see `limpid token`); needed to listen elsewhere than on loopback" },
+    Opt { key: "tls_cert", kind: Path, default: "", roles: UP_SERVER, help: "PEM file of the server's certificate: console, API and OTLP over TCP are then encrypted" },
+    Opt { key: "tls_key", kind: Path, default: "", roles: UP_SERVER, help: "PEM file of its key" },
+    Opt { key: "otlp_client_ca", kind: Path, default: "", roles: UP_SERVER, help: "PEM file of authorities: who sends OTLP over TCP shows a certificate of theirs, in place of a token" },
     Opt { key: "user", kind: Text, default: "nobody", roles: UP_SERVER, help: "user that the server becomes when it is started by root" },
     Opt { key: "retention_days", kind: Count(1, 36_500), default: "7", roles: UP_SERVER, help: "telemetry older than this is removed" },
     Opt { key: "retention_size", kind: Size(MIB, NO_LIMIT), default: "10GiB", roles: UP_SERVER, help: "the oldest telemetry is removed above this size" },
     Opt { key: "sync", kind: Switch, default: "on", roles: UP_SERVER, help: "acknowledge only what is synced to disk" },
-    Opt { key: "server", kind: Endpoint, default: "", roles: &[Role::Agent], help: "http://HOST:4317 or unix:///PATH of the server; none: the agent serves /metrics alone" },
+    Opt { key: "server", kind: Endpoint, default: "", roles: &[Role::Agent], help: "http://HOST:4317, https://HOST:4317 or unix:///PATH of the server; none: the agent serves /metrics alone" },
     Opt { key: "token_file", kind: Path, default: "", roles: &[Role::Agent], help: "bearer token that the agent shows to the server" },
+    Opt { key: "server_ca", kind: Path, default: "", roles: &[Role::Agent], help: "PEM file of authorities that may have signed the certificate of an https:// server; none: those of the system" },
+    Opt { key: "client_cert", kind: Path, default: "", roles: &[Role::Agent], help: "PEM file of the certificate that the agent shows to the server" },
+    Opt { key: "client_key", kind: Path, default: "", roles: &[Role::Agent], help: "PEM file of its key" },
     Opt { key: "agent_listen", kind: Address, default: "127.0.0.1:7118", roles: UP_AGENT, help: "the agent's /metrics, or off" },
     Opt { key: "sample", kind: Choice(&["auto", "all", "none"]), default: "auto", roles: UP_AGENT, help: "spans to keep: auto, all or none; metrics always count every request" },
     Opt { key: "spans_per_second", kind: Count(0, 1_000_000), default: "100", roles: UP_AGENT, help: "spans a second that `sample: auto` keeps" },
@@ -133,7 +139,7 @@ impl ValueKind {
     fn expected(self) -> String {
         match self {
             Address => "ADDRESS:PORT (such as 127.0.0.1:7117) or off".into(),
-            Endpoint => "http://HOST:PORT or unix:///PATH".into(),
+            Endpoint => "http://HOST:PORT, https://HOST:PORT or unix:///PATH".into(),
             Count(least, most) => format!("a whole number from {least} to {most}"),
             Size(least, NO_LIMIT) => format!("a size of at least {}, such as 512MiB or 10GiB", in_units(least)),
             Size(least, most) => format!("a size from {} to {}, such as 16MiB", in_units(least), in_units(most)),
