@@ -7,11 +7,13 @@ mod check;
 mod replay;
 #[cfg(feature = "server")]
 mod server;
+mod top;
 #[cfg(all(feature = "agent", feature = "server"))]
 mod up;
 
 use crate::config::table::{OPTIONS, Role};
 use crate::config::{Config, DEFAULT_FILE};
+use crate::http::Endpoint;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgMatches, Command};
 use std::process::ExitCode;
@@ -53,6 +55,13 @@ pub static COMMANDS: &[Entry] = &[
         role: Some(Role::Server),
         arguments: |command| command,
         run: server::run,
+    },
+    Entry {
+        name: "top",
+        about: "Live view of the agent on this machine in the terminal, without a server",
+        role: None,
+        arguments: top::arguments,
+        run: top::run,
     },
     #[cfg(feature = "agent")]
     Entry {
@@ -136,6 +145,24 @@ fn resolve(role: Role, arguments: &ArgMatches) -> Result<Config, CommandError> {
     let flags =
         OPTIONS.iter().filter(|option| option.roles.contains(&role)).filter_map(|option| given(option.key)).collect();
     Ok(Config::resolve(role, file, variables(), flags).map_err(|error| error.0)?)
+}
+
+/// An option whose values are these words.
+fn choice(name: &'static str, words: impl IntoIterator<Item = &'static str>) -> Arg {
+    let words: Vec<&'static str> = words.into_iter().collect();
+    Arg::new(name).long(name).value_name("WORD").value_parser(clap::builder::PossibleValuesParser::new(words))
+}
+
+/// Where the agent or the server of this machine listens, by its configuration. One that this user may not read says
+/// nothing about that.
+fn running_address(key: &str) -> Result<Endpoint, CommandError> {
+    let config = Config::resolve(Role::Up, None, variables(), Vec::new());
+    let config = config.or_else(|_| Config::resolve(Role::Up, Some("/dev/null".into()), std::iter::empty(), Vec::new()));
+    let config = config.map_err(|error| error.0)?;
+    match config.text(key) {
+        "off" => Err(format!("`{key}` is off in {}: nothing can be asked", config.source(key)).into()),
+        address => Ok(address.parse()?),
+    }
 }
 
 #[cfg(test)]
