@@ -4,6 +4,7 @@
 mod agent;
 #[cfg(feature = "agent")]
 mod check;
+mod query;
 mod replay;
 #[cfg(feature = "server")]
 mod server;
@@ -62,6 +63,13 @@ pub static COMMANDS: &[Entry] = &[
         role: None,
         arguments: top::arguments,
         run: top::run,
+    },
+    Entry {
+        name: "query",
+        about: "Ask a server: PromQL, traces, the topology, events",
+        role: None,
+        arguments: query::arguments,
+        run: query::run,
     },
     #[cfg(feature = "agent")]
     Entry {

@@ -156,8 +156,10 @@ impl Builder<'_> {
         }
         let Picture { services, edges, .. } = &mut self.picture;
         let edge = row(edges, number, || new_edge(registry, number));
-        for end in [edge.caller, edge.callee] {
-            row(services, end, || new_service(registry, end));
+        row(services, edge.caller, || new_service(registry, edge.caller));
+        let service = row(services, edge.callee, || new_service(registry, edge.callee));
+        if !service.protocols.contains(&edge.protocol) {
+            service.protocols.push(edge.protocol.clone());
         }
         let links = if side == Side::Client { &mut edge.client_links } else { &mut edge.server_links };
         links.seen = true;

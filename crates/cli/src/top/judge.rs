@@ -170,10 +170,21 @@ fn explain_services(picture: &mut Picture) {
         if let Some(service) = picture.services[number as usize].as_mut() {
             service.seen.verdict = verdict;
         }
-        let edges = picture.edges.iter_mut().flatten().filter(|edge| inherited && edge.callee == number);
-        for verdict in edges.map(|edge| &mut edge.seen.verdict).filter(|verdict| verdict.state < State::Affected) {
-            verdict.state = State::Affected;
+        if inherited {
+            inherit(picture, number);
         }
+    }
+}
+
+/// What is about a service that only suffers suffers as well.
+fn inherit(picture: &mut Picture, service: u32) {
+    let edges = picture.edges.iter_mut().flatten().filter(|row| row.callee == service).map(|row| &mut row.seen);
+    let operations = picture.operations.iter_mut().flatten().filter(|row| row.service == service).map(|row| &mut row.seen);
+    let processes = picture.processes.iter_mut().flatten().filter(|row| row.service == service).map(|row| &mut row.seen);
+    for seen in edges.chain(operations).chain(processes) {
+        // Worst is least: what is worse becomes affected, all else stays.
+        seen.verdict.state = seen.verdict.state.max(State::Affected);
+        seen.verdict.reasons.iter_mut().for_each(|reason| reason.state = reason.state.max(State::Affected));
     }
 }
 

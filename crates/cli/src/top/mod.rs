@@ -51,6 +51,11 @@ pub struct Options {
     pub json: bool,
 }
 
+/// A text whose characters cannot steer the terminal.
+pub fn visible(text: &str) -> String {
+    text.chars().map(|c| screen::shown(c, true)).collect()
+}
+
 /// An answer of the agent and when it came, or why there is none.
 type Answer = Result<(Bytes, Instant, u64), String>;
 
@@ -63,7 +68,7 @@ pub fn run(options: Options) -> Result<ExitCode, CommandError> {
     let mut history = History::new();
     // The first answer decides whether there is anything to show.
     let first = runtime()?.block_on(read(&options.agent));
-    take(&mut history, first).map_err(|error| no_agent(&options.agent, &error))?;
+    take(&mut history, first).map_err(|error| no_agent(&error))?;
     let mut terminal = Terminal::enter()?;
     let (agent, interval, waker) = (options.agent.clone(), options.interval, terminal.waker());
     std::thread::spawn(move || keep_reading(&agent, interval, &send, waker));
@@ -87,9 +92,9 @@ fn take(history: &mut History, answer: Answer) -> Result<(), String> {
     history.add(&body, at, unix_ns)
 }
 
-fn no_agent(agent: &Endpoint, error: &str) -> String {
+fn no_agent(error: &str) -> String {
     format!(
-        "no agent to look at: {error} ({agent}); start one with `sudo limpid agent` or `sudo limpid up`, or name its \
+        "no agent to look at: {error}; start one with `sudo limpid agent` or `sudo limpid up`, or name its \
          address with --agent"
     )
 }
@@ -170,7 +175,7 @@ fn away(error: &str, shown_ns: u64) -> String {
 fn print(options: &Options) -> Result<ExitCode, CommandError> {
     let runtime = runtime()?;
     let mut history = History::new();
-    take(&mut history, runtime.block_on(read(&options.agent))).map_err(|error| no_agent(&options.agent, &error))?;
+    take(&mut history, runtime.block_on(read(&options.agent))).map_err(|error| no_agent(&error))?;
     std::thread::sleep(options.interval);
     take(&mut history, runtime.block_on(read(&options.agent)))?;
     let picture = history.picture(options.window).ok_or("the agent's answer is empty")?;
