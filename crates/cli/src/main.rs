@@ -3,6 +3,7 @@
 mod clock;
 mod commands;
 mod config;
+mod describe;
 mod http;
 mod log;
 mod numbers;

@@ -4,6 +4,8 @@
 mod agent;
 #[cfg(feature = "agent")]
 mod check;
+mod completion;
+mod man;
 mod query;
 mod replay;
 #[cfg(feature = "server")]
@@ -86,6 +88,20 @@ pub static COMMANDS: &[Entry] = &[
         arguments: replay::arguments,
         run: replay::run,
     },
+    Entry {
+        name: "completion",
+        about: "Print the completion of a shell",
+        role: None,
+        arguments: completion::arguments,
+        run: completion::run,
+    },
+    Entry {
+        name: "man",
+        about: "Print a manual page, or write all of them",
+        role: None,
+        arguments: man::arguments,
+        run: man::run,
+    },
 ];
 
 pub fn parser() -> Command {
@@ -133,6 +149,7 @@ fn with_options(command: Command, role: Role) -> Command {
     let config = Arg::new("config")
         .long("config")
         .value_name("FILE")
+        .value_hint(clap::ValueHint::FilePath)
         .help(format!("YAML file, else {DEFAULT_FILE} if it is there"));
     OPTIONS.iter().filter(|option| option.roles.contains(&role)).fold(command.arg(config), |command, option| {
         let default = if option.default.is_empty() { String::new() } else { format!(" [default: {}]", option.default) };

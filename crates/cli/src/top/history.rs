@@ -142,6 +142,11 @@ impl History {
         self.since = since;
     }
 
+    #[cfg(test)]
+    pub fn kept(&self) -> usize {
+        self.readings.len()
+    }
+
     pub fn since(&self, key: RowKey) -> Option<u64> {
         self.since.get(&key).copied()
     }
