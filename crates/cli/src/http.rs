@@ -45,7 +45,9 @@ impl std::str::FromStr for Endpoint {
             return if path.starts_with('/') { Ok(Endpoint { place, prefix: String::new() }) } else { Err(wrong()) };
         }
         if text.starts_with("https://") {
-            return Err(format!("`{text}`: this build speaks no TLS to a server; ask it on its own machine by http://"));
+            return Err(format!(
+                "`{text}`: this build speaks no TLS to a server; ask it on its own machine by http://"
+            ));
         }
         let rest = text.strip_prefix("http://").unwrap_or(text);
         let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
@@ -110,7 +112,8 @@ impl Endpoint {
             Request::get(format!("{}{path}", self.prefix)).header(header::HOST, self.authority()),
             |request, (name, value)| request.header(*name, *value),
         );
-        let request = request.body(Empty::<Bytes>::new()).map_err(|error| format!("the request cannot be made: {error}"))?;
+        let request =
+            request.body(Empty::<Bytes>::new()).map_err(|error| format!("the request cannot be made: {error}"))?;
         let response = sender.send_request(request).await.map_err(|error| failed(&error))?;
         let status = response.status();
         let body = Limited::new(response.into_body(), MOST_BYTES).collect().await.map_err(|error| failed(&error))?;
@@ -148,7 +151,8 @@ mod tests {
         ] {
             assert_eq!(text.parse::<Endpoint>().map(|endpoint| endpoint.to_string()), Ok(expected.to_owned()));
         }
-        for wrong in ["", "http://", "host:port", "ftp://x", "unix://x", "http://a b", "http://user@host", "https://x"] {
+        for wrong in ["", "http://", "host:port", "ftp://x", "unix://x", "http://a b", "http://user@host", "https://x"]
+        {
             assert!(wrong.parse::<Endpoint>().is_err(), "{wrong}");
         }
     }
@@ -167,15 +171,23 @@ mod tests {
             let mut request = [0; 1024];
             let length = stream.read(&mut request).expect("a request");
             stream
-                .write_all(b"HTTP/1.1 404 Not Found\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n")
+                .write_all(
+                    b"HTTP/1.1 404 Not Found\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n",
+                )
                 .expect("an answer");
             String::from_utf8_lossy(&request[..length]).into_owned()
         });
         let endpoint: Endpoint = address.to_string().parse().expect("an address");
-        let answer = endpoint.get("/x?a=b", &[("authorization", "Bearer t")], Duration::from_secs(20)).await.expect("it answers");
+        let answer = endpoint
+            .get("/x?a=b", &[("authorization", "Bearer t")], Duration::from_secs(20))
+            .await
+            .expect("it answers");
         assert_eq!((answer.status.as_u16(), &answer.body[..]), (404, &b"abcde"[..]));
         let request = served.join().expect("the server").to_lowercase();
-        assert!(request.starts_with("get /x?a=b http/1.1\r\n") && request.contains("authorization: bearer t"), "{request}");
+        assert!(
+            request.starts_with("get /x?a=b http/1.1\r\n") && request.contains("authorization: bearer t"),
+            "{request}"
+        );
         let error = endpoint.get("/", &[], Duration::from_secs(20)).await.err().expect("nobody listens any more");
         assert!(error.starts_with(&format!("http://{address} does not answer")), "{error}");
     }

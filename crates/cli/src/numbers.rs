@@ -154,9 +154,14 @@ mod tests {
         ] {
             assert_eq!(milliseconds(ms), expected, "{ms}");
         }
-        for (value, expected) in
-            [(0.184, "18.4 %"), (0.0, "0"), (0.00005, "< 0.01 %"), (0.0002, "0.02 %"), (1.0, "100 %"), (0.9999, "99.9 %")]
-        {
+        for (value, expected) in [
+            (0.184, "18.4 %"),
+            (0.0, "0"),
+            (0.00005, "< 0.01 %"),
+            (0.0002, "0.02 %"),
+            (1.0, "100 %"),
+            (0.9999, "99.9 %"),
+        ] {
             assert_eq!(share(value), expected, "{value}");
         }
         for (value, expected) in

@@ -24,7 +24,10 @@ pub fn run(arguments: &ArgMatches) -> Result<ExitCode, CommandError> {
     let wanted: Vec<&String> = std::iter::once(&root.path[0]).chain(names).collect();
     let found = root.all().into_iter().find(|command| command.path.iter().eq(wanted.iter().copied()));
     let Some(command) = found else {
-        crate::log::line(&format!("limpid man: there is no command `{}`: `limpid help` lists them", wanted[1..].iter().map(|name| name.as_str()).collect::<Vec<_>>().join(" ")));
+        crate::log::line(&format!(
+            "limpid man: there is no command `{}`: `limpid help` lists them",
+            wanted[1..].iter().map(|name| name.as_str()).collect::<Vec<_>>().join(" ")
+        ));
         return Ok(ExitCode::from(2));
     };
     output::print(&man(&root, command))?;

@@ -182,7 +182,8 @@ fn choice(name: &'static str, words: impl IntoIterator<Item = &'static str>) -> 
 /// nothing about that.
 fn running_address(key: &str) -> Result<Endpoint, CommandError> {
     let config = Config::resolve(Role::Up, None, variables(), Vec::new());
-    let config = config.or_else(|_| Config::resolve(Role::Up, Some("/dev/null".into()), std::iter::empty(), Vec::new()));
+    let config =
+        config.or_else(|_| Config::resolve(Role::Up, Some("/dev/null".into()), std::iter::empty(), Vec::new()));
     let config = config.map_err(|error| error.0)?;
     match config.text(key) {
         "off" => Err(format!("`{key}` is off in {}: nothing can be asked", config.source(key)).into()),
@@ -192,8 +193,10 @@ fn running_address(key: &str) -> Result<Endpoint, CommandError> {
 
 #[cfg(test)]
 mod tests {
+    #[cfg(all(feature = "agent", feature = "server"))]
     use super::*;
 
+    #[cfg(all(feature = "agent", feature = "server"))]
     #[test]
     fn a_wrong_command_line_is_told_in_one_line() {
         for (line, words) in [

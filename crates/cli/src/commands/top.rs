@@ -10,7 +10,11 @@ use std::time::Duration;
 
 pub fn arguments(command: Command) -> Command {
     let seconds = |name: &'static str, default: &'static str| {
-        Arg::new(name).long(name).value_name("SECONDS").value_parser(clap::value_parser!(u64).range(1..=3600)).default_value(default)
+        Arg::new(name)
+            .long(name)
+            .value_name("SECONDS")
+            .value_parser(clap::value_parser!(u64).range(1..=3600))
+            .default_value(default)
     };
     let flag = |name: &'static str| Arg::new(name).long(name).action(ArgAction::SetTrue);
     command
@@ -48,7 +52,12 @@ pub fn run(arguments: &ArgMatches) -> Result<ExitCode, CommandError> {
         None => running_address("agent_listen")?,
     };
     let sort = SORTS.into_iter().find(|sort| sort.as_str() == text("sort")).unwrap_or(SORTS[0]);
-    let choice = Choice { sort, filter: text("filter").to_owned(), failed_only: arguments.get_flag("failed"), ..Choice::default() };
+    let choice = Choice {
+        sort,
+        filter: text("filter").to_owned(),
+        failed_only: arguments.get_flag("failed"),
+        ..Choice::default()
+    };
     run_top(Options {
         agent,
         interval: seconds("interval"),

@@ -39,7 +39,9 @@ pub fn man(root: &Description, command: &Description) -> String {
             escaped(DEFAULT_FILE)
         );
     }
-    out.push_str(".SH EXIT STATUS\n.TP\n.B 0\nDone.\n.TP\n.B 1\nFailed: one line on standard error says why and what to do.\n");
+    out.push_str(
+        ".SH EXIT STATUS\n.TP\n.B 0\nDone.\n.TP\n.B 1\nFailed: one line on standard error says why and what to do.\n",
+    );
     out.push_str(".TP\n.B 2\nThe command line is wrong.\n");
     see_also(&mut out, root, command);
     out
@@ -53,7 +55,11 @@ fn synopsis(out: &mut String, command: &Description) {
     for place in command.places() {
         let name = escaped(place.value.as_deref().unwrap_or("VALUE"));
         let dots = if place.is_repeated { "..." } else { "" };
-        let _ = if place.is_required { write!(out, " \\fI{name}\\fR{dots}") } else { write!(out, " [\\fI{name}\\fR]{dots}") };
+        let _ = if place.is_required {
+            write!(out, " \\fI{name}\\fR{dots}")
+        } else {
+            write!(out, " [\\fI{name}\\fR]{dots}")
+        };
     }
     out.push('\n');
 }
@@ -66,7 +72,8 @@ fn section<'a>(out: &mut String, title: &str, arguments: impl Iterator<Item = &'
         let spellings: Vec<String> =
             argument.spellings().iter().map(|spelling| format!("\\fB{}\\fR", escaped(spelling))).collect();
         let value = argument.value.as_ref().map(|value| format!("\\fI{}\\fR", escaped(value)));
-        let head: Vec<String> = [spellings.join(", ")].into_iter().filter(|text| !text.is_empty()).chain(value).collect();
+        let head: Vec<String> =
+            [spellings.join(", ")].into_iter().filter(|text| !text.is_empty()).chain(value).collect();
         let words = match argument.words.as_slice() {
             [] => String::new(),
             words => format!(" One of {}.", words.join(", ")),

@@ -90,7 +90,9 @@ fn describe(command: &Command, above: &[String]) -> Description {
 fn argument(argument: &Arg) -> Argument {
     let takes_value = argument.get_action().takes_values();
     // Options of the configuration know more of their values than the parser does.
-    let kind = option(argument.get_id().as_str()).filter(|_| argument.get_possible_values().is_empty()).map(|option| option.kind);
+    let kind = option(argument.get_id().as_str())
+        .filter(|_| argument.get_possible_values().is_empty())
+        .map(|option| option.kind);
     let words = match kind {
         Some(ValueKind::Choice(words)) => words.iter().map(|word| (*word).to_owned()).collect(),
         Some(ValueKind::Switch) => ["on", "off", "auto"].map(str::to_owned).into(),

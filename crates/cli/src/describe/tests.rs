@@ -24,8 +24,13 @@ fn every_command_and_flag_is_in_every_form() {
         for flag in command.flags() {
             let long = flag.long.as_deref().expect("a flag has a name");
             assert!(!flag.help.is_empty(), "{} --{long} says nothing of itself", command.spoken());
-            assert!(page.contains(&format!("\\fB\\-\\-{}\\fR", long.replace('-', "\\-"))), "{} --{long}", command.spoken());
-            let of_bash = bash.lines().find(|line| line.trim_start().starts_with(&format!("{})", command.path.join("/"))));
+            assert!(
+                page.contains(&format!("\\fB\\-\\-{}\\fR", long.replace('-', "\\-"))),
+                "{} --{long}",
+                command.spoken()
+            );
+            let of_bash =
+                bash.lines().find(|line| line.trim_start().starts_with(&format!("{})", command.path.join("/"))));
             assert!(of_bash.is_some_and(|line| line.contains(&format!("--{long}"))), "{} --{long}", command.spoken());
             assert!(fish.contains(&format!("__limpid_at {}' -l {long}", command.path.join("/"))), "{long}");
             assert!(zsh.contains(&format!("--{long}")), "{long}");

@@ -6,7 +6,9 @@ use std::fmt::Write;
 pub fn zsh(root: &Description) -> String {
     let mut out = String::from("#compdef limpid\n# zsh completion of limpid, made by `limpid completion zsh`\n");
     root.all().iter().for_each(|command| function(&mut out, command));
-    out.push_str("if [ \"$funcstack[1]\" = \"_limpid\" ]; then\n    _limpid \"$@\"\nelse\n    compdef _limpid limpid\nfi\n");
+    out.push_str(
+        "if [ \"$funcstack[1]\" = \"_limpid\" ]; then\n    _limpid \"$@\"\nelse\n    compdef _limpid limpid\nfi\n",
+    );
     out
 }
 
@@ -16,14 +18,23 @@ fn function_name(command: &Description) -> String {
 
 fn function(out: &mut String, command: &Description) {
     // Writing into memory cannot fail, here and below.
-    let _ = writeln!(out, "{}() {{\n    local curcontext=$curcontext state line\n    _arguments -C -S \\", function_name(command));
+    let _ = writeln!(
+        out,
+        "{}() {{\n    local curcontext=$curcontext state line\n    _arguments -C -S \\",
+        function_name(command)
+    );
     command.flags().for_each(|flag| {
         let _ = writeln!(out, "        {} \\", specification(flag));
     });
     if command.commands.is_empty() {
         command.places().for_each(|place| {
             let many = if place.is_repeated { "*" } else { "" };
-            let _ = writeln!(out, "        '{many}:{}:{}' \\", place.value.as_deref().unwrap_or("value").to_lowercase(), action(place));
+            let _ = writeln!(
+                out,
+                "        '{many}:{}:{}' \\",
+                place.value.as_deref().unwrap_or("value").to_lowercase(),
+                action(place)
+            );
         });
         out.push_str("        && return\n}\n");
         return;
@@ -43,7 +54,8 @@ fn function(out: &mut String, command: &Description) {
 fn specification(flag: &Argument) -> String {
     let spellings = flag.spellings();
     let help = quoted(&flag.help).replace('[', "\\[").replace(']', "\\]");
-    let value = flag.value.as_ref().map_or(String::new(), |value| format!(":{}:{}", value.to_lowercase(), action(flag)));
+    let value =
+        flag.value.as_ref().map_or(String::new(), |value| format!(":{}:{}", value.to_lowercase(), action(flag)));
     let equals = if flag.value.is_some() { "=" } else { "" };
     match spellings.as_slice() {
         [only] => format!("'{only}{equals}[{help}]{value}'"),

@@ -147,7 +147,8 @@ enum Line<'a> {
 fn body(screen: &mut Screen, context: &Context, (from, end): (usize, usize), shown: &Shown) {
     let lines = lines(context, shown);
     let room = end.saturating_sub(from);
-    let selected = lines.iter().position(|line| matches!(line, Line::Row(key, _) if Some(*key) == shown.session.selected));
+    let selected =
+        lines.iter().position(|line| matches!(line, Line::Row(key, _) if Some(*key) == shown.session.selected));
     // The head of a view stays where it is; a service's page scrolls as a whole.
     let fixed = if matches!(shown.session.place, Place::View(_)) { 1 } else { 0 };
     let rolling = room.saturating_sub(fixed).max(1);
@@ -219,7 +220,8 @@ fn service_lines(context: &Context, number: u32, lines: &mut Vec<Line<'_>>) {
         let p = |q: f64| figures.quantile_ms(q).map_or(numbers::MISSING.into(), numbers::milliseconds);
         let rate = numbers::per_second(context.picture.rate(figures.requests));
         let share = numbers::share(figures.failed_share().unwrap_or(0.0));
-        let usual = service.seen.usual_p95_ms.map_or(String::new(), |ms| format!(", usually {}", numbers::milliseconds(ms)));
+        let usual =
+            service.seen.usual_p95_ms.map_or(String::new(), |ms| format!(", usually {}", numbers::milliseconds(ms)));
         lines.push(Line::Text(format!(
             "{rate} req/s, {share} failed, p50 {}, p95 {}{usual}, p99 {}",
             p(0.5),
@@ -250,7 +252,10 @@ pub fn widths(columns: &'static [Column], width: usize) -> Vec<(&'static Column,
     let names = shown.iter().filter(|column| column.width == Width::Name).count().max(1);
     let taken: usize = shown.iter().map(|column| least(column.width) + GAP).sum();
     let name = width.saturating_sub(SIGN + taken) / names;
-    shown.into_iter().map(|column| (column, if column.width == Width::Name { name.max(LEAST_NAME) } else { least(column.width) })).collect()
+    shown
+        .into_iter()
+        .map(|column| (column, if column.width == Width::Name { name.max(LEAST_NAME) } else { least(column.width) }))
+        .collect()
 }
 
 fn least(width: Width) -> usize {
@@ -304,7 +309,9 @@ fn legend(screen: &mut Screen) {
         screen.put(1, y - 2, width, "X critical  ! warning  ~ affected  ? silent", Style::DIM);
     }
     let keys = match width {
-        NARROW.. => "↑↓ select  Enter open  Esc back  Tab next view  s sort  / filter  e failed only  u d up, downstream  ? help  q quit",
+        NARROW.. => {
+            "↑↓ select  Enter open  Esc back  Tab next view  s sort  / filter  e failed only  u d up, downstream  ? help  q quit"
+        }
         _ => "↑↓ Enter open  Esc back  Tab view  s sort  / filter  e failed  ? help  q quit",
     };
     screen.put(1, y - 1, width, keys, Style::default());

@@ -63,7 +63,12 @@ pub fn add_growth(into: &mut ExpHistogram, now: &ExpHistogram, before: Option<&E
     grown.count = now.count.saturating_sub(before.count);
     grown.sum = (now.sum - before.sum).max(0.0);
     grown.zero_count = now.zero_count.saturating_sub(before.zero_count);
-    grown.counts = now.counts.iter().enumerate().map(|(at, count)| count.saturating_sub(at_index(before, now.offset + at as i32))).collect();
+    grown.counts = now
+        .counts
+        .iter()
+        .enumerate()
+        .map(|(at, count)| count.saturating_sub(at_index(before, now.offset + at as i32)))
+        .collect();
     into.merge(&grown);
 }
 

@@ -79,9 +79,10 @@ impl History {
         let mut at = 0;
         self.readings.retain(|reading| {
             let age = now.duration_since(reading.at).as_secs();
-            let slot = KEPT.iter().find(|(oldest, _)| age <= *oldest).map(|(_, length)| {
-                (*length, reading.at.duration_since(started).as_secs() / length)
-            });
+            let slot = KEPT
+                .iter()
+                .find(|(oldest, _)| age <= *oldest)
+                .map(|(_, length)| (*length, reading.at.duration_since(started).as_secs() / length));
             let stays = slot.is_some_and(|slot| kept != Some(slot)) || at == newest;
             kept = slot;
             at += 1;
@@ -132,7 +133,8 @@ impl History {
     }
 
     fn note_states(&mut self, picture: &Picture) {
-        let services = picture.services.iter().flatten().map(|row| (Kind::Services, row.number, row.seen.verdict.state));
+        let services =
+            picture.services.iter().flatten().map(|row| (Kind::Services, row.number, row.seen.verdict.state));
         let edges = picture.edges.iter().flatten().map(|row| (Kind::Edges, row.number, row.seen.verdict.state));
         let mut since = FxHashMap::default();
         for (kind, number, _) in services.chain(edges).filter(|(.., state)| *state < State::NoData) {

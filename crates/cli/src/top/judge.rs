@@ -179,8 +179,10 @@ fn explain_services(picture: &mut Picture) {
 /// What is about a service that only suffers suffers as well.
 fn inherit(picture: &mut Picture, service: u32) {
     let edges = picture.edges.iter_mut().flatten().filter(|row| row.callee == service).map(|row| &mut row.seen);
-    let operations = picture.operations.iter_mut().flatten().filter(|row| row.service == service).map(|row| &mut row.seen);
-    let processes = picture.processes.iter_mut().flatten().filter(|row| row.service == service).map(|row| &mut row.seen);
+    let operations =
+        picture.operations.iter_mut().flatten().filter(|row| row.service == service).map(|row| &mut row.seen);
+    let processes =
+        picture.processes.iter_mut().flatten().filter(|row| row.service == service).map(|row| &mut row.seen);
     for seen in edges.chain(operations).chain(processes) {
         // Worst is least: what is worse becomes affected, all else stays.
         seen.verdict.state = seen.verdict.state.max(State::Affected);

@@ -141,9 +141,10 @@ mod tests {
     #[test]
     fn keys_and_sequences() {
         use Key::*;
-        assert_eq!(all(b"q\x1b[A\x1bOB\x1b[5~\x1b[1;5C\r\t\x1b[Z\x7f"), [
-            Char('q'), Up, Down, PageUp, Right, Enter, Tab, BackTab, Backspace
-        ]);
+        assert_eq!(
+            all(b"q\x1b[A\x1bOB\x1b[5~\x1b[1;5C\r\t\x1b[Z\x7f"),
+            [Char('q'), Up, Down, PageUp, Right, Enter, Tab, BackTab, Backspace]
+        );
         assert_eq!(all("é\x03".as_bytes()), [Char('é'), Control('c')]);
         assert_eq!(all(b"\x1b"), [Esc]);
         assert_eq!(all(b"\x1b\x1b[H"), [Esc, Home]);

@@ -16,9 +16,9 @@ mod registry;
 pub mod rows;
 mod screen;
 mod session;
+mod terminal;
 #[cfg(test)]
 mod tests;
-mod terminal;
 mod wire;
 
 use crate::commands::CommandError;
@@ -186,7 +186,8 @@ fn print(options: &Options) -> Result<ExitCode, CommandError> {
         }
         false => {
             let columns = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
-            let width = terminal::size_of(libc::STDOUT_FILENO).map(|(width, _)| width).or(columns).unwrap_or(once::WIDTH);
+            let width =
+                terminal::size_of(libc::STDOUT_FILENO).map(|(width, _)| width).or(columns).unwrap_or(once::WIDTH);
             let kind = options.view.unwrap_or(Kind::Services);
             let utf8 = Abilities::of_environment().utf8;
             once::text(&picture, &history, kind, &options.choice, width.clamp(60, 1000), utf8)

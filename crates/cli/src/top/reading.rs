@@ -180,7 +180,9 @@ impl Parser {
                 _ => {}
             }
         }
-        if let Some(before) = before.filter(|before| before.start_ns == start_ns && before.histogram.count == histogram.count) {
+        if let Some(before) =
+            before.filter(|before| before.start_ns == start_ns && before.histogram.count == histogram.count)
+        {
             return Ok(Rc::clone(before));
         }
         fill(&mut histogram, &self.spans, deltas)?;

@@ -59,10 +59,23 @@ pub struct ProcessKey {
 /// What a series counts for. `edge` and below are numbers of this registry.
 #[derive(Clone, Debug)]
 pub enum Counts {
-    Requests { edge: u32, operation: u32, process: u32, side: Side, outcome: Outcome, code: Text },
+    Requests {
+        edge: u32,
+        operation: u32,
+        process: u32,
+        side: Side,
+        outcome: Outcome,
+        code: Text,
+    },
     /// Network, queue, bytes and connections.
-    Edge { edge: u32, side: Side, received: bool },
-    Loss { cause: Text },
+    Edge {
+        edge: u32,
+        side: Side,
+        received: bool,
+    },
+    Loss {
+        cause: Text,
+    },
     Agent,
 }
 
@@ -160,7 +173,9 @@ impl Registry {
             Family::Duration => self.requests(labels),
             Family::Losses => Counts::Loss { cause: labels.cause.into() },
             Family::Cpu | Family::Memory => Counts::Agent,
-            _ => Counts::Edge { edge: self.edge(labels), side: labels.side(), received: labels.direction == "received" },
+            _ => {
+                Counts::Edge { edge: self.edge(labels), side: labels.side(), received: labels.direction == "received" }
+            }
         };
         self.series.push(Series { family, counts });
         (self.series.len() - 1) as u32

@@ -206,8 +206,10 @@ pub fn keys(picture: &Picture, kind: Kind) -> Vec<RowKey> {
 pub fn listed(context: &Context, mut keys: Vec<RowKey>, choice: &Choice) -> Vec<RowKey> {
     let filter = choice.filter.to_lowercase();
     keys.retain(|key| {
-        let failed = || seen(context.picture, *key).and_then(|seen| seen.views.figures()).is_some_and(|f| f.failed() > 0);
-        let among = |among: &BTreeSet<u32>| services_of(context.picture, *key).iter().all(|number| among.contains(number));
+        let failed =
+            || seen(context.picture, *key).and_then(|seen| seen.views.figures()).is_some_and(|f| f.failed() > 0);
+        let among =
+            |among: &BTreeSet<u32>| services_of(context.picture, *key).iter().all(|number| among.contains(number));
         (!choice.failed_only || failed())
             && choice.among.as_ref().is_none_or(among)
             && (filter.is_empty() || full_name(context, *key).to_lowercase().contains(&filter))
@@ -250,7 +252,9 @@ impl Rank {
     fn compare(&self, other: &Rank, sort: Sort) -> Ordering {
         let most = |mine: f64, theirs: f64| theirs.total_cmp(&mine);
         let order = match sort {
-            Sort::Worst => self.state.cmp(&other.state).then(most(self.failed, other.failed)).then(most(self.rate, other.rate)),
+            Sort::Worst => {
+                self.state.cmp(&other.state).then(most(self.failed, other.failed)).then(most(self.rate, other.rate))
+            }
             Sort::Failed => most(self.failed, other.failed).then(most(self.rate, other.rate)),
             Sort::P95 => most(self.p95, other.p95),
             Sort::Rate => most(self.rate, other.rate),
@@ -276,7 +280,9 @@ pub fn full_name(context: &Context, key: RowKey) -> String {
     let number = key.number;
     match key.kind {
         Kind::Services => context.picture.name(number).to_owned(),
-        Kind::Edges => format!("{} > {} {}", end(context, number, true), end(context, number, false), protocol(context, number)),
+        Kind::Edges => {
+            format!("{} > {} {}", end(context, number, true), end(context, number, false), protocol(context, number))
+        }
         Kind::Operations => format!("{} {}", operation_name(context, number), operation_service(context, number)),
         Kind::Processes => format!("{} {}", process_service(context, number), process_name(context, number)),
     }
@@ -367,7 +373,9 @@ fn bars(context: &Context, number: u32) -> String {
     let most = values.iter().flatten().copied().fold(0.0, f64::max);
     let bar = |value: &Option<f64>| match value {
         None => '·',
-        Some(value) => char::from_u32('▁' as u32 + ((value / most) * 7.0).round().clamp(0.0, 7.0) as u32).unwrap_or('?'),
+        Some(value) => {
+            char::from_u32('▁' as u32 + ((value / most) * 7.0).round().clamp(0.0, 7.0) as u32).unwrap_or('?')
+        }
     };
     values.iter().map(bar).collect()
 }
@@ -376,10 +384,13 @@ fn waits(context: &Context, number: u32) -> String {
     let Some(service) = context.picture.service(number) else { return String::new() };
     if service.seen.verdict.state == State::NoData {
         let silent = context.history.silent_for(number);
-        return silent.map_or("no requests".into(), |silent| format!("no requests for {}", numbers::span(silent.as_secs_f64())));
+        return silent
+            .map_or("no requests".into(), |silent| format!("no requests for {}", numbers::span(silent.as_secs_f64())));
     }
     match service.waits_for() {
-        Some((callee, share)) => format!("{} {}", numbers::shorten(context.picture.name(callee), 11, "…"), numbers::share(share)),
+        Some((callee, share)) => {
+            format!("{} {}", numbers::shorten(context.picture.name(callee), 11, "…"), numbers::share(share))
+        }
         None if !service.watched && !service.protocols.is_empty() => "not watched".into(),
         None => String::new(),
     }

@@ -111,7 +111,10 @@ impl Session {
         };
         let edges = |callee: bool| {
             let of = move |key: &RowKey| {
-                context.picture.edge(key.number).is_some_and(|edge| if callee { edge.callee } else { edge.caller } == number)
+                context
+                    .picture
+                    .edge(key.number)
+                    .is_some_and(|edge| if callee { edge.callee } else { edge.caller } == number)
             };
             rows::keys(context.picture, Kind::Edges).into_iter().filter(of).collect::<Vec<_>>()
         };
@@ -238,7 +241,8 @@ impl Session {
 
     /// The selected service and all that it calls, or all that call it, over any number of steps.
     fn only_along(&mut self, picture: &Picture, up: bool) {
-        let Some(first) = self.selected.and_then(|selected| rows::services_of(picture, selected).last().copied()) else {
+        let Some(first) = self.selected.and_then(|selected| rows::services_of(picture, selected).last().copied())
+        else {
             return;
         };
         let mut reached = BTreeSet::from([first]);

@@ -70,7 +70,8 @@ impl Terminal {
 
     /// Columns and lines.
     pub fn size(&self) -> (usize, usize) {
-        let (columns, lines) = size_of(libc::STDOUT_FILENO).or_else(|| size_of(self.tty.as_raw_fd())).unwrap_or((80, 24));
+        let (columns, lines) =
+            size_of(libc::STDOUT_FILENO).or_else(|| size_of(self.tty.as_raw_fd())).unwrap_or((80, 24));
         (columns.max(SMALLEST.0), lines.max(SMALLEST.1))
     }
 

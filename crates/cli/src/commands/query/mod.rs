@@ -41,7 +41,8 @@ static QUESTIONS: &[Question] = &[
         about: "Search traces",
         arguments: |command| {
             let query = Arg::new("query").value_name("QUERY").default_value("").hide_default_value(true);
-            let limit = Arg::new("limit").long("limit").value_name("COUNT").value_parser(clap::value_parser!(u32).range(1..));
+            let limit =
+                Arg::new("limit").long("limit").value_name("COUNT").value_parser(clap::value_parser!(u32).range(1..));
             command
                 .arg(query.help("Terms such as `service:checkout duration:>1s status:error`; none: all"))
                 .arg(limit.default_value("20").help("At most so many traces"))
@@ -68,9 +69,9 @@ static QUESTIONS: &[Question] = &[
         about: "Events, newest first",
         arguments: |command| {
             let text = |name: &'static str, value: &'static str| Arg::new(name).long(name).value_name(value);
-            command.arg(text("name", "NAME").help("Only events of this name")).arg(
-                text("entity", "ID").help("Only events of this entity, such as service:default/checkout"),
-            )
+            command
+                .arg(text("name", "NAME").help("Only events of this name"))
+                .arg(text("entity", "ID").help("Only events of this entity, such as service:default/checkout"))
         },
         path: |arguments, range| {
             let given = |name: &str| {
@@ -99,9 +100,8 @@ impl Range {
         let back = since.unwrap_or(DEFAULT_RANGE).as_secs_f64();
         let end = text("end").unwrap_or_else(|| format!("{now:.3}"));
         // Without a start, the server knows what half an hour before `end` is.
-        let start = text("start").unwrap_or_else(|| {
-            if text("end").is_some() { String::new() } else { format!("{:.3}", now - back) }
-        });
+        let start = text("start")
+            .unwrap_or_else(|| if text("end").is_some() { String::new() } else { format!("{:.3}", now - back) });
         Range { is_default: since.is_none() && text("start").is_none(), start, end }
     }
 
@@ -134,8 +134,16 @@ fn common(command: Command) -> Command {
         )
         .arg(option("start", "TIME").help("Begin: Unix seconds or RFC 3339"))
         .arg(option("end", "TIME").help("End: Unix seconds or RFC 3339; else now"))
-        .arg(option("token-file", "FILE").value_hint(ValueHint::FilePath).help("File with the bearer token that the server asks for"))
-        .arg(choice("format", ["table", "json"]).default_value("table").help("A table for people, or the API's own answer"))
+        .arg(
+            option("token-file", "FILE")
+                .value_hint(ValueHint::FilePath)
+                .help("File with the bearer token that the server asks for"),
+        )
+        .arg(
+            choice("format", ["table", "json"])
+                .default_value("table")
+                .help("A table for people, or the API's own answer"),
+        )
 }
 
 pub fn run(arguments: &ArgMatches) -> Result<ExitCode, CommandError> {
@@ -163,7 +171,8 @@ fn ask(arguments: &ArgMatches, path: &str) -> Result<String, CommandError> {
     let headers: Vec<(&str, &str)> = token.iter().map(|token| ("authorization", token.as_str())).collect();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let answer = runtime.block_on(server.get(path, &headers, TIMEOUT));
-    let answer = answer.map_err(|error| format!("{error}; start one with `limpid up`, or name another with --server"))?;
+    let answer =
+        answer.map_err(|error| format!("{error}; start one with `limpid up`, or name another with --server"))?;
     let body = String::from_utf8(answer.body.to_vec()).map_err(|_| format!("{server} answers with no text"))?;
     if answer.status.is_success() {
         return Ok(body);
@@ -173,7 +182,8 @@ fn ask(arguments: &ArgMatches, path: &str) -> Result<String, CommandError> {
 
 /// In the server's own words, if it has any.
 fn refusal(server: &str, status: u16, body: &str) -> String {
-    let said = serde_json::from_str::<Value>(body).ok().and_then(|value| Some(value.get("error")?.as_str()?.to_owned()));
+    let said =
+        serde_json::from_str::<Value>(body).ok().and_then(|value| Some(value.get("error")?.as_str()?.to_owned()));
     let said = said.unwrap_or_else(|| format!("status {status}"));
     match status {
         401 | 403 => format!("{server} refuses: {said}; name it with --token-file"),
@@ -193,7 +203,8 @@ fn promql_path(arguments: &ArgMatches, range: &Range) -> String {
         return format!("/api/v1/query?query={query}&time={}", encoded(&range.end));
     }
     let seconds = |text: &str| text.parse::<f64>().ok();
-    let length = seconds(&range.end).zip(seconds(&range.start)).map_or(DEFAULT_RANGE.as_secs_f64(), |(end, start)| end - start);
+    let length =
+        seconds(&range.end).zip(seconds(&range.start)).map_or(DEFAULT_RANGE.as_secs_f64(), |(end, start)| end - start);
     let step = arguments.get_one::<Duration>("step").map_or((length / POINTS).max(1.0), Duration::as_secs_f64);
     format!("/api/v1/query_range?query={query}&step={step:.3}{}", range.parameters())
 }

@@ -16,8 +16,10 @@ enum Align {
 use Align::{Left, Right};
 
 fn table(head: &[(&str, Align)], rows: Vec<Vec<String>>) -> String {
-    let rows: Vec<Vec<String>> =
-        rows.into_iter().map(|row| row.into_iter().map(|cell| numbers::shorten(&visible(&cell), LONGEST, "…")).collect()).collect();
+    let rows: Vec<Vec<String>> = rows
+        .into_iter()
+        .map(|row| row.into_iter().map(|cell| numbers::shorten(&visible(&cell), LONGEST, "…")).collect())
+        .collect();
     let length = |text: &str| text.chars().count();
     let widths: Vec<usize> = (0..head.len())
         .map(|at| rows.iter().map(|row| length(&row[at])).chain([length(head[at].0)]).max().unwrap_or(0))
@@ -26,7 +28,11 @@ fn table(head: &[(&str, Align)], rows: Vec<Vec<String>>) -> String {
         let mut line = String::new();
         for ((text, width), (_, align)) in cells.iter().zip(&widths).zip(head) {
             let space = " ".repeat(width - length(text));
-            if *align == Right { line.extend([space.as_str(), text, "  "]) } else { line.extend([text, space.as_str(), "  "]) }
+            if *align == Right {
+                line.extend([space.as_str(), text, "  "])
+            } else {
+                line.extend([text, space.as_str(), "  "])
+            }
         }
         format!("{}\n", line.trim_end())
     };
@@ -114,13 +120,16 @@ pub fn topology(answer: &Value) -> String {
     };
     let p95 = |side: &Value| figure(side, "p95_ms", numbers::milliseconds);
     let edge = |edge: &Value| {
-        let mut row = vec![sign(edge), name_of(text(edge, "source")), name_of(text(edge, "target")), text(edge, "protocol")];
+        let mut row =
+            vec![sign(edge), name_of(text(edge, "source")), name_of(text(edge, "target")), text(edge, "protocol")];
         row.extend(figures(edge));
         row.extend([p95(&edge["client"]), p95(&edge["server"]), reasons(edge)]);
         row
     };
     let figures = [("REQ/S", Right), ("FAILED", Right)];
-    let head = |names: &[(&'static str, Align)], more: &[(&'static str, Align)]| [&[("", Left)], names, &figures[..], more, &[("WHY", Left)]].concat();
+    let head = |names: &[(&'static str, Align)], more: &[(&'static str, Align)]| {
+        [&[("", Left)], names, &figures[..], more, &[("WHY", Left)]].concat()
+    };
     let nodes_head = head(&[("NAME", Left), ("KIND", Left)], &[("P50", Right), ("P95", Right), ("P99", Right)]);
     let edges_head = head(
         &[("CALLER", Left), ("CALLEE", Left), ("PROTOCOL", Left)],
@@ -141,7 +150,8 @@ fn sign(value: &Value) -> String {
 
 /// Worst first, then the busiest.
 fn sorted(values: &[Value]) -> Vec<&Value> {
-    let rank = |value: &Value| STATES.iter().position(|(name, _)| *name == text(value, "status")).unwrap_or(STATES.len());
+    let rank =
+        |value: &Value| STATES.iter().position(|(name, _)| *name == text(value, "status")).unwrap_or(STATES.len());
     let rate = |value: &Value| value.get("requests_per_second").and_then(Value::as_f64).unwrap_or(0.0);
     let mut sorted: Vec<&Value> = values.iter().collect();
     sorted.sort_by(|a, b| rank(a).cmp(&rank(b)).then(rate(b).total_cmp(&rate(a))));
@@ -207,7 +217,13 @@ fn value(value: &Value) -> String {
     if let Some(text) = value.as_str() {
         return text.parse().map_or(text.to_owned(), numbers::plain);
     }
-    let part = |name: &str| value.get(name).and_then(Value::as_str).and_then(|text| text.parse().ok()).map_or(MISSING.into(), numbers::plain);
+    let part = |name: &str| {
+        value
+            .get(name)
+            .and_then(Value::as_str)
+            .and_then(|text| text.parse().ok())
+            .map_or(MISSING.into(), numbers::plain)
+    };
     format!("count {}, sum {}", part("count"), part("sum"))
 }
 
@@ -224,7 +240,7 @@ mod tests {
         ]}, "warnings": ["cut"]});
         assert_eq!(
             promql(&answer),
-            "SERIES                       VALUE\nup{service=web}             1234.5\n{}               count 3, sum 0.5\n# cut\n"
+            "SERIES                      VALUE\nup{service=web}            1234.5\n{}               count 3, sum 0.5\n# cut\n"
         );
         let answer = json!({"data": {"resultType": "matrix", "result": [
             {"metric": {"a": "b"}, "values": [[1.0, "1"], [2.0, "3"], [3.0, "2"]]},
