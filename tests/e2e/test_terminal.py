@@ -197,7 +197,7 @@ class Terminal(Case):
     def test_without_an_agent_one_line_says_what_to_do(self):
         done = run([BINARY, "top", "--agent", "127.0.0.1:1"], check=False)
         self.assertEqual((done.returncode, done.stdout), (1, ""))
-        self.assertRegex(done.stderr, r"^limpid top: no agent .*127\.0\.0\.1:1.* sudo limpid agent.*\n$")
+        self.assertRegex(done.stderr, r"^limpid top: no agent .*127\.0\.0\.1:1 .*sudo limpid agent.*\n$")
         done = run([BINARY, "top", "--agent", self.limpid.url], check=False)
         self.assertEqual(done.returncode, 1)
         self.assertIn("no agent of Limpid", done.stderr)

@@ -137,7 +137,7 @@ impl History {
             picture.services.iter().flatten().map(|row| (Kind::Services, row.number, row.seen.verdict.state));
         let edges = picture.edges.iter().flatten().map(|row| (Kind::Edges, row.number, row.seen.verdict.state));
         let mut since = FxHashMap::default();
-        for (kind, number, _) in services.chain(edges).filter(|(.., state)| *state < State::NoData) {
+        for (kind, number, _) in services.chain(edges).filter(|(.., state)| *state < State::Ok) {
             let key = RowKey { kind, number };
             since.insert(key, self.since.get(&key).copied().unwrap_or(picture.unix_ns));
         }

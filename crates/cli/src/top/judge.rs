@@ -30,10 +30,10 @@ pub enum State {
     Warning,
     /// Only what it calls is bad.
     Affected,
-    /// It had requests and has none now.
-    NoData,
     #[default]
     Ok,
+    /// It had requests and has none now.
+    NoData,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

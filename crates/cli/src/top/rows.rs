@@ -383,9 +383,8 @@ fn bars(context: &Context, number: u32) -> String {
 fn waits(context: &Context, number: u32) -> String {
     let Some(service) = context.picture.service(number) else { return String::new() };
     if service.seen.verdict.state == State::NoData {
-        let silent = context.history.silent_for(number);
-        return silent
-            .map_or("no requests".into(), |silent| format!("no requests for {}", numbers::span(silent.as_secs_f64())));
+        let silent = context.history.silent_for(number).map(|silent| numbers::span(silent.as_secs_f64()));
+        return format!("silent {}", silent.unwrap_or_default());
     }
     match service.waits_for() {
         Some((callee, share)) => {

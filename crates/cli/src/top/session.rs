@@ -37,6 +37,8 @@ pub struct Session {
     pub selected: Option<RowKey>,
     /// Where the selected row stood last, in case it goes.
     at: usize,
+    /// Nobody has selected anything yet: the first row is it, whichever that is.
+    untouched: bool,
     pub typing: bool,
     pub paused: bool,
     pub help: bool,
@@ -70,6 +72,7 @@ impl Session {
             among: String::new(),
             selected: None,
             at: 0,
+            untouched: true,
             typing: false,
             paused: false,
             help: false,
@@ -91,7 +94,8 @@ impl Session {
             Place::Service(number) => self.service_page(context, number),
         };
         let rows: Vec<RowKey> = page.rows().collect();
-        match self.selected.and_then(|selected| rows.iter().position(|row| *row == selected)) {
+        let selected = self.selected.filter(|_| !self.untouched);
+        match selected.and_then(|selected| rows.iter().position(|row| *row == selected)) {
             Some(at) => self.at = at,
             None => {
                 self.at = self.at.min(rows.len().saturating_sub(1));
@@ -192,6 +196,7 @@ impl Session {
 
     fn step(&mut self, page: &Page, by: isize) {
         let rows: Vec<RowKey> = page.rows().collect();
+        self.untouched = false;
         self.at = self.at.saturating_add_signed(by).min(rows.len().saturating_sub(1));
         self.selected = rows.get(self.at).copied();
     }
@@ -205,7 +210,7 @@ impl Session {
     }
 
     fn view(&mut self, kind: Kind) {
-        (self.place, self.selected, self.at) = (Place::View(kind), None, 0);
+        (self.place, self.selected, self.at, self.untouched) = (Place::View(kind), None, 0, true);
         self.back.clear();
     }
 
@@ -221,7 +226,7 @@ impl Session {
         let ends = rows::services_of(picture, selected);
         let Some(next) = ends.iter().rev().copied().find(|number| Some(*number) != here) else { return };
         self.back.push((self.place, self.selected));
-        (self.place, self.selected, self.at) = (Place::Service(next), None, 0);
+        (self.place, self.selected, self.at, self.untouched) = (Place::Service(next), None, 0, true);
         // What was looked for has been found.
         self.choice.filter.clear();
         (self.choice.failed_only, self.choice.among) = (false, None);
@@ -235,7 +240,7 @@ impl Session {
             return;
         }
         if let Some((place, selected)) = self.back.pop() {
-            (self.place, self.selected) = (place, selected);
+            (self.place, self.selected, self.untouched) = (place, selected, false);
         }
     }
 
