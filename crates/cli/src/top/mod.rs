@@ -3,12 +3,17 @@
 //! The agent's `/metrics` are cumulative: what is shown is what grew between two readings. One thread reads, the other
 //! one draws and listens to keys; neither waits for the other.
 
+mod body;
 mod build;
+mod cells;
+mod columns;
 mod draw;
 mod figures;
+mod help;
 mod history;
 mod judge;
 mod keys;
+mod labels;
 mod once;
 mod picture;
 mod reading;

@@ -1,10 +1,11 @@
 //! One picture as text or as JSON lines, for pipes and scripts.
 
-use super::draw::widths;
+use super::body::widths;
+use super::columns::{Width, columns};
 use super::figures::Figures;
 use super::history::History;
 use super::picture::{Picture, Seen};
-use super::rows::{self, Choice, Context, KINDS, Kind, RowKey, Width};
+use super::rows::{self, Choice, Context, KINDS, Kind, RowKey};
 use super::screen;
 use crate::{clock, numbers};
 use limpid_model::ExpHistogram;
@@ -26,7 +27,7 @@ pub fn text(picture: &Picture, history: &History, kind: Kind, choice: &Choice, w
         numbers::share(share),
         numbers::count(picture.agent.lost),
     );
-    let layout = widths(kind.columns(), width);
+    let layout = widths(columns(kind), width);
     let line = |sign: char, cells: Vec<String>| {
         let mut line = format!("{sign} ");
         for ((column, width), text) in layout.iter().zip(cells) {

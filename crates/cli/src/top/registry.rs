@@ -2,14 +2,15 @@
 //! tell its number. What is shown (services, edges, operations, processes) is numbered as well, and a series holds the
 //! numbers of those that it counts for.
 
-use super::wire::{Damaged, Fields};
+use super::labels::Labels;
+use super::wire::Damaged;
 use limpid_model::{Side, Text};
 use rustc_hash::FxHashMap;
 use std::hash::Hash;
 
 /// Callers of which only the address is known.
 pub const CLIENTS: Text = Text::const_new("clients");
-const NOT_KNOWN: Text = Text::const_new("not known");
+pub const NOT_KNOWN: Text = Text::const_new("not known");
 
 /// What a family is to us; all others are passed over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -136,24 +137,6 @@ impl<K: Hash + Eq + Clone, T> Numbered<K, T> {
     }
 }
 
-/// The labels of one series, as far as they are used.
-#[derive(Default)]
-struct Labels<'a> {
-    service: &'a str,
-    peer: &'a str,
-    peer_address: &'a str,
-    protocol: &'a str,
-    operation: &'a str,
-    resource: &'a str,
-    code: &'a str,
-    status: &'a str,
-    side: &'a str,
-    instance: &'a str,
-    cause: &'a str,
-    direction: &'a str,
-    host: &'a str,
-}
-
 impl Registry {
     /// The number of the series of `family` with these labels, given as they stand in the message.
     pub fn number(&mut self, family: Family, labels: &[u8]) -> Result<u32, Damaged> {
@@ -211,70 +194,5 @@ impl Registry {
         let (from, to) = (self.service(&caller), self.service(&callee));
         let key = EdgeKey { caller, callee, protocol: labels.protocol.into() };
         self.edges.number(&key, |key| Edge { key, caller: from, callee: to })
-    }
-}
-
-impl<'a> Labels<'a> {
-    fn parse(bytes: &'a [u8]) -> Result<Self, Damaged> {
-        let mut labels = Labels::default();
-        let mut fields = Fields::new(bytes);
-        while let Some((_, value)) = fields.next()? {
-            let (mut name, mut text) = ("", "");
-            let mut pair = Fields::new(value.bytes()?);
-            while let Some((number, value)) = pair.next()? {
-                match number {
-                    1 => name = value.text()?,
-                    2 => text = value.text()?,
-                    _ => {}
-                }
-            }
-            labels.set(name, text);
-        }
-        Ok(labels)
-    }
-
-    fn set(&mut self, name: &str, value: &'a str) {
-        let place = match name {
-            "service" => &mut self.service,
-            "peer" => &mut self.peer,
-            "peer_address" => &mut self.peer_address,
-            "protocol" => &mut self.protocol,
-            "operation" => &mut self.operation,
-            "resource" => &mut self.resource,
-            "code" => &mut self.code,
-            "status" => &mut self.status,
-            "side" => &mut self.side,
-            "instance" => &mut self.instance,
-            "cause" => &mut self.cause,
-            "direction" => &mut self.direction,
-            "host" => &mut self.host,
-            _ => return,
-        };
-        *place = value;
-    }
-
-    /// The families of network and queue have no side: they are about a client's calls.
-    fn side(&self) -> Side {
-        if self.side == "server" { Side::Server } else { Side::Client }
-    }
-
-    fn outcome(&self) -> Outcome {
-        match self.status {
-            "error" => Outcome::Error,
-            "unanswered" => Outcome::Unanswered,
-            _ => Outcome::Ok,
-        }
-    }
-
-    /// Caller and callee.
-    fn ends(&self) -> (Text, Text) {
-        let own = Text::from(self.service);
-        match (self.side(), self.peer, self.peer_address) {
-            (Side::Server, "", _) => (CLIENTS, own),
-            (Side::Server, peer, _) => (peer.into(), own),
-            (_, "", "") => (own, NOT_KNOWN),
-            (_, "", address) => (own, address.into()),
-            (_, peer, _) => (own, peer.into()),
-        }
     }
 }

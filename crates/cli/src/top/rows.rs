@@ -1,10 +1,9 @@
-//! The rows of each view: which columns they have, which of them are listed, and in which order.
+//! The rows of each view: which of them are listed, and in which order.
 
-use super::history::{BARS, History};
+use super::cells;
+use super::history::History;
 use super::judge::State;
 use super::picture::{Picture, Row, Seen};
-use super::screen::{Colour, Style};
-use crate::numbers::{self, MISSING};
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
@@ -60,88 +59,6 @@ pub struct Context<'a> {
     pub history: &'a History,
 }
 
-pub struct Cell {
-    pub text: String,
-    pub style: Style,
-}
-
-pub struct Column {
-    pub title: &'static str,
-    pub width: Width,
-    /// Narrower terminals do without.
-    pub from: usize,
-    pub cell: fn(&Context, u32) -> Cell,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Width {
-    /// Right-aligned figures.
-    Figure(usize),
-    /// Left-aligned words of at most so many characters.
-    Words(usize),
-    /// A name, which takes what is left.
-    Name,
-}
-
-use Width::{Figure, Name, Words};
-
-const fn column(title: &'static str, width: Width, from: usize, cell: fn(&Context, u32) -> Cell) -> Column {
-    Column { title, width, from, cell }
-}
-
-static SERVICES: &[Column] = &[
-    column("SERVICE", Name, 0, |context, number| plain(context.picture.name(number).to_owned())),
-    column("PROTOCOL", Words(10), 100, |context, number| plain(spoken(context, number))),
-    column("REQ/S", Figure(7), 0, |context, number| rate(context, service(context, number))),
-    column("FAILED", Figure(7), 0, |context, number| failed(service(context, number))),
-    column("P50", Figure(8), 100, |context, number| quantile(service(context, number), 0.5)),
-    column("P95", Figure(8), 0, |context, number| p95(service(context, number))),
-    column("P99", Figure(8), 0, |context, number| quantile(service(context, number), 0.99)),
-    column("USUALLY", Figure(8), 100, |context, number| usually(service(context, number))),
-    column("P95, 15 MIN", Words(BARS), 120, |context, number| plain(bars(context, number))),
-    column("WAITS MOSTLY FOR", Words(18), 120, |context, number| plain(waits(context, number))),
-];
-
-static EDGES: &[Column] = &[
-    column("CALLER", Name, 0, |context, number| plain(end(context, number, true))),
-    column("CALLEE", Name, 0, |context, number| plain(end(context, number, false))),
-    column("PROTOCOL", Words(10), 100, |context, number| plain(protocol(context, number))),
-    column("REQ/S", Figure(7), 0, |context, number| rate(context, edge(context, number))),
-    column("FAILED", Figure(7), 0, |context, number| failed(edge(context, number))),
-    column("P95 CALLER", Figure(10), 0, |context, number| side(context, number, true)),
-    column("P95 CALLEE", Figure(10), 0, |context, number| side(context, number, false)),
-    column("USUALLY", Figure(8), 100, |context, number| usually(edge(context, number))),
-    column("NETWORK", Figure(8), 130, |context, number| duration(between(context, number))),
-    column("QUEUE", Figure(8), 130, |context, number| duration(queue(context, number))),
-    column("BYTES/S", Figure(10), 80, |context, number| bytes(context, number)),
-    column("CONNS", Figure(7), 110, |context, number| connections(context, number)),
-];
-
-static OPERATIONS: &[Column] = &[
-    column("OPERATION", Name, 0, |context, number| plain(operation_name(context, number))),
-    column("SERVICE", Words(18), 80, |context, number| plain(operation_service(context, number))),
-    column("PROTOCOL", Words(10), 110, |context, number| plain(operation_protocol(context, number))),
-    column("REQ/S", Figure(7), 0, |context, number| rate(context, operation(context, number))),
-    column("FAILED", Figure(7), 0, |context, number| failed(operation(context, number))),
-    column("P50", Figure(8), 100, |context, number| quantile(operation(context, number), 0.5)),
-    column("P95", Figure(8), 0, |context, number| p95(operation(context, number))),
-    column("P99", Figure(8), 0, |context, number| quantile(operation(context, number), 0.99)),
-    column("USUALLY", Figure(8), 100, |context, number| usually(operation(context, number))),
-    column("TIME", Figure(8), 120, |context, number| share_of_time(context, number)),
-];
-
-static PROCESSES: &[Column] = &[
-    column("SERVICE", Name, 0, |context, number| plain(process_service(context, number))),
-    column("PROCESS", Words(12), 0, |context, number| plain(process_name(context, number))),
-    column("REQ/S", Figure(7), 0, |context, number| rate(context, process(context, number))),
-    column("FAILED", Figure(7), 0, |context, number| failed(process(context, number))),
-    column("P50", Figure(8), 100, |context, number| quantile(process(context, number), 0.5)),
-    column("P95", Figure(8), 0, |context, number| p95(process(context, number))),
-    column("P99", Figure(8), 0, |context, number| quantile(process(context, number), 0.99)),
-    column("USUALLY", Figure(8), 100, |context, number| usually(process(context, number))),
-    column("CALLS/S", Figure(8), 0, |context, number| calls(context, number)),
-];
-
 impl Kind {
     pub fn title(self) -> &'static str {
         match self {
@@ -149,15 +66,6 @@ impl Kind {
             Kind::Edges => "Edges",
             Kind::Operations => "Operations",
             Kind::Processes => "Processes",
-        }
-    }
-
-    pub fn columns(self) -> &'static [Column] {
-        match self {
-            Kind::Services => SERVICES,
-            Kind::Edges => EDGES,
-            Kind::Operations => OPERATIONS,
-            Kind::Processes => PROCESSES,
         }
     }
 }
@@ -236,7 +144,7 @@ impl Rank {
     fn new(context: &Context, key: RowKey) -> Rank {
         let seen = seen(context.picture, key);
         let figures = seen.and_then(|seen| seen.views.figures());
-        let bytes = if key.kind == Kind::Edges { bytes_of(context, key.number) } else { 0.0 };
+        let bytes = if key.kind == Kind::Edges { cells::bytes_of(context, key.number) } else { 0.0 };
         Rank {
             state: seen.map_or(State::Ok, |seen| seen.verdict.state),
             failed: figures.and_then(|figures| figures.failed_share()).unwrap_or(0.0),
@@ -281,202 +189,18 @@ pub fn full_name(context: &Context, key: RowKey) -> String {
     match key.kind {
         Kind::Services => context.picture.name(number).to_owned(),
         Kind::Edges => {
-            format!("{} > {} {}", end(context, number, true), end(context, number, false), protocol(context, number))
+            format!(
+                "{} > {} {}",
+                cells::end(context, number, true),
+                cells::end(context, number, false),
+                cells::protocol(context, number)
+            )
         }
-        Kind::Operations => format!("{} {}", operation_name(context, number), operation_service(context, number)),
-        Kind::Processes => format!("{} {}", process_service(context, number), process_name(context, number)),
-    }
-}
-
-fn plain(text: String) -> Cell {
-    Cell { text, style: Style::default() }
-}
-
-fn missing() -> Cell {
-    Cell { text: MISSING.into(), style: Style::DIM }
-}
-
-fn duration(ms: Option<f64>) -> Cell {
-    ms.map_or_else(missing, |ms| plain(numbers::milliseconds(ms)))
-}
-
-fn service<'a>(context: &'a Context, number: u32) -> Option<&'a Seen> {
-    seen(context.picture, RowKey { kind: Kind::Services, number })
-}
-
-fn edge<'a>(context: &'a Context, number: u32) -> Option<&'a Seen> {
-    seen(context.picture, RowKey { kind: Kind::Edges, number })
-}
-
-fn operation<'a>(context: &'a Context, number: u32) -> Option<&'a Seen> {
-    seen(context.picture, RowKey { kind: Kind::Operations, number })
-}
-
-fn process<'a>(context: &'a Context, number: u32) -> Option<&'a Seen> {
-    seen(context.picture, RowKey { kind: Kind::Processes, number })
-}
-
-fn rate(context: &Context, seen: Option<&Seen>) -> Cell {
-    match seen.and_then(|seen| seen.views.figures()) {
-        Some(figures) if figures.requests > 0 => plain(numbers::per_second(context.picture.rate(figures.requests))),
-        _ => missing(),
-    }
-}
-
-fn failed(seen: Option<&Seen>) -> Cell {
-    let Some((seen, share)) = seen.and_then(|seen| Some((seen, seen.views.figures()?.failed_share()?))) else {
-        return missing();
-    };
-    let style = if share == 0.0 { Style::DIM } else { deviating(seen, super::judge::Kind::Failures) };
-    Cell { text: numbers::share(share), style }
-}
-
-fn p95(seen: Option<&Seen>) -> Cell {
-    let style = seen.map_or(Style::default(), |seen| deviating(seen, super::judge::Kind::Latency));
-    Cell { style: if style == Style::default() { quantile(seen, 0.95).style } else { style }, ..quantile(seen, 0.95) }
-}
-
-/// What deviates is coloured, nothing else.
-fn deviating(seen: &Seen, kind: super::judge::Kind) -> Style {
-    let reason = seen.verdict.reasons.iter().find(|reason| reason.kind == kind);
-    reason.map_or(Style::default(), |reason| style_of(reason.state))
-}
-
-pub fn style_of(state: State) -> Style {
-    match state {
-        State::Critical => Style { colour: Colour::Red, bold: true, reverse: false },
-        State::Warning => Style { colour: Colour::Yellow, bold: true, reverse: false },
-        State::Affected => Style { colour: Colour::Yellow, bold: false, reverse: false },
-        State::NoData => Style::DIM,
-        State::Ok => Style::default(),
-    }
-}
-
-fn quantile(seen: Option<&Seen>, q: f64) -> Cell {
-    duration(seen.and_then(|seen| seen.views.figures()?.quantile_ms(q)))
-}
-
-fn usually(seen: Option<&Seen>) -> Cell {
-    duration(seen.and_then(|seen| seen.usual_p95_ms))
-}
-
-fn spoken(context: &Context, number: u32) -> String {
-    let Some(service) = context.picture.service(number) else { return String::new() };
-    if service.protocols.is_empty() {
-        return "calls only".into();
-    }
-    service.protocols.join(", ")
-}
-
-fn bars(context: &Context, number: u32) -> String {
-    let values = context.history.bars(number);
-    let most = values.iter().flatten().copied().fold(0.0, f64::max);
-    let bar = |value: &Option<f64>| match value {
-        None => '·',
-        Some(value) => {
-            char::from_u32('▁' as u32 + ((value / most) * 7.0).round().clamp(0.0, 7.0) as u32).unwrap_or('?')
+        Kind::Operations => {
+            format!("{} {}", cells::operation_name(context, number), cells::operation_service(context, number))
         }
-    };
-    values.iter().map(bar).collect()
-}
-
-fn waits(context: &Context, number: u32) -> String {
-    let Some(service) = context.picture.service(number) else { return String::new() };
-    if service.seen.verdict.state == State::NoData {
-        let silent = context.history.silent_for(number).map(|silent| numbers::span(silent.as_secs_f64()));
-        return format!("silent {}", silent.unwrap_or_default());
-    }
-    match service.waits_for() {
-        Some((callee, share)) => {
-            format!("{} {}", numbers::shorten(context.picture.name(callee), 11, "…"), numbers::share(share))
+        Kind::Processes => {
+            format!("{} {}", cells::process_service(context, number), cells::process_name(context, number))
         }
-        None if !service.watched && !service.protocols.is_empty() => "not watched".into(),
-        None => String::new(),
-    }
-}
-
-fn end(context: &Context, number: u32, caller: bool) -> String {
-    let Some(edge) = context.picture.edge(number) else { return String::new() };
-    context.picture.name(if caller { edge.caller } else { edge.callee }).to_owned()
-}
-
-fn protocol(context: &Context, number: u32) -> String {
-    let edge = context.picture.edge(number);
-    edge.map_or(String::new(), |edge| edge.protocol.to_string())
-}
-
-fn side(context: &Context, number: u32, caller: bool) -> Cell {
-    let views = edge(context, number).map(|seen| &seen.views);
-    let figures = views.and_then(|views| if caller { views.client.as_deref() } else { views.server.as_deref() });
-    duration(figures.and_then(|figures| figures.quantile_ms(0.95)))
-}
-
-fn between(context: &Context, number: u32) -> Option<f64> {
-    context.picture.edge(number)?.between_p95_ms()
-}
-
-fn queue(context: &Context, number: u32) -> Option<f64> {
-    let queue = &context.picture.edge(number)?.queue;
-    queue.quantile(0.95).map(|seconds| seconds * 1000.0)
-}
-
-fn bytes_of(context: &Context, number: u32) -> f64 {
-    let edge = context.picture.edge(number);
-    edge.map_or(0.0, |edge| edge.links().sent + edge.links().received)
-}
-
-fn bytes(context: &Context, number: u32) -> Cell {
-    match bytes_of(context, number) {
-        0.0 => missing(),
-        sum => plain(numbers::bytes((sum / context.picture.seconds).round().max(1.0))),
-    }
-}
-
-fn connections(context: &Context, number: u32) -> Cell {
-    match context.picture.edge(number).map(|edge| edge.links().connections) {
-        Some(open) if open > 0.0 => plain(numbers::count(open)),
-        _ => missing(),
-    }
-}
-
-pub fn operation_name(context: &Context, number: u32) -> String {
-    let Some(row) = context.picture.operation(number) else { return String::new() };
-    let parts = [row.operation.as_str(), row.resource.as_str()];
-    parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
-}
-
-fn operation_service(context: &Context, number: u32) -> String {
-    let row = context.picture.operation(number);
-    row.map_or(String::new(), |row| context.picture.name(row.service).to_owned())
-}
-
-fn operation_protocol(context: &Context, number: u32) -> String {
-    let row = context.picture.operation(number);
-    row.map_or(String::new(), |row| row.protocol.to_string())
-}
-
-/// Which part of its service's time went into it.
-fn share_of_time(context: &Context, number: u32) -> Cell {
-    let time = |seen: Option<&Seen>| seen.and_then(|seen| seen.views.figures()).map(|figures| figures.latency.sum);
-    let row = context.picture.operation(number);
-    let all = row.and_then(|row| time(service(context, row.service))).filter(|all| *all > 0.0);
-    match time(operation(context, number)).zip(all) {
-        Some((own, all)) => plain(numbers::share((own / all).min(1.0))),
-        None => missing(),
-    }
-}
-
-fn process_service(context: &Context, number: u32) -> String {
-    context.picture.process(number).map_or(String::new(), |row| context.picture.name(row.service).to_owned())
-}
-
-fn process_name(context: &Context, number: u32) -> String {
-    context.picture.process(number).map_or(String::new(), |row| row.pid().unwrap_or(&row.instance).to_owned())
-}
-
-fn calls(context: &Context, number: u32) -> Cell {
-    match context.picture.process(number).map(|row| row.calls.requests) {
-        Some(calls) if calls > 0 => plain(numbers::per_second(context.picture.rate(calls))),
-        _ => missing(),
     }
 }
