@@ -197,7 +197,6 @@ fn new_edge(registry: &Registry, number: u32) -> Edge {
 fn new_operation(registry: &Registry, number: u32) -> Operation {
     let known = &registry.operations.items[number as usize];
     Operation {
-        number,
         service: known.service,
         protocol: known.key.protocol.clone(),
         operation: known.key.operation.clone(),
@@ -208,5 +207,5 @@ fn new_operation(registry: &Registry, number: u32) -> Operation {
 
 fn new_process(registry: &Registry, number: u32) -> Process {
     let known = &registry.processes.items[number as usize];
-    Process { number, service: known.service, instance: known.key.instance.clone(), ..Process::default() }
+    Process { service: known.service, instance: known.key.instance.clone(), ..Process::default() }
 }

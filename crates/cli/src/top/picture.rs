@@ -68,7 +68,6 @@ pub struct Links {
 
 #[derive(Clone, Debug, Default)]
 pub struct Operation {
-    pub number: u32,
     pub service: u32,
     pub protocol: Text,
     pub operation: Text,
@@ -78,7 +77,6 @@ pub struct Operation {
 
 #[derive(Clone, Debug, Default)]
 pub struct Process {
-    pub number: u32,
     pub service: u32,
     pub instance: Text,
     /// What it served, as it saw it itself.

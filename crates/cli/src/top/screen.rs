@@ -9,7 +9,6 @@ pub enum Colour {
     Normal,
     Red,
     Yellow,
-    Cyan,
     Grey,
 }
 
@@ -42,7 +41,6 @@ impl Style {
             Colour::Normal => {}
             Colour::Red => out.push_str(";31"),
             Colour::Yellow => out.push_str(";33"),
-            Colour::Cyan => out.push_str(";36"),
             Colour::Grey => out.push_str(";90"),
         }
         out.push('m');
