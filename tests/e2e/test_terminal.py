@@ -63,14 +63,11 @@ class Screen:
         line = lambda y: "".join(grid.get((y, x), " ") for x in range(self.columns)).rstrip()
         return "\n".join(line(y) for y in range(self.lines))
 
-    def shows(self, what, **labels):
+    def shows(self, what):
         return await_true(lambda: re.search(what, self.text()), f"the screen to show {what}; it shows\n{self.text()}")
 
     def press(self, keys):
         os.write(self.fd, keys.encode())
-
-    def settings(self):
-        return termios.tcgetattr(self.fd)
 
     def wait(self):
         """The exit status, as the shell would have it."""
@@ -92,7 +89,8 @@ class Screen:
 class Terminal(Case):
     @classmethod
     def prepare(cls):
-        cls.limpid = Limpid(cls.scope)
+        # One of the few failed requests here must be among the traces.
+        cls.limpid = Limpid(cls.scope, "up", "--sample", "all")
         cls.nginx = Nginx(cls.scope, "top-nginx")
         cls.agent = cls.limpid.agent_url.removeprefix("http://")
 
@@ -132,7 +130,6 @@ class Terminal(Case):
         self.ab("top-session", "/ok", 500)
         screen = self.top("--interval", "1")
         screen.shows("limpid top .* since the agent's start|limpid top .* last")
-        before = screen.settings()
         screen.shows(r"\[Services \d+\]")
         self.ab("top-session", "/fail", 300)
         screen.shows(r"top-nginx +http +\d")
@@ -150,7 +147,6 @@ class Terminal(Case):
         screen.press("q")
         self.assertEqual(screen.wait(), 0)
         self.assertTrue(screen.output.endswith(b"\x1b[?7h\x1b[?25h\x1b[?1049l"), screen.output[-60:])
-        self.assertNotEqual(before, None)
 
     def test_the_terminal_is_given_back(self):
         for ending, status in (("\x03", 0), (signal.SIGTERM, 128 + signal.SIGTERM), (signal.SIGHUP, 128 + signal.SIGHUP)):
