@@ -1,14 +1,20 @@
 //! The binary `limpid`: one table of commands, the configuration, and the wiring of the roles.
 
+mod clock;
 mod commands;
 mod config;
+mod describe;
+mod http;
 mod log;
+mod numbers;
+mod output;
 #[cfg(feature = "server")]
 mod privileges;
 #[cfg(any(feature = "agent", feature = "server"))]
 mod signals;
 #[cfg(all(feature = "agent", feature = "server"))]
 mod supervise;
+mod top;
 
 use std::process::ExitCode;
 

@@ -4,18 +4,23 @@
 mod agent;
 #[cfg(feature = "agent")]
 mod check;
+mod completion;
 mod config;
+mod man;
+mod query;
 mod replay;
 #[cfg(feature = "server")]
 mod server;
 mod support;
 #[cfg(feature = "server")]
 mod token;
+mod top;
 #[cfg(all(feature = "agent", feature = "server"))]
 mod up;
 
 use crate::config::table::{Role, options};
 use crate::config::{Config, ConfigError, DEFAULT_FILE};
+use crate::http::Endpoint;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgMatches, Command};
 use std::process::ExitCode;
@@ -58,6 +63,20 @@ pub static COMMANDS: &[Entry] = &[
         arguments: |command| command,
         run: server::run,
     },
+    Entry {
+        name: "top",
+        about: "Live view of the agent on this machine in the terminal, without a server",
+        role: None,
+        arguments: top::arguments,
+        run: top::run,
+    },
+    Entry {
+        name: "query",
+        about: "Ask a server: PromQL, traces, the topology, events",
+        role: None,
+        arguments: query::arguments,
+        run: query::run,
+    },
     #[cfg(feature = "agent")]
     Entry {
         name: "check",
@@ -94,6 +113,20 @@ pub static COMMANDS: &[Entry] = &[
         role: None,
         arguments: support::arguments,
         run: support::run,
+    },
+    Entry {
+        name: "completion",
+        about: "Print the completion of a shell",
+        role: None,
+        arguments: completion::arguments,
+        run: completion::run,
+    },
+    Entry {
+        name: "man",
+        about: "Print a manual page, or write all of them",
+        role: None,
+        arguments: man::arguments,
+        run: man::run,
     },
 ];
 
@@ -142,6 +175,7 @@ fn with_options(command: Command, role: Role) -> Command {
     let config = Arg::new("config")
         .long("config")
         .value_name("FILE")
+        .value_hint(clap::ValueHint::FilePath)
         .help(format!("YAML file, else {DEFAULT_FILE} if it is there"));
     // The supervisor's word to its children: where they find changed settings.
     let reload = Arg::new(RELOAD).long(RELOAD).hide(true);
@@ -186,10 +220,31 @@ fn read(role: Role, arguments: &ArgMatches) -> Result<Config, ConfigError> {
     Config::resolve(role, file, variables(), flags)
 }
 
+/// An option whose values are these words.
+fn choice(name: &'static str, words: impl IntoIterator<Item = &'static str>) -> Arg {
+    let words: Vec<&'static str> = words.into_iter().collect();
+    Arg::new(name).long(name).value_name("WORD").value_parser(clap::builder::PossibleValuesParser::new(words))
+}
+
+/// Where the agent or the server of this machine listens, by its configuration. One that this user may not read says
+/// nothing about that.
+fn running_address(key: &str) -> Result<Endpoint, CommandError> {
+    let config = Config::resolve(Role::Up, None, variables(), Vec::new());
+    let config =
+        config.or_else(|_| Config::resolve(Role::Up, Some("/dev/null".into()), std::iter::empty(), Vec::new()));
+    let config = config.map_err(|error| error.0)?;
+    match config.text(key) {
+        "off" => Err(format!("`{key}` is off in {}: nothing can be asked", config.source(key)).into()),
+        address => Ok(address.parse()?),
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    #[cfg(all(feature = "agent", feature = "server"))]
     use super::*;
 
+    #[cfg(all(feature = "agent", feature = "server"))]
     #[test]
     fn a_wrong_command_line_is_told_in_one_line() {
         for (line, words) in [

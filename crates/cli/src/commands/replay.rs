@@ -1,13 +1,14 @@
 //! `limpid replay FILE…`
 
 use super::CommandError;
-use clap::{Arg, ArgAction, ArgMatches, Command};
+use clap::{Arg, ArgAction, ArgMatches, Command, ValueHint};
 use std::io::{BufWriter, ErrorKind};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 pub fn arguments(command: Command) -> Command {
-    command.arg(Arg::new("file").required(true).num_args(1..).value_name("FILE").help("pcap or pcapng")).arg(
+    let file = Arg::new("file").required(true).num_args(1..).value_name("FILE").value_hint(ValueHint::FilePath);
+    command.arg(file.help("pcap or pcapng")).arg(
         Arg::new("raw").long("raw").action(ArgAction::SetTrue).help("Do not redact literals, query values and keys"),
     )
 }
