@@ -25,6 +25,7 @@ pub fn router() -> Router<Arc<Server>> {
         .route("/api/services", get(topology::services))
         .route("/api/services/{scope}/{name}/operations", get(topology::operations))
         .route("/api/traces", get(traces::search))
+        .route("/api/traces/facets", get(traces::facets))
         .route("/api/traces/{trace_id}", get(traces::one))
         .route("/api/entities/{*id}", get(entities::one))
         .route("/api/events", get(entities::events))

@@ -1,0 +1,321 @@
+//! The traces that a search means, each counted once and with what is known of the call that was found in it.
+//!
+//! Few enough spans are read whole. Of more, an equal number is read from each slice of the time, so that what is said
+//! of them holds for the whole range and not only for its last minutes.
+
+use super::names::Names;
+use super::plan::{Rest, Term};
+use super::{parts::Piece, plan};
+use crate::QueryError;
+use crate::span_rows::{SpanKind, SpanStatus, Texts, byte, fixed, map_entries, time_ns, unsigned};
+use arrow_array::RecordBatch;
+use limpid_store::{SpanQuery, Store};
+use rustc_hash::FxHashMap;
+use std::borrow::Cow;
+
+/// So many slices has the time, and so many columns the heat map.
+pub const SLICES: usize = 72;
+/// So many spans are read whole.
+const MAX_WHOLE: usize = 20_000;
+/// So many are read of each slice when there are more.
+const MAX_OF_SLICE: usize = 1_500;
+/// A longer value is a text and nothing to group by.
+const MAX_VALUE_BYTES: usize = 160;
+const MAX_VALUES: usize = 64;
+/// Columns whose values are counted, besides the attributes. `operation` and `resource` are in the name.
+const COUNTED: &[&str] = &["code", "name", "service", "protocol", "peer", "instance", "host"];
+/// Of the resource, what differs between the processes of one service.
+const OF_RESOURCE: &[&str] = &["service.version", "deployment.environment.name", "container.image.name"];
+
+/// One trace, as the call that was found in it.
+pub struct Counted {
+    pub start_ns: u64,
+    pub duration_ns: u64,
+    pub failed: bool,
+    /// The outcome asked for fits one of its calls; then this is the first such call.
+    pub fits: bool,
+    pub slice: usize,
+    /// Key and value, by their numbers.
+    pub values: Vec<(u32, u32)>,
+}
+
+/// A span of which only the time and the owner are needed.
+pub struct Bare {
+    pub trace: u32,
+    pub span_id: [u8; 8],
+    pub parent_span_id: Option<[u8; 8]>,
+    pub start_ns: u64,
+    pub duration_ns: u64,
+    pub kind: SpanKind,
+    pub failed: bool,
+    pub service: u32,
+    pub peer: Option<u32>,
+    pub name: u32,
+}
+
+impl Bare {
+    pub fn piece<'a>(&self, names: &'a Names) -> Piece<'a> {
+        Piece {
+            span_id: self.span_id,
+            parent_span_id: self.parent_span_id,
+            start_ns: self.start_ns,
+            duration_ns: self.duration_ns,
+            kind: self.kind,
+            service: names.text(self.service),
+            peer: self.peer.map(|peer| names.text(peer)),
+        }
+    }
+}
+
+/// How the calls went that are looked for; the rest of the traces are what they are compared with.
+pub struct Outcome {
+    spans: SpanQuery,
+    rest: Rest,
+    pub is_asked: bool,
+}
+
+impl Outcome {
+    pub fn of(terms: &[Term]) -> Result<Outcome, QueryError> {
+        let (mut spans, mut rest) = (SpanQuery::default(), Rest::default());
+        for term in terms {
+            plan::apply(term, &mut spans, &mut rest)?;
+        }
+        Ok(Outcome { spans, rest, is_asked: !terms.is_empty() })
+    }
+
+    fn fits(&self, duration_ns: u64, failed: bool, columns: &Columns<'_>, row: usize) -> bool {
+        let SpanQuery { min_duration_ns, max_duration_ns, errors, columns: equal, .. } = &self.spans;
+        min_duration_ns.is_none_or(|least| duration_ns >= least)
+            && max_duration_ns.is_none_or(|most| duration_ns <= most)
+            && (!errors || failed)
+            && equal.iter().all(|(column, value)| columns.text(column, row).is_some_and(|have| have == value.as_str()))
+            && self.rest.fits(failed, |name| columns.text(name, row))
+    }
+}
+
+/// What was read, and how much of the time it stands for.
+#[derive(Default)]
+pub struct Census {
+    pub traces: Vec<Counted>,
+    by_id: FxHashMap<[u8; 16], u32>,
+    pub names: Names,
+    pub bare: Vec<Bare>,
+    pub spans_read: u64,
+    /// Of each slice, the share of its time whose spans were read.
+    pub read: Vec<f64>,
+}
+
+impl Census {
+    pub fn is_complete(&self) -> bool {
+        self.read.iter().all(|share| *share >= 1.0)
+    }
+
+    /// Reads what `base` means. `whole` says that `base` means all spans, so that whole traces are seen on the way.
+    pub fn take(&mut self, store: &dyn Store, base: &SpanQuery, rest: &Rest, outcome: &Outcome) -> Result<(), QueryError> {
+        let whole = base.columns.is_empty() && base.attributes.is_empty() && rest.is_empty();
+        let all = store.spans(&SpanQuery { limit: MAX_WHOLE, ..base.clone() })?;
+        if count(&all) < MAX_WHOLE {
+            self.read = vec![1.0; SLICES];
+            self.add(&all, base, rest, outcome, whole);
+        } else {
+            self.take_slices(store, base, rest, outcome, whole)?;
+        }
+        match whole || self.traces.is_empty() {
+            true => Ok(()),
+            false => self.take_around(store, base),
+        }
+    }
+
+    fn take_slices(
+        &mut self,
+        store: &dyn Store,
+        base: &SpanQuery,
+        rest: &Rest,
+        outcome: &Outcome,
+        whole: bool,
+    ) -> Result<(), QueryError> {
+        for slice in 0..SLICES {
+            let (start_ns, end_ns) = (slice_start(base, slice), slice_start(base, slice + 1).saturating_sub(1));
+            let part = SpanQuery { start_ns, end_ns, limit: MAX_OF_SLICE, ..base.clone() };
+            let batches = store.spans(&part)?;
+            let oldest = batches.iter().flat_map(starts).min().unwrap_or(start_ns);
+            let covered = (end_ns.saturating_sub(oldest)) as f64 / (end_ns - start_ns).max(1) as f64;
+            self.read.push(if count(&batches) < MAX_OF_SLICE { 1.0 } else { covered.clamp(0.001, 0.999) });
+            self.add(&batches, base, rest, outcome, whole);
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, batches: &[RecordBatch], base: &SpanQuery, rest: &Rest, outcome: &Outcome, whole: bool) {
+        let columns: Vec<Columns> = batches.iter().map(Columns::new).collect();
+        let mut order: Vec<(u64, usize, usize)> = Vec::with_capacity(count(batches));
+        for (at, batch) in batches.iter().enumerate() {
+            let times = (0..batch.num_rows()).filter_map(|row| Some((time_ns(batch, "start", row)?, at, row)));
+            order.extend(times);
+        }
+        order.sort_unstable();
+        self.spans_read += order.len() as u64;
+        for (start_ns, at, row) in order {
+            let columns = &columns[at];
+            let failed = columns.failed(row);
+            if !rest.fits(failed, |name| columns.text(name, row)) {
+                continue;
+            }
+            let Some(trace) = self.note(columns, row, start_ns, failed, outcome, slice_of(base, start_ns)) else {
+                continue;
+            };
+            if whole {
+                self.add_bare(columns, row, trace, start_ns);
+            }
+        }
+    }
+
+    /// The first call of a trace stands for it, or the first that went as asked.
+    fn note(
+        &mut self,
+        columns: &Columns<'_>,
+        row: usize,
+        start_ns: u64,
+        failed: bool,
+        outcome: &Outcome,
+        slice: usize,
+    ) -> Option<u32> {
+        let id: [u8; 16] = fixed(columns.batch, "trace_id", row)?;
+        let duration_ns = unsigned(columns.batch, "duration_ns", row)?;
+        let known = self.by_id.get(&id).copied();
+        let at = known.unwrap_or(self.traces.len() as u32);
+        let is_first = match self.traces.get_mut(at as usize) {
+            None => true,
+            Some(trace) => {
+                trace.failed |= failed;
+                !trace.fits
+            }
+        };
+        if !is_first {
+            return Some(at);
+        }
+        let fits = outcome.fits(duration_ns, failed, columns, row);
+        if known.is_some() && !fits {
+            return Some(at);
+        }
+        let failed = failed || self.traces.get(at as usize).is_some_and(|trace| trace.failed);
+        let values = columns.values(row, &mut self.names);
+        let counted = Counted { start_ns, duration_ns, failed, fits, slice, values };
+        match self.traces.get_mut(at as usize) {
+            Some(trace) => *trace = counted,
+            None => {
+                self.by_id.insert(id, at);
+                self.traces.push(counted);
+            }
+        }
+        Some(at)
+    }
+
+    /// All spans round those that were found: what else their traces hold.
+    fn take_around(&mut self, store: &dyn Store, base: &SpanQuery) -> Result<(), QueryError> {
+        let margin_ns = 1_000_000_000;
+        let first = self.traces.iter().map(|trace| trace.start_ns).min().unwrap_or(base.start_ns);
+        let last = self.traces.iter().map(|trace| trace.start_ns + trace.duration_ns).max().unwrap_or(base.end_ns);
+        let (start_ns, end_ns) = (first.saturating_sub(margin_ns), last.saturating_add(margin_ns));
+        for batch in store.spans(&SpanQuery { start_ns, end_ns, limit: MAX_WHOLE, ..SpanQuery::default() })? {
+            let columns = Columns::new(&batch);
+            for row in 0..batch.num_rows() {
+                let id: Option<[u8; 16]> = fixed(&batch, "trace_id", row);
+                let Some(trace) = id.and_then(|id| self.by_id.get(&id).copied()) else { continue };
+                let Some(start_ns) = time_ns(&batch, "start", row) else { continue };
+                self.add_bare(&columns, row, trace, start_ns);
+            }
+        }
+        Ok(())
+    }
+
+    fn add_bare(&mut self, columns: &Columns<'_>, row: usize, trace: u32, start_ns: u64) {
+        let mut number = |name: &str| self.names.number(&columns.text(name, row)?);
+        let (service, peer, name) = (number("service"), number("peer"), number("name"));
+        let read = || Some((fixed(columns.batch, "span_id", row)?, unsigned(columns.batch, "duration_ns", row)?));
+        let (Some((span_id, duration_ns)), Some(service), Some(name)) = (read(), service, name) else { return };
+        self.bare.push(Bare {
+            trace,
+            span_id,
+            parent_span_id: fixed(columns.batch, "parent_span_id", row).filter(|id| *id != [0; 8]),
+            start_ns,
+            duration_ns,
+            kind: SpanKind::from_otlp(byte(columns.batch, "kind", row)),
+            failed: columns.failed(row),
+            service,
+            peer,
+            name,
+        });
+    }
+}
+
+fn count(batches: &[RecordBatch]) -> usize {
+    batches.iter().map(RecordBatch::num_rows).sum()
+}
+
+fn starts(batch: &RecordBatch) -> impl Iterator<Item = u64> + '_ {
+    (0..batch.num_rows()).filter_map(|row| time_ns(batch, "start", row))
+}
+
+/// Slices are equal parts of the range.
+pub fn slice_start(base: &SpanQuery, slice: usize) -> u64 {
+    let length = u128::from(base.end_ns.saturating_sub(base.start_ns));
+    base.start_ns + (length * slice as u128 / SLICES as u128) as u64
+}
+
+fn slice_of(base: &SpanQuery, at_ns: u64) -> usize {
+    let length = u128::from(base.end_ns.saturating_sub(base.start_ns)).max(1);
+    let slice = u128::from(at_ns.saturating_sub(base.start_ns)) * SLICES as u128 / length;
+    (slice as usize).min(SLICES - 1)
+}
+
+/// A batch, its columns looked up once.
+struct Columns<'a> {
+    batch: &'a RecordBatch,
+    texts: Vec<(&'static str, Texts<'a>)>,
+    resource: Texts<'a>,
+}
+
+impl<'a> Columns<'a> {
+    fn new(batch: &'a RecordBatch) -> Columns<'a> {
+        let promoted = limpid_model::schema::PROMOTED.iter().map(|(column, _)| *column);
+        let texts = promoted.chain(["name"]).map(|name| (name, Texts::new(batch, name))).collect();
+        Columns { batch, texts, resource: Texts::new(batch, "resource_attributes") }
+    }
+
+    fn failed(&self, row: usize) -> bool {
+        SpanStatus::from_otlp(byte(self.batch, "status", row)) == SpanStatus::Error
+    }
+
+    /// A column, or an attribute of that name.
+    fn text(&self, name: &str, row: usize) -> Option<Cow<'a, str>> {
+        match self.texts.iter().find(|(have, _)| *have == name) {
+            Some((_, texts)) => texts.get(row).map(Cow::Borrowed),
+            None => {
+                let found = map_entries(self.batch, "attributes", row).into_iter().find(|(have, _)| have == name)?;
+                Some(Cow::Owned(plain(found.1)))
+            }
+        }
+    }
+
+    fn values(&self, row: usize, names: &mut Names) -> Vec<(u32, u32)> {
+        let columns = COUNTED.iter().filter_map(|name| Some((name.to_string(), self.text(name, row)?.into_owned())));
+        let attributes = map_entries(self.batch, "attributes", row).into_iter().map(|(name, json)| (name, plain(json)));
+        let resource: Option<serde_json::Value> = self.resource.get(row).and_then(|json| serde_json::from_str(json).ok());
+        let of_resource = OF_RESOURCE.iter().filter_map(|name| {
+            let value = resource.as_ref()?.get(name)?.as_str()?;
+            Some((name.to_string(), value.to_string()))
+        });
+        let all = columns.chain(of_resource).chain(attributes);
+        let counted = all.filter(|(_, value)| !value.is_empty() && value.len() <= MAX_VALUE_BYTES);
+        counted.take(MAX_VALUES).filter_map(|(name, value)| Some((names.number(&name)?, names.number(&value)?))).collect()
+    }
+}
+
+/// An attribute's JSON text as plain text, a string without its quotes.
+fn plain(json: String) -> String {
+    match json.starts_with('"') {
+        true => serde_json::from_str(&json).unwrap_or(json),
+        false => json,
+    }
+}

@@ -1,0 +1,298 @@
+//! How the traces found spread over what is known of them, and what sets a selection apart from the rest.
+
+use super::census::{Bare, Census, Counted, Outcome, SLICES};
+use super::heat::{Heat, heat};
+use super::parts::{Piece, parts};
+use super::plan::{self, Rest};
+use super::search::TraceQuery;
+use crate::QueryError;
+use limpid_store::{SpanQuery, Store};
+use rustc_hash::{FxHashMap, FxHashSet};
+use serde::Serialize;
+
+const MOST_FACETS: usize = 16;
+const MOST_VALUES: usize = 8;
+/// Of a facet that was asked for by name.
+const MOST_VALUES_ASKED: usize = 50;
+const MOST_DIFFERENCES: usize = 4;
+/// Smaller differences are chance.
+const LEAST_DIFFERENCE: f64 = 0.1;
+/// With more values than this for a third of the traces, a property names each of them and groups nothing.
+const FEW_VALUES: usize = 20;
+const ID_SHARE: usize = 3;
+
+/// What is told of a whole trace, not of one call.
+const MOST_TIME: &str = "limpid.most_time";
+const FAILED_AT: &str = "limpid.failed_at";
+const PASSES: &str = "limpid.passes";
+const BETWEEN: &str = "network or queue";
+/// In this order they come before the attributes.
+const FIRST: &[&str] = &["code", MOST_TIME, FAILED_AT, "name", "service", "instance", "host", "peer", "protocol", PASSES];
+/// So deep is looked for the call that failed first.
+const MAX_SPANS_OF_TRACE: usize = 20_000;
+
+/// A rectangle of the heat map: Unix nanoseconds, and durations.
+#[derive(Clone, Copy, Debug)]
+pub struct Rectangle {
+    pub start_ns: u64,
+    pub end_ns: u64,
+    pub min_duration_ns: u64,
+    pub max_duration_ns: u64,
+}
+
+impl Rectangle {
+    fn holds(&self, trace: &Counted) -> bool {
+        (self.start_ns..=self.end_ns).contains(&trace.start_ns)
+            && (self.min_duration_ns..=self.max_duration_ns).contains(&trace.duration_ns)
+    }
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Exploration {
+    /// Traces that the search means, whatever came out.
+    pub traces: u64,
+    /// Of them those with the outcome asked for, in the rectangle.
+    pub selected: u64,
+    pub failed: u64,
+    /// Whether an outcome or a rectangle selects at all.
+    pub selects: bool,
+    pub spans_read: u64,
+    /// False when there are more spans than are read: then an equal part of each slice of the time was.
+    pub complete: bool,
+    /// The share of the time that was read.
+    pub share: f64,
+    pub facets: Vec<Facet>,
+    pub apart: Vec<Difference>,
+    pub heat: Heat,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Facet {
+    /// A column, an attribute, or one of `limpid.most_time`, `limpid.failed_at`, `limpid.passes`.
+    pub key: String,
+    /// Selected traces in which it is known.
+    pub traces: u64,
+    pub distinct: u64,
+    pub values: Vec<FacetValue>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct FacetValue {
+    pub value: String,
+    pub traces: u64,
+    pub failed: u64,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Difference {
+    pub key: String,
+    pub value: String,
+    /// Shares among the selected traces and among the others.
+    pub selected: f64,
+    pub others: f64,
+}
+
+/// Facets, differences and the heat map of a search. `by` asks for one facet with more of its values.
+pub fn explore(
+    store: &dyn Store,
+    query: &TraceQuery,
+    rectangle: Option<Rectangle>,
+    by: Option<&str>,
+) -> Result<Exploration, QueryError> {
+    let (outcome_terms, base_terms): (Vec<_>, Vec<_>) = query.terms()?.into_iter().partition(plan::Term::is_outcome);
+    let outcome = Outcome::of(&outcome_terms)?;
+    let mut base = SpanQuery { start_ns: query.start_ns, end_ns: query.end_ns, ..SpanQuery::default() };
+    let mut rest = Rest::default();
+    for term in &base_terms {
+        plan::apply(term, &mut base, &mut rest)?;
+    }
+    let mut census = Census::default();
+    census.take(store, &base, &rest, &outcome)?;
+    add_whole(&mut census);
+    let chosen: Vec<bool> =
+        census.traces.iter().map(|trace| trace.fits && rectangle.is_none_or(|part| part.holds(trace))).collect();
+    let selects = outcome.is_asked || rectangle.is_some();
+    let counts = Counts::of(&census, &chosen);
+    let with = |wanted: fn(&Counted) -> bool| {
+        let both = census.traces.iter().zip(&chosen);
+        both.filter(|(trace, chosen)| **chosen && wanted(trace)).count() as u64
+    };
+    Ok(Exploration {
+        traces: census.traces.len() as u64,
+        selected: with(|_| true),
+        failed: with(|trace| trace.failed),
+        selects,
+        spans_read: census.spans_read,
+        complete: census.is_complete(),
+        share: census.read.iter().sum::<f64>() / SLICES as f64,
+        facets: facets(&census, &counts, by),
+        apart: if selects { differences(&census, &counts) } else { Vec::new() },
+        heat: heat(&census, &base),
+    })
+}
+
+/// Adds what only the whole trace tells: where most of its time was, where it failed, whom it passes through.
+fn add_whole(census: &mut Census) {
+    let mut of_trace: FxHashMap<u32, Vec<Bare>> = FxHashMap::default();
+    for span in std::mem::take(&mut census.bare) {
+        let spans = of_trace.entry(span.trace).or_default();
+        if spans.len() < MAX_SPANS_OF_TRACE {
+            spans.push(span);
+        }
+    }
+    for (trace, spans) in of_trace {
+        let ids: FxHashSet<[u8; 8]> = spans.iter().map(|span| span.span_id).collect();
+        let is_whole = spans.iter().all(|span| span.parent_span_id.is_none_or(|parent| ids.contains(&parent)));
+        if !is_whole {
+            continue;
+        }
+        let mut found: Vec<(&str, String)> = Vec::new();
+        let pieces: Vec<Piece> = spans.iter().map(|span| span.piece(&census.names)).collect();
+        if let Some(most) = parts(&pieces).into_iter().next() {
+            found.push((MOST_TIME, most.service.unwrap_or_else(|| BETWEEN.to_string())));
+        }
+        found.extend(failed_at(&spans, census).map(|place| (FAILED_AT, place)));
+        let services: FxHashSet<&str> = pieces.iter().map(|piece| piece.service).collect();
+        found.extend(services.into_iter().map(|service| (PASSES, service.to_string())));
+        let numbers: Vec<(u32, u32)> = found
+            .iter()
+            .filter_map(|(key, value)| Some((census.names.number(key)?, census.names.number(value)?)))
+            .collect();
+        if let Some(trace) = census.traces.get_mut(trace as usize) {
+            trace.values.extend(numbers);
+        }
+    }
+}
+
+/// The failed call below which nothing else failed, the earliest of them.
+fn failed_at(spans: &[Bare], census: &Census) -> Option<String> {
+    let above: FxHashSet<[u8; 8]> = spans.iter().filter(|span| span.failed).filter_map(|span| span.parent_span_id).collect();
+    let deepest = spans.iter().filter(|span| span.failed && !above.contains(&span.span_id));
+    let span = deepest.min_by_key(|span| span.start_ns)?;
+    let owner = if span.kind == crate::span_rows::SpanKind::Client { span.peer.unwrap_or(span.service) } else { span.service };
+    Some(format!("{} {}", census.names.text(owner), census.names.text(span.name)))
+}
+
+#[derive(Clone, Copy, Default)]
+struct Count {
+    all: u64,
+    selected: u64,
+    failed: u64,
+}
+
+/// By key and value; and by key alone, how many traces know it.
+struct Counts {
+    of_key: FxHashMap<u32, FxHashMap<u32, Count>>,
+    known: FxHashMap<u32, Count>,
+    all: u64,
+    selected: u64,
+}
+
+impl Counts {
+    fn of(census: &Census, chosen: &[bool]) -> Counts {
+        let mut counts = Counts {
+            of_key: FxHashMap::default(),
+            known: FxHashMap::default(),
+            all: census.traces.len() as u64,
+            selected: chosen.iter().filter(|chosen| **chosen).count() as u64,
+        };
+        for (trace, chosen) in census.traces.iter().zip(chosen) {
+            let mut keys: Vec<u32> = trace.values.iter().map(|(key, _)| *key).collect();
+            keys.sort_unstable();
+            keys.dedup();
+            for key in keys {
+                counts.known.entry(key).or_default().add(trace, *chosen);
+            }
+            for (key, value) in &trace.values {
+                counts.of_key.entry(*key).or_default().entry(*value).or_default().add(trace, *chosen);
+            }
+        }
+        counts
+    }
+}
+
+impl Count {
+    fn add(&mut self, trace: &Counted, chosen: bool) {
+        self.all += 1;
+        self.selected += u64::from(chosen);
+        self.failed += u64::from(chosen && trace.failed);
+    }
+}
+
+/// Those that group: the first ones in their order, then attributes that most traces know.
+fn facets(census: &Census, counts: &Counts, by: Option<&str>) -> Vec<Facet> {
+    let rank = |key: &str| match by == Some(key) {
+        true => 0,
+        false => FIRST.iter().position(|first| *first == key).map_or(FIRST.len() + 1, |at| at + 1),
+    };
+    let mut facets: Vec<Facet> = Vec::new();
+    for (key, values) in &counts.of_key {
+        let text = census.names.text(*key);
+        let known = counts.known.get(key).copied().unwrap_or_default();
+        let distinct = values.values().filter(|count| count.selected > 0).count();
+        let asked = by == Some(text);
+        let groups = distinct > 0 && (asked || !is_id(values.len(), known.all) && (values.len() > 1 || text == "code"));
+        if groups {
+            let most = if asked { MOST_VALUES_ASKED } else { MOST_VALUES };
+            let values = top(census, values, most);
+            facets.push(Facet { key: text.to_string(), traces: known.selected, distinct: distinct as u64, values });
+        }
+    }
+    facets.sort_by(|a, b| {
+        rank(&a.key).cmp(&rank(&b.key)).then(b.traces.cmp(&a.traces)).then_with(|| a.key.cmp(&b.key))
+    });
+    facets.truncate(MOST_FACETS);
+    facets
+}
+
+fn is_id(distinct: usize, traces: u64) -> bool {
+    distinct > FEW_VALUES && distinct * ID_SHARE > traces as usize
+}
+
+fn top(census: &Census, values: &FxHashMap<u32, Count>, most: usize) -> Vec<FacetValue> {
+    let seen = values.iter().filter(|(_, count)| count.selected > 0);
+    let value = |(value, count): (&u32, &Count)| FacetValue {
+        value: census.names.text(*value).to_string(),
+        traces: count.selected,
+        failed: count.failed,
+    };
+    let mut found: Vec<FacetValue> = seen.map(value).collect();
+    found.sort_by(|a, b| b.traces.cmp(&a.traces).then_with(|| a.value.cmp(&b.value)));
+    found.truncate(most);
+    found
+}
+
+/// The largest first; of several that hold for the very same traces, one.
+fn differences(census: &Census, counts: &Counts) -> Vec<Difference> {
+    let others = counts.all - counts.selected;
+    if counts.selected == 0 || others == 0 {
+        return Vec::new();
+    }
+    let mut found: Vec<(usize, u64, u64, Difference)> = Vec::new();
+    for (key, values) in &counts.of_key {
+        let text = census.names.text(*key);
+        if is_id(values.len(), counts.known.get(key).map_or(0, |known| known.all)) {
+            continue;
+        }
+        let rank = FIRST.iter().position(|first| *first == text).unwrap_or(FIRST.len());
+        for (value, count) in values {
+            let elsewhere = count.all - count.selected;
+            let difference = Difference {
+                key: text.to_string(),
+                value: census.names.text(*value).to_string(),
+                selected: count.selected as f64 / counts.selected as f64,
+                others: elsewhere as f64 / others as f64,
+            };
+            if difference.selected - difference.others > LEAST_DIFFERENCE {
+                found.push((rank, count.selected, elsewhere, difference));
+            }
+        }
+    }
+    let gap = |difference: &Difference| difference.selected - difference.others;
+    found.sort_by(|a, b| {
+        gap(&b.3).total_cmp(&gap(&a.3)).then(a.0.cmp(&b.0)).then_with(|| (&a.3.key, &a.3.value).cmp(&(&b.3.key, &b.3.value)))
+    });
+    let mut told = FxHashSet::default();
+    let once = found.into_iter().filter(|(_, selected, elsewhere, _)| told.insert((*selected, *elsewhere)));
+    once.map(|(.., difference)| difference).take(MOST_DIFFERENCES).collect()
+}
