@@ -26,6 +26,8 @@ export interface Exploration {
   traces: number;
   selected: number;
   failed: number;
+  /** How many requests the traces stand for. */
+  requests: number;
   selects: boolean;
   complete: boolean;
   /** The share of the time that was read, where there was too much. */
@@ -63,6 +65,7 @@ export function readExploration(body: unknown): Exploration {
     traces: number(value["traces"]) ?? 0,
     selected: number(value["selected"]) ?? 0,
     failed: number(value["failed"]) ?? 0,
+    requests: number(value["requests"]) ?? 0,
     selects: value["selects"] === true,
     complete: value["complete"] !== false,
     share: number(value["share"]) ?? 1,

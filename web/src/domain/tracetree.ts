@@ -44,6 +44,7 @@ export interface Tree {
   startSeconds: number;
   services: number;
   calls: number;
+  spans: number;
 }
 
 /** Differences of nanoseconds are exact as BigInt; as milliseconds from the trace's start they fit a number. */
@@ -81,6 +82,7 @@ export function buildTree(spans: Span[]): Tree {
     startSeconds: secondsOf(base.toString()) ?? 0,
     services: new Set(spans.map((span) => span.service)).size,
     calls: reached.length,
+    spans: spans.length,
   };
 }
 
@@ -170,11 +172,15 @@ export interface RowOptions {
   closed: ReadonlySet<string>;
   unfolded: ReadonlySet<string>;
   worstFirst: boolean;
+  /** Milliseconds: shorter calls are left out, unless they or something under them failed. */
+  least: number;
 }
 
 export function rows(tree: Tree, options: RowOptions): Row[] {
   const out: Row[] = [];
-  const walk = (calls: Call[], depth: number) => {
+  const isShown = (call: Call) => options.least === 0 || durationOf(call) >= options.least || anyFailed(call);
+  const walk = (all: Call[], depth: number) => {
+    const calls = options.least === 0 ? all : all.filter(isShown);
     for (const group of fold(order(calls, options.worstFirst), options.unfolded)) {
       const [call, ...folded] = group;
       if (!call) continue;
@@ -186,6 +192,32 @@ export function rows(tree: Tree, options: RowOptions): Row[] {
   };
   walk(tree.roots, 0);
   return out;
+}
+
+function anyFailed(call: Call): boolean {
+  const stack = [call];
+  for (let one = stack.pop(); one; one = stack.pop()) {
+    if (one.failed) return true;
+    stack.push(...one.children);
+  }
+  return false;
+}
+
+/** A round length under which a call is hardly a pixel: a five-hundredth of the whole, at least. */
+export function shortLimit(duration: number): number {
+  const least = duration / 500;
+  const power = 10 ** Math.floor(Math.log10(Math.max(least, 1e-6)));
+  return [1, 2, 5, 10].map((factor) => factor * power).find((size) => size >= least * 0.999) ?? power * 10;
+}
+
+export function countShorter(tree: Tree, least: number): number {
+  let found = 0;
+  const stack = [...tree.roots];
+  for (let call = stack.pop(); call; call = stack.pop()) {
+    if (durationOf(call) < least) found += 1;
+    stack.push(...call.children);
+  }
+  return found;
 }
 
 function order(calls: Call[], worstFirst: boolean): Call[] {

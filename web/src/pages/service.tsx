@@ -21,6 +21,7 @@ import { callChanges, nodeChange, operationChanges, runChanges, type Change } fr
 import type { Past } from "../domain/compare";
 import { leadingReason } from "../domain/findings";
 import { between, count, day, clock, plural } from "../domain/format";
+import { ofService } from "../domain/promql";
 import { neighbourhood, runtimeOf, type MapNode, type Neighbourhood, type Topology } from "../domain/topology";
 import { interval } from "../state/clock";
 import { oldest } from "../state/health";
@@ -73,7 +74,7 @@ export function ServicePage() {
         <div class="pad">
           <FailureLine what={`The time compared with`} query={then} />
           {then.data !== null && <PastLine past={past} found={before !== undefined} />}
-          {tab === "overview" && isSeen && <Figures key={id} name={name} node={node} side={side} past={past} before={before} />}
+          {tab === "overview" && isSeen && <Figures key={id} name={name} node={node} of={ofService(name, side)} past={past} before={before} />}
           {tab === "overview" && isSeen && <HeatMap key={id} name={name} side={side} operations={served} />}
           {tab === "overview" && operationsPart(MOST_OPERATIONS)}
           {tab === "operations" && operationsPart()}

@@ -106,9 +106,15 @@ function Duration({ found, rectangle, marks }: { found: Exploration; rectangle: 
 const Count = ({ found }: { found: Exploration }) => (
   <>
     {found.selects ? <><b>{plural(found.selected, "trace")} selected</b> of {count(found.traces)}, {count(found.failed)} failed</> : <><b>{plural(found.traces, "trace")}</b>, {count(found.failed)} with failures</>}
-    {" · "}traces are a sample; rates and percentiles count every request
+    {" · "}{sampled(found)}
   </>
 );
+
+/** How many requests one trace stands for, said as people say it. */
+function sampled({ traces, requests }: Exploration): string {
+  const each = traces > 0 ? Math.round(requests / traces) : 1;
+  return each > 1 ? `one in ${count(each)} traces kept, all failed and slow ones kept; rates and percentiles count every request` : "all of them kept; rates and percentiles count every request";
+}
 
 function NoTraces({ text }: { text: string }) {
   const { start, end } = interval.value;

@@ -4,11 +4,11 @@ import { hasTerm, isTraceId, parseChips, withTerm, without } from "../../src/dom
 import { parseRectangle, rectangleText } from "../../src/domain/rectangle";
 import { columns } from "../../src/domain/columns";
 import { readMatrix } from "../../src/api/series";
-import { failedShare, quantile, requestRate } from "../../src/domain/promql";
+import { failedShare, ofService, quantile, rateOf } from "../../src/domain/promql";
 import { compare, toggled } from "../../src/domain/sort";
 import { span } from "./build";
 
-const open = { closed: new Set<string>(), unfolded: new Set<string>(), worstFirst: false };
+const open = { closed: new Set<string>(), unfolded: new Set<string>(), worstFirst: false, least: 0 };
 
 describe("both views of a call", () => {
   const tree = buildTree([
@@ -95,9 +95,9 @@ describe("charts", () => {
     expect(() => readMatrix({ data: { resultType: "vector", result: [] } })).toThrow("matrix");
   });
   it("asks in PromQL, with quotes kept inside", () => {
-    expect(requestRate('a"b\\', "server", "30s")).toBe('sum(rate(limpid_request_duration_seconds_count{service="a\\"b\\\\",side="server"}[30s]))');
-    expect(quantile(0.95, "web", "client", "30s")).toContain('peer="web",side="client"');
-    expect(failedShare("web", "server", "30s")).toContain('status!="ok"');
+    expect(rateOf(ofService('a"b\\', "server"), "30s")).toBe('sum(rate(limpid_request_duration_seconds_count{service="a\\"b\\\\",side="server"}[30s]))');
+    expect(quantile(0.95, ofService("web", "client"), "30s")).toContain('peer="web",side="client"');
+    expect(failedShare(ofService("web", "server"), "30s")).toContain('status!="ok"');
   });
   it("keeps a rectangle in the address, rounded outwards", () => {
     const rectangle = { t0: 10, t1: 20, d0: 1, d1: 100 };

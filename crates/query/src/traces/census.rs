@@ -24,6 +24,10 @@ const MAX_VALUE_BYTES: usize = 160;
 const MAX_VALUES: usize = 64;
 /// Columns whose values are counted, besides the attributes. `operation` and `resource` are in the name.
 const COUNTED: &[&str] = &["code", "name", "service", "protocol", "peer", "instance", "host"];
+/// The agent's word for how likely a trace like this is kept.
+const PROBABILITY: &str = "limpid.sampling.probability";
+/// Attributes that say how a span came to be, and nothing of the request.
+const NOT_COUNTED: &[&str] = &[PROBABILITY, "limpid.sampling.threshold", "limpid.parent.evidence"];
 /// Of the resource, what differs between the processes of one service.
 const OF_RESOURCE: &[&str] = &["service.version", "deployment.environment.name", "container.image.name"];
 
@@ -35,6 +39,8 @@ pub struct Counted {
     /// The outcome asked for fits one of its calls; then this is the first such call.
     pub fits: bool,
     pub slice: usize,
+    /// How many requests this trace stands for.
+    pub weight: f64,
     /// Key and value, by their numbers.
     pub values: Vec<(u32, u32)>,
 }
@@ -111,7 +117,13 @@ impl Census {
     }
 
     /// Reads what `base` means. `whole` says that `base` means all spans, so that whole traces are seen on the way.
-    pub fn take(&mut self, store: &dyn Store, base: &SpanQuery, rest: &Rest, outcome: &Outcome) -> Result<(), QueryError> {
+    pub fn take(
+        &mut self,
+        store: &dyn Store,
+        base: &SpanQuery,
+        rest: &Rest,
+        outcome: &Outcome,
+    ) -> Result<(), QueryError> {
         let whole = base.columns.is_empty() && base.attributes.is_empty() && rest.is_empty();
         let all = store.spans(&SpanQuery { limit: MAX_WHOLE, ..base.clone() })?;
         if count(&all) < MAX_WHOLE {
@@ -199,8 +211,8 @@ impl Census {
             return Some(at);
         }
         let failed = failed || self.traces.get(at as usize).is_some_and(|trace| trace.failed);
-        let values = columns.values(row, &mut self.names);
-        let counted = Counted { start_ns, duration_ns, failed, fits, slice, values };
+        let (values, weight) = columns.values(row, &mut self.names);
+        let counted = Counted { start_ns, duration_ns, failed, fits, slice, weight, values };
         match self.traces.get_mut(at as usize) {
             Some(trace) => *trace = counted,
             None => {
@@ -298,17 +310,24 @@ impl<'a> Columns<'a> {
         }
     }
 
-    fn values(&self, row: usize, names: &mut Names) -> Vec<(u32, u32)> {
+    /// What is known of a call, and how many requests it stands for.
+    fn values(&self, row: usize, names: &mut Names) -> (Vec<(u32, u32)>, f64) {
         let columns = COUNTED.iter().filter_map(|name| Some((name.to_string(), self.text(name, row)?.into_owned())));
-        let attributes = map_entries(self.batch, "attributes", row).into_iter().map(|(name, json)| (name, plain(json)));
-        let resource: Option<serde_json::Value> = self.resource.get(row).and_then(|json| serde_json::from_str(json).ok());
+        let attributes: Vec<(String, String)> =
+            map_entries(self.batch, "attributes", row).into_iter().map(|(name, json)| (name, plain(json))).collect();
+        let kept = attributes.iter().find(|(name, _)| name == PROBABILITY);
+        let kept = kept.and_then(|(_, share)| share.parse::<f64>().ok()).filter(|share| *share > 0.0 && *share <= 1.0);
+        let resource: Option<serde_json::Value> =
+            self.resource.get(row).and_then(|json| serde_json::from_str(json).ok());
         let of_resource = OF_RESOURCE.iter().filter_map(|name| {
             let value = resource.as_ref()?.get(name)?.as_str()?;
             Some((name.to_string(), value.to_string()))
         });
-        let all = columns.chain(of_resource).chain(attributes);
-        let counted = all.filter(|(_, value)| !value.is_empty() && value.len() <= MAX_VALUE_BYTES);
-        counted.take(MAX_VALUES).filter_map(|(name, value)| Some((names.number(&name)?, names.number(&value)?))).collect()
+        let told = |name: &str| !NOT_COUNTED.contains(&name) && !name.ends_with("_ns");
+        let all = columns.chain(of_resource).chain(attributes.into_iter().filter(|(name, _)| told(name)));
+        let counted = all.filter(|(_, value)| !value.is_empty() && value.len() <= MAX_VALUE_BYTES).take(MAX_VALUES);
+        let numbers = counted.filter_map(|(name, value)| Some((names.number(&name)?, names.number(&value)?)));
+        (numbers.collect(), 1.0 / kept.unwrap_or(1.0))
     }
 }
 

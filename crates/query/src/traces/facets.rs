@@ -27,7 +27,8 @@ const FAILED_AT: &str = "limpid.failed_at";
 const PASSES: &str = "limpid.passes";
 const BETWEEN: &str = "network or queue";
 /// In this order they come before the attributes.
-const FIRST: &[&str] = &["code", MOST_TIME, FAILED_AT, "name", "service", "instance", "host", "peer", "protocol", PASSES];
+const FIRST: &[&str] =
+    &["code", MOST_TIME, FAILED_AT, "name", "service", "instance", "host", "peer", "protocol", PASSES];
 /// So deep is looked for the call that failed first.
 const MAX_SPANS_OF_TRACE: usize = 20_000;
 
@@ -54,6 +55,8 @@ pub struct Exploration {
     /// Of them those with the outcome asked for, in the rectangle.
     pub selected: u64,
     pub failed: u64,
+    /// How many requests the traces stand for: not all are kept.
+    pub requests: u64,
     /// Whether an outcome or a rectangle selects at all.
     pub selects: bool,
     pub spans_read: u64,
@@ -121,6 +124,7 @@ pub fn explore(
         traces: census.traces.len() as u64,
         selected: with(|_| true),
         failed: with(|trace| trace.failed),
+        requests: census.traces.iter().map(|trace| trace.weight).sum::<f64>() as u64,
         selects,
         spans_read: census.spans_read,
         complete: census.is_complete(),
@@ -166,10 +170,12 @@ fn add_whole(census: &mut Census) {
 
 /// The failed call below which nothing else failed, the earliest of them.
 fn failed_at(spans: &[Bare], census: &Census) -> Option<String> {
-    let above: FxHashSet<[u8; 8]> = spans.iter().filter(|span| span.failed).filter_map(|span| span.parent_span_id).collect();
+    let above: FxHashSet<[u8; 8]> =
+        spans.iter().filter(|span| span.failed).filter_map(|span| span.parent_span_id).collect();
     let deepest = spans.iter().filter(|span| span.failed && !above.contains(&span.span_id));
     let span = deepest.min_by_key(|span| span.start_ns)?;
-    let owner = if span.kind == crate::span_rows::SpanKind::Client { span.peer.unwrap_or(span.service) } else { span.service };
+    let owner =
+        if span.kind == crate::span_rows::SpanKind::Client { span.peer.unwrap_or(span.service) } else { span.service };
     Some(format!("{} {}", census.names.text(owner), census.names.text(span.name)))
 }
 
@@ -238,9 +244,8 @@ fn facets(census: &Census, counts: &Counts, by: Option<&str>) -> Vec<Facet> {
             facets.push(Facet { key: text.to_string(), traces: known.selected, distinct: distinct as u64, values });
         }
     }
-    facets.sort_by(|a, b| {
-        rank(&a.key).cmp(&rank(&b.key)).then(b.traces.cmp(&a.traces)).then_with(|| a.key.cmp(&b.key))
-    });
+    facets
+        .sort_by(|a, b| rank(&a.key).cmp(&rank(&b.key)).then(b.traces.cmp(&a.traces)).then_with(|| a.key.cmp(&b.key)));
     facets.truncate(MOST_FACETS);
     facets
 }
@@ -290,7 +295,10 @@ fn differences(census: &Census, counts: &Counts) -> Vec<Difference> {
     }
     let gap = |difference: &Difference| difference.selected - difference.others;
     found.sort_by(|a, b| {
-        gap(&b.3).total_cmp(&gap(&a.3)).then(a.0.cmp(&b.0)).then_with(|| (&a.3.key, &a.3.value).cmp(&(&b.3.key, &b.3.value)))
+        gap(&b.3)
+            .total_cmp(&gap(&a.3))
+            .then(a.0.cmp(&b.0))
+            .then_with(|| (&a.3.key, &a.3.value).cmp(&(&b.3.key, &b.3.value)))
     });
     let mut told = FxHashSet::default();
     let once = found.into_iter().filter(|(_, selected, elsewhere, _)| told.insert((*selected, *elsewhere)));

@@ -5,7 +5,7 @@ import { queryRange, type Series } from "../../api/series";
 import { moved, ratioText, type Past } from "../../domain/compare";
 import { failReason, slowReason } from "../../domain/findings";
 import { milliseconds, rate, share } from "../../domain/format";
-import { failedShare, quantile, requestRate, step, windowOf } from "../../domain/promql";
+import { failedShare, matchers, quantile, rateOf, step, windowOf, type Matchers } from "../../domain/promql";
 import { isBad, tone } from "../../domain/status";
 import type { MapNode } from "../../domain/topology";
 import { interval } from "../../state/clock";
@@ -23,29 +23,33 @@ interface Lines {
 const QUANTILES: [number, string, string, number][] = [[0.5, "p50", "--p50", 1.5], [0.95, "p95", "--p95", 1.8], [0.99, "p99", "--p99", 1.5]];
 const POINTS = 120;
 
+/** What of a node, or of an edge, stands above the charts. */
+type FiguredNode = Pick<MapNode, "rate" | "errorRatio" | "p50" | "p95" | "p99" | "status" | "reasons">;
+
 interface FiguresProps {
   name: string;
-  node: MapNode | undefined;
-  side: "server" | "client";
+  node: FiguredNode | undefined;
+  /** Whose requests, as one side saw them. */
+  of: Matchers;
   past: Past | null;
-  /** The same service then; undefined while it is not known. */
-  before: MapNode | undefined;
+  /** The same thing then; undefined while it is not known. */
+  before: FiguredNode | undefined;
 }
 
-export function Figures({ name, node, side, past, before }: FiguresProps) {
+export function Figures({ name, node, of, past, before }: FiguresProps) {
   const { start, end } = interval.value;
   const size = step(start, end, POINTS);
   const window = windowOf(size);
-  const query = useQuery(subject(`series ${name} ${side}`), moment(), async (signal): Promise<Lines> => {
+  const query = useQuery(subject(`series ${matchers(of)}`), moment(), async (signal): Promise<Lines> => {
     const ask = async (text: string) => (await queryRange(text, { start: Math.floor(start / size) * size, end }, size, signal))[0];
     const [total, failed, ...quantiles] = await Promise.all([
-      ask(requestRate(name, side, window)),
-      ask(failedShare(name, side, window)),
-      ...QUANTILES.map(([share]) => ask(quantile(share, name, side, window))),
+      ask(rateOf(of, window)),
+      ask(failedShare(of, window)),
+      ...QUANTILES.map(([share]) => ask(quantile(share, of, window))),
     ]);
     return { rate: total, failed, quantiles };
   });
-  const then = usePast({ name, side, past, size, window });
+  const then = usePast(of, past, size, window);
   const { data } = query;
   const none = new Map<number, number>();
   const bad = node && isBad(node.status) ? tone(node.status) : "";
@@ -88,13 +92,13 @@ interface PastLines {
 }
 
 /** The same lines of the time compared with, moved under the range. */
-function usePast({ name, side, past, size, window }: { name: string; side: "server" | "client"; past: Past | null; size: number; window: string }): PastLines | null {
-  const query = useQuery(subject(`past ${name} ${side} ${past?.shift ?? ""}`), slowMoment(30), async (signal): Promise<PastLines | null> => {
+function usePast(of: Matchers, past: Past | null, size: number, window: string): PastLines | null {
+  const query = useQuery(subject(`past ${matchers(of)} ${past?.shift ?? ""}`), slowMoment(30), async (signal): Promise<PastLines | null> => {
     if (!past) return null;
     // On the grid of the range itself, so that both lines have the same times.
     const from = Math.floor((past.start + past.shift) / size) * size - past.shift;
     const ask = async (text: string) => moved((await queryRange(text, { start: from, end: past.end }, size, signal))[0]?.points ?? new Map(), past.shift);
-    const [total, failed, p95] = await Promise.all([ask(requestRate(name, side, window)), ask(failedShare(name, side, window)), ask(quantile(0.95, name, side, window))]);
+    const [total, failed, p95] = await Promise.all([ask(rateOf(of, window)), ask(failedShare(of, window)), ask(quantile(0.95, of, window))]);
     return { rate: total, failed, p95: inMilliseconds(p95) };
   });
   return past ? query.data : null;
