@@ -26,6 +26,7 @@ export interface Loss {
 }
 export interface Agent {
   host: string;
+  hostId: string | null;
   version: string | null;
   kernel: string | null;
   silent: boolean;
@@ -35,8 +36,27 @@ export interface Agent {
   memoryBytes: number | null;
   collectors: Collector[];
   losses: Loss[];
+  /** What waits to be sent; null where the agent does not say. */
+  queue: Queue | null;
+  /** Protocols that are switched off, and rules of what to leave alone with how often they matched. */
+  protocolsOff: string[];
+  exclusions: { rule: string; matched: number | null }[];
+}
+export interface Queue {
+  batches: number | null;
+  bytes: number | null;
+  lastSent: number | null;
+  lastError: string | null;
+}
+export interface StorePart {
+  name: string;
+  bytes: number | null;
+  oldest: number | null;
 }
 export interface Store {
+  parts: StorePart[];
+  retention: number | null;
+  maxBytes: number | null;
   path: string | null;
   format: string | null;
   bytes: number | null;
@@ -87,6 +107,7 @@ function losses(value: unknown, where: string): Loss[] {
 
 const agent = (value: Json, where: string): Agent => ({
   host: text(value["host"], "unnamed host"),
+  hostId: string(value["host_id"]) || null,
   version: string(value["version"]),
   kernel: string(value["kernel"]),
   silent: value["silent"] === true,
@@ -96,9 +117,22 @@ const agent = (value: Json, where: string): Agent => ({
   memoryBytes: number(value["memory_bytes"]),
   collectors: list(value["collectors"], `${where}.collectors`, collector),
   losses: losses(value["losses"], `${where}.losses`),
+  queue: maybe(value["export"], queue),
+  protocolsOff: list(value["protocols"], `${where}.protocols`, (one) => ({ name: text(one["name"]), state: text(one["state"]) })).filter((one) => one.state === "off").map((one) => one.name),
+  exclusions: list(value["exclusions"], `${where}.exclusions`, (one) => ({ rule: text(one["rule"]), matched: number(one["matched"]) })),
 });
 
+function queue(value: Json): Queue {
+  const spool = maybe(value["spool"], (one) => ({ batches: number(one["batches"]) ?? 0, bytes: number(one["bytes"]) ?? 0 }));
+  const sum = (field: unknown, more: number | undefined) => (number(field) === null ? null : (number(field) ?? 0) + (more ?? 0));
+  const sent = number(value["last_success_ns"]);
+  return { batches: sum(value["queued_batches"], spool?.batches), bytes: sum(value["queued_bytes"], spool?.bytes), lastSent: sent ? sent / 1e9 : null, lastError: string(value["last_error"]) || null };
+}
+
 const store = (value: Json): Store => ({
+  parts: list(value["parts"], "store.parts", (part) => ({ name: text(part["name"]), bytes: number(part["bytes"]), oldest: secondsOf(string(part["oldest_ns"])) })),
+  retention: number(value["retention_seconds"]),
+  maxBytes: number(value["max_bytes"]),
   path: string(value["path"]),
   format: string(value["format"]),
   bytes: number(value["bytes"]),

@@ -70,7 +70,7 @@ export function Table<T>({ rows, columns, initial, rowKey, label, most = Infinit
       {sorted.length > 1 && (
         <p class="tsv sub">
           <span>{sorted.length < rows.length ? `${plural(sorted.length, "row")} of ${rows.length}` : plural(sorted.length, "row")}</span>
-          <CopyButton what={`${label} as TSV`} text={copied}>Copy as TSV</CopyButton>
+          <CopyButton what={label} text={copied}>Copy as TSV</CopyButton>
         </p>
       )}
     </>

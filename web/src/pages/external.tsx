@@ -61,7 +61,7 @@ export function ExternalPage() {
             <div class="hd"><h2>Callers</h2><span class="sub">worst first, as each of them sees it</span></div>
             {incoming.length === 0 ? <p class="sub">Nothing called it in this range.</p> : <Table label="Callers" rows={incoming} columns={columnsOf(around)} initial={{ key: "state", direction: "ascending" }} rowKey={(edge) => edge.id} />}
           </section>
-          <CarriedPart key={id} title="Requests" sub="failing and slow first" of={of} empty="No request to it was read: what it carries is encrypted, or its protocol is not known." />
+          <CarriedPart key={id} title="Requests" sub="failing and slow first" of={of} empty="No request to it was read: what it carries is encrypted, or its protocol is not known." whole={node.rate} />
         </div>
       </div>
       <aside class="col side pn" tabIndex={0} aria-label="Context">
@@ -81,5 +81,5 @@ const columnsOf = (around: Neighbourhood): Column<MapEdge>[] => [
   { key: "p50", head: "p50", numeric: true, optional: "h1c", value: (edge) => edge.client?.p50, cell: (edge) => milliseconds(edge.client?.p50) },
   { key: "p95", head: "p95", numeric: true, value: (edge) => edge.p95, cell: (edge) => milliseconds(edge.p95) },
   { key: "p99", head: "p99", numeric: true, optional: "h2c", value: (edge) => edge.client?.p99, cell: (edge) => milliseconds(edge.client?.p99) },
-  { key: "traces", head: "Traces", optional: "h1c", value: () => null, text: () => "", cell: (edge) => <a href={tracesOfEdge(edge, around.byId.get(edge.source), around.byId.get(edge.target))} aria-label={`Traces of ${nameOf(edge.source, around.byId)}`}>traces</a> },
+  { key: "traces", head: "Traces", optional: "h1c", value: () => null, text: () => "", cell: (edge) => <a href={tracesOfEdge(edge, around.byId.get(edge.source), around.byId.get(edge.target))} >traces<span class="vh"> of {nameOf(edge.source, around.byId)}</span></a> },
 ];

@@ -100,8 +100,8 @@ export function ProcessPage() {
             <Facts title="What it is" sub="secrets are taken out where it runs" facts={runsAs} />
             <Facts title="What it may use" sub="its own limits and those of its cgroup" facts={limits} />
           </div>
-          {isSeen && <CarriedPart key={`${id} served`} title="Requests" sub="failing and slow first" of={{ instance: id, side: "server" }} empty="No operation was called in this range." />}
-          {outgoing.length > 0 && <CarriedPart key={`${id} calls`} title="Calls to others" sub="as this process sees them" of={{ instance: id, side: "client" }} empty="It called nothing in this range." />}
+          {isSeen && <CarriedPart key={`${id} served`} title="Requests" sub="failing and slow first" of={{ instance: id, side: "server" }} empty="No operation was called in this range." whole={node?.rate ?? null} />}
+          {outgoing.length > 0 && <CarriedPart key={`${id} calls`} title="Calls to others" sub="as this process sees them" of={{ instance: id, side: "client" }} empty="It called nothing in this range." whole={outgoing.reduce((sum, edge) => sum + (edge.rate ?? 0), 0)} />}
           {parts && <Connections service={parts.name} />}
           <section>
             <div class="hd"><h2>Starts of its service</h2><span class="sub">7 days, newest first; how a process ended is not recorded</span></div>

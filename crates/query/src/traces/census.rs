@@ -1,7 +1,8 @@
 //! The traces that a search means, each counted once and with what is known of the call that was found in it.
 //!
-//! Few enough spans are read whole. Of more, an equal number is read from each slice of the time, so that what is said
-//! of them holds for the whole range and not only for its last minutes.
+//! The time is read slice by slice and page by page, so that an answer costs little memory. Of more spans than are read
+//! for one answer, each slice has its part, so that what is said of them holds for the whole range and not only for its
+//! last minutes.
 
 use super::names::Names;
 use super::plan::{Rest, Term};
@@ -15,10 +16,12 @@ use std::borrow::Cow;
 
 /// So many slices has the time, and so many columns the heat map.
 pub const SLICES: usize = 72;
-/// So many spans are read whole.
-const MAX_WHOLE: usize = 20_000;
-/// So many are read of each slice when there are more.
-const MAX_OF_SLICE: usize = 1_500;
+/// So many spans are read at once.
+const PAGE: usize = 2_000;
+/// So many for one answer. What a slice does not need, the later ones may have.
+const MAX_SPANS: usize = 60_000;
+/// And so many of those round the ones that were found.
+const MAX_AROUND: usize = 30_000;
 /// A longer value is a text and nothing to group by.
 const MAX_VALUE_BYTES: usize = 160;
 const MAX_VALUES: usize = 64;
@@ -27,7 +30,7 @@ const COUNTED: &[&str] = &["code", "name", "service", "protocol", "peer", "insta
 /// The agent's word for how likely a trace like this is kept.
 const PROBABILITY: &str = "limpid.sampling.probability";
 /// Attributes that say how a span came to be, and nothing of the request.
-const NOT_COUNTED: &[&str] = &[PROBABILITY, "limpid.sampling.threshold", "limpid.parent.evidence"];
+const NOT_COUNTED: &[&str] = &[PROBABILITY, "client.port", "limpid.sampling.threshold", "limpid.parent.evidence"];
 /// Of the resource, what differs between the processes of one service.
 const OF_RESOURCE: &[&str] = &["service.version", "deployment.environment.name", "container.image.name"];
 
@@ -116,7 +119,7 @@ impl Census {
         self.read.iter().all(|share| *share >= 1.0)
     }
 
-    /// Reads what `base` means. `whole` says that `base` means all spans, so that whole traces are seen on the way.
+    /// Reads what `base` means: all spans, and whole traces are seen on the way; or some, and what is round them is read too.
     pub fn take(
         &mut self,
         store: &dyn Store,
@@ -125,37 +128,11 @@ impl Census {
         outcome: &Outcome,
     ) -> Result<(), QueryError> {
         let whole = base.columns.is_empty() && base.attributes.is_empty() && rest.is_empty();
-        let all = store.spans(&SpanQuery { limit: MAX_WHOLE, ..base.clone() })?;
-        if count(&all) < MAX_WHOLE {
-            self.read = vec![1.0; SLICES];
-            self.add(&all, base, rest, outcome, whole);
-        } else {
-            self.take_slices(store, base, rest, outcome, whole)?;
-        }
+        self.read = read_evenly(store, base, MAX_SPANS, |batches| self.add(batches, base, rest, outcome, whole))?;
         match whole || self.traces.is_empty() {
             true => Ok(()),
             false => self.take_around(store, base),
         }
-    }
-
-    fn take_slices(
-        &mut self,
-        store: &dyn Store,
-        base: &SpanQuery,
-        rest: &Rest,
-        outcome: &Outcome,
-        whole: bool,
-    ) -> Result<(), QueryError> {
-        for slice in 0..SLICES {
-            let (start_ns, end_ns) = (slice_start(base, slice), slice_start(base, slice + 1).saturating_sub(1));
-            let part = SpanQuery { start_ns, end_ns, limit: MAX_OF_SLICE, ..base.clone() };
-            let batches = store.spans(&part)?;
-            let oldest = batches.iter().flat_map(starts).min().unwrap_or(start_ns);
-            let covered = (end_ns.saturating_sub(oldest)) as f64 / (end_ns - start_ns).max(1) as f64;
-            self.read.push(if count(&batches) < MAX_OF_SLICE { 1.0 } else { covered.clamp(0.001, 0.999) });
-            self.add(&batches, base, rest, outcome, whole);
-        }
-        Ok(())
     }
 
     fn add(&mut self, batches: &[RecordBatch], base: &SpanQuery, rest: &Rest, outcome: &Outcome, whole: bool) {
@@ -165,6 +142,7 @@ impl Census {
             let times = (0..batch.num_rows()).filter_map(|row| Some((time_ns(batch, "start", row)?, at, row)));
             order.extend(times);
         }
+        // Early ones first: what stands for a trace is seldom replaced then.
         order.sort_unstable();
         self.spans_read += order.len() as u64;
         for (start_ns, at, row) in order {
@@ -196,21 +174,16 @@ impl Census {
         let duration_ns = unsigned(columns.batch, "duration_ns", row)?;
         let known = self.by_id.get(&id).copied();
         let at = known.unwrap_or(self.traces.len() as u32);
-        let is_first = match self.traces.get_mut(at as usize) {
-            None => true,
-            Some(trace) => {
-                trace.failed |= failed;
-                !trace.fits
-            }
-        };
-        if !is_first {
-            return Some(at);
-        }
         let fits = outcome.fits(duration_ns, failed, columns, row);
-        if known.is_some() && !fits {
-            return Some(at);
+        let mut failed = failed;
+        if let Some(trace) = self.traces.get_mut(at as usize) {
+            trace.failed |= failed;
+            failed = trace.failed;
+            let is_better = (fits, std::cmp::Reverse(start_ns)) > (trace.fits, std::cmp::Reverse(trace.start_ns));
+            if !is_better {
+                return Some(at);
+            }
         }
-        let failed = failed || self.traces.get(at as usize).is_some_and(|trace| trace.failed);
         let (values, weight) = columns.values(row, &mut self.names);
         let counted = Counted { start_ns, duration_ns, failed, fits, slice, weight, values };
         match self.traces.get_mut(at as usize) {
@@ -229,15 +202,18 @@ impl Census {
         let first = self.traces.iter().map(|trace| trace.start_ns).min().unwrap_or(base.start_ns);
         let last = self.traces.iter().map(|trace| trace.start_ns + trace.duration_ns).max().unwrap_or(base.end_ns);
         let (start_ns, end_ns) = (first.saturating_sub(margin_ns), last.saturating_add(margin_ns));
-        for batch in store.spans(&SpanQuery { start_ns, end_ns, limit: MAX_WHOLE, ..SpanQuery::default() })? {
-            let columns = Columns::new(&batch);
-            for row in 0..batch.num_rows() {
-                let id: Option<[u8; 16]> = fixed(&batch, "trace_id", row);
-                let Some(trace) = id.and_then(|id| self.by_id.get(&id).copied()) else { continue };
-                let Some(start_ns) = time_ns(&batch, "start", row) else { continue };
-                self.add_bare(&columns, row, trace, start_ns);
+        let around = SpanQuery { start_ns, end_ns, ..SpanQuery::default() };
+        read_evenly(store, &around, MAX_AROUND, |batches| {
+            for batch in batches {
+                let columns = Columns::new(batch);
+                for row in 0..batch.num_rows() {
+                    let id: Option<[u8; 16]> = fixed(batch, "trace_id", row);
+                    let Some(trace) = id.and_then(|id| self.by_id.get(&id).copied()) else { continue };
+                    let Some(start_ns) = time_ns(batch, "start", row) else { continue };
+                    self.add_bare(&columns, row, trace, start_ns);
+                }
             }
-        }
+        })?;
         Ok(())
     }
 
@@ -259,6 +235,47 @@ impl Census {
             name,
         });
     }
+}
+
+/// Gives the spans of a query page by page, and the share of each slice of the time that was read.
+fn read_evenly(
+    store: &dyn Store,
+    query: &SpanQuery,
+    budget: usize,
+    mut each: impl FnMut(&[RecordBatch]),
+) -> Result<Vec<f64>, QueryError> {
+    let all = store.spans(&SpanQuery { limit: PAGE, ..query.clone() })?;
+    if count(&all) < PAGE {
+        each(&all);
+        return Ok(vec![1.0; SLICES]);
+    }
+    drop(all);
+    let mut left = budget;
+    let mut read = Vec::with_capacity(SLICES);
+    for slice in 0..SLICES {
+        let (start_ns, end_ns) = (slice_start(query, slice), slice_start(query, slice + 1).saturating_sub(1));
+        let allowed = left / (SLICES - slice);
+        let (mut used, mut until, mut share) = (0, end_ns, 1.0);
+        while until >= start_ns {
+            let limit = PAGE.min(allowed - used);
+            let page = store.spans(&SpanQuery { start_ns, end_ns: until, limit, ..query.clone() })?;
+            each(&page);
+            used += count(&page);
+            if count(&page) < limit {
+                break;
+            }
+            // Newest first: what is still to be read is older than the oldest of these.
+            let oldest = page.iter().flat_map(starts).min().unwrap_or(until);
+            until = oldest.saturating_sub(1);
+            if used >= allowed {
+                share = (end_ns.saturating_sub(oldest)) as f64 / (end_ns - start_ns).max(1) as f64;
+                break;
+            }
+        }
+        left -= used.min(left);
+        read.push(f64::clamp(share, 0.001, 1.0));
+    }
+    Ok(read)
 }
 
 fn count(batches: &[RecordBatch]) -> usize {

@@ -184,6 +184,8 @@ struct Count {
     all: u64,
     selected: u64,
     failed: u64,
+    /// Equal for two values that hold for the very same traces.
+    mark: u64,
 }
 
 /// By key and value; and by key alone, how many traces know it.
@@ -202,15 +204,15 @@ impl Counts {
             all: census.traces.len() as u64,
             selected: chosen.iter().filter(|chosen| **chosen).count() as u64,
         };
-        for (trace, chosen) in census.traces.iter().zip(chosen) {
+        for (at, (trace, chosen)) in census.traces.iter().zip(chosen).enumerate() {
             let mut keys: Vec<u32> = trace.values.iter().map(|(key, _)| *key).collect();
             keys.sort_unstable();
             keys.dedup();
             for key in keys {
-                counts.known.entry(key).or_default().add(trace, *chosen);
+                counts.known.entry(key).or_default().add(at, trace, *chosen);
             }
             for (key, value) in &trace.values {
-                counts.of_key.entry(*key).or_default().entry(*value).or_default().add(trace, *chosen);
+                counts.of_key.entry(*key).or_default().entry(*value).or_default().add(at, trace, *chosen);
             }
         }
         counts
@@ -218,7 +220,10 @@ impl Counts {
 }
 
 impl Count {
-    fn add(&mut self, trace: &Counted, chosen: bool) {
+    fn add(&mut self, at: usize, trace: &Counted, chosen: bool) {
+        // Any mixing will do; the constant is the golden ratio's.
+        self.mark ^=
+            (at as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         self.all += 1;
         self.selected += u64::from(chosen);
         self.failed += u64::from(chosen && trace.failed);
@@ -273,7 +278,7 @@ fn differences(census: &Census, counts: &Counts) -> Vec<Difference> {
     if counts.selected == 0 || others == 0 {
         return Vec::new();
     }
-    let mut found: Vec<(usize, u64, u64, Difference)> = Vec::new();
+    let mut found: Vec<(usize, u64, Difference)> = Vec::new();
     for (key, values) in &counts.of_key {
         let text = census.names.text(*key);
         if is_id(values.len(), counts.known.get(key).map_or(0, |known| known.all)) {
@@ -289,18 +294,18 @@ fn differences(census: &Census, counts: &Counts) -> Vec<Difference> {
                 others: elsewhere as f64 / others as f64,
             };
             if difference.selected - difference.others > LEAST_DIFFERENCE {
-                found.push((rank, count.selected, elsewhere, difference));
+                found.push((rank, count.mark, difference));
             }
         }
     }
     let gap = |difference: &Difference| difference.selected - difference.others;
     found.sort_by(|a, b| {
-        gap(&b.3)
-            .total_cmp(&gap(&a.3))
+        gap(&b.2)
+            .total_cmp(&gap(&a.2))
             .then(a.0.cmp(&b.0))
-            .then_with(|| (&a.3.key, &a.3.value).cmp(&(&b.3.key, &b.3.value)))
+            .then_with(|| (&a.2.key, &a.2.value).cmp(&(&b.2.key, &b.2.value)))
     });
     let mut told = FxHashSet::default();
-    let once = found.into_iter().filter(|(_, selected, elsewhere, _)| told.insert((*selected, *elsewhere)));
+    let once = found.into_iter().filter(|(_, mark, _)| told.insert(*mark));
     once.map(|(.., difference)| difference).take(MOST_DIFFERENCES).collect()
 }

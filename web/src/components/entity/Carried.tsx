@@ -1,7 +1,7 @@
 // Requests by operation of one process or of one endpoint outside, failing and slow first.
 import { queryAt } from "../../api/series";
 import { milliseconds, perSecond, share } from "../../domain/format";
-import { carried, type Carried } from "../../domain/operations";
+import { carried, partsOf, type Carried } from "../../domain/operations";
 import { matchers, p95ByOperation, ratesByOperation, windowOver, type Matchers } from "../../domain/promql";
 import { interval } from "../../state/clock";
 import { useQuery } from "../../state/query";
@@ -18,7 +18,7 @@ const COLUMNS: Column<Carried>[] = [
   { key: "p95", head: "p95", numeric: true, value: (row) => row.p95, cell: (row) => milliseconds(row.p95) },
 ];
 
-export function CarriedPart({ title, sub, of, empty }: { title: string; sub: string; of: Matchers; empty: string }) {
+export function CarriedPart({ title, sub, of, empty, whole = null }: { title: string; sub: string; of: Matchers; empty: string; whole?: number | null }) {
   const query = useQuery(subject(`carried ${matchers(of)}`), slowMoment(10), async (signal) => {
     const { start, end } = interval.peek();
     const window = windowOver({ start, end });
@@ -29,7 +29,7 @@ export function CarriedPart({ title, sub, of, empty }: { title: string; sub: str
     <section class={query.stale ? "dimmed" : ""}>
       <div class="hd"><h2>{title}</h2><span class="sub">{sub}</span></div>
       <FailureLine what={title} query={query} />
-      {query.data === null ? <Nothing what={title} query={query} /> : query.data.length === 0 ? <p class="sub">{empty}</p> : <Table label={title} rows={query.data} columns={COLUMNS} initial={{ key: "failed", direction: "descending" }} rowKey={(row) => row.name} />}
+      {query.data === null ? <Nothing what={title} query={query} /> : query.data.length === 0 ? <p class="sub">{empty}</p> : <Table label={title} rows={partsOf(query.data, whole)} columns={COLUMNS} initial={{ key: "failed", direction: "descending" }} rowKey={(row) => row.name} />}
     </section>
   );
 }

@@ -1,10 +1,11 @@
 // What a service does, by operation, and what it runs as.
 import type { Entity, Operation } from "../../api/services";
-import { clock, milliseconds, MISSING, perSecond, share, span } from "../../domain/format";
+import { bytes, clock, count, milliseconds, MISSING, perSecond, share, span } from "../../domain/format";
+import { used } from "../../domain/processes";
 import { protocolName, type MapNode } from "../../domain/topology";
 import { operationKey, operationName } from "../../domain/changes";
 import { queryAt, queryRange } from "../../api/series";
-import { ofService, rateByOperation, step, timeSpent, windowOf, windowOver } from "../../domain/promql";
+import { ofService, processUse, rateByOperation, step, timeSpent, windowOf, windowOver } from "../../domain/promql";
 import { interval, now } from "../../state/clock";
 import { useQuery } from "../../state/query";
 import { slowMoment, subject } from "../../state/subject";
@@ -63,7 +64,7 @@ export function Operations({ service, rows, side, before, most }: OperationsProp
     { key: "p95", head: "p95", numeric: true, value: (row) => row.p95, cell: (row) => milliseconds(row.p95) },
     ...then,
     { key: "p99", head: "p99", numeric: true, optional: "h2c", value: (row) => row.p99, cell: (row) => milliseconds(row.p99) },
-    { key: "latency", head: "Latency", optional: "h2c", value: operationName, text: () => "", cell: (row) => <a href={hrefHere({ op: operationName(row), tab: null })} aria-label={`Latency of ${operationName(row)}`}>heat map</a> },
+    { key: "latency", head: "Latency", optional: "h2c", value: operationName, text: () => "", cell: (row) => <a href={hrefHere({ op: operationName(row), tab: null })} >heat map<span class="vh"> of {operationName(row)}</span></a> },
     { key: "share", head: "time share", numeric: true, optional: "h2c", value: (row) => data?.shares.get(keyOf(row)), cell: (row) => share(data?.shares.get(keyOf(row))) },
   ];
   return <Table label="Operations" rows={rows} columns={columns} initial={{ key: "failed", direction: "descending" }} rowKey={(row) => `${row.side} ${operationKey(row)}`} {...(most && { most })} />;
@@ -76,7 +77,10 @@ export function shareTone(ratio: number | null): string {
   return ratio >= 0.01 ? "b warn" : "";
 }
 
-export function Instances({ entities, nodes }: { entities: Entity[]; nodes: Map<string, MapNode>; service: string }) {
+export function Instances({ entities, nodes, service }: { entities: Entity[]; nodes: Map<string, MapNode>; service: string }) {
+  const use = useQuery(subject(`use of ${service}`), slowMoment(10), async (signal) => used(await queryAt(processUse({ service }), interval.peek().end, signal)));
+  const useOf = (entity: Entity) => use.data?.get(entity.id);
+  const limit = (entity: Entity) => Number(entity.attributes["limpid.limit.memory_bytes"] ?? NaN);
   const of = (entity: Entity) => nodes.get(entity.id);
   const columns: Column<Entity>[] = [
     { key: "name", head: "Process", value: (row) => row.name, cell: (row) => <a href={entityHref(row.id)}>{row.name}</a> },
@@ -85,6 +89,9 @@ export function Instances({ entities, nodes }: { entities: Entity[]; nodes: Map<
     { key: "rate", head: "per s", numeric: true, value: (row) => of(row)?.rate, cell: (row) => perSecond(of(row)?.rate) },
     { key: "failed", head: "failed", numeric: true, value: (row) => of(row)?.errorRatio, cell: (row) => share(of(row)?.errorRatio), className: (row) => shareTone(of(row)?.errorRatio ?? null) },
     { key: "p95", head: "p95", numeric: true, value: (row) => of(row)?.p95, cell: (row) => milliseconds(of(row)?.p95) },
+    { key: "cpu", head: "CPU", numeric: true, optional: "h1c", value: (row) => useOf(row)?.cpus, cell: (row) => share(useOf(row)?.cpus) },
+    { key: "memory", head: "memory", numeric: true, optional: "h1c", value: (row) => useOf(row)?.memory, cell: (row) => `${bytes(useOf(row)?.memory)}${Number.isFinite(limit(row)) ? ` of ${bytes(limit(row))}` : ""}` },
+    { key: "threads", head: "threads", numeric: true, optional: "h2c", value: (row) => useOf(row)?.threads, cell: (row) => count(useOf(row)?.threads) },
     { key: "seen", head: "seen", numeric: true, optional: "h1c", value: (row) => row.end, cell: (row) => seen(row) },
   ];
   return <Table label="Instances" rows={entities} columns={columns} initial={{ key: "rate", direction: "descending" }} rowKey={(row) => `${row.id} ${row.start ?? ""}`} />;
