@@ -51,15 +51,15 @@ export function TracesPage() {
   const names = mostTime(list, MOST_TONES);
   const longest = list.reduce((most, trace) => Math.max(most, trace.durationMs ?? 0), 0.001);
   const found = facets.data;
-  const isEmpty = list.length === 0 && (found?.traces ?? 0) === 0;
+  const isEmpty = query.data !== null && list.length === 0 && (found?.traces ?? 0) === 0;
   return (
     <div class="tracecol">
       <h1 class="vh">Traces</h1>
       <Busy on={query.stale || facets.stale} />
       <SearchBox query={text} />
       <FailureLine what="Traces" query={query} />
-      {!query.data ? (
-        <Nothing what="Traces" query={query} />
+      {!query.data && !found ? (
+        <Nothing what="Traces" query={query.error ? query : facets} />
       ) : isEmpty ? (
         <NoTraces text={text} />
       ) : (
@@ -67,8 +67,8 @@ export function TracesPage() {
           {found ? <Facets found={found} text={text} by={by} /> : <div class="col fc"><Nothing what="What they have in common" query={facets} /></div>}
           <div class="col res" tabIndex={0} role="region" aria-label="Traces found">
             {found && <Duration found={found} rectangle={marked} marks={marksOf(list)} />}
-            <div class="hd"><h2>Traces</h2><span class="sub">failed and slow first{query.data.cut && ", of all the newest besides"}</span><TimeKey names={names} traces={list} /></div>
-            {list.length === 0 ? <p class="sub">None of the selected ones is kept any more.</p> : <Table label="Traces" rows={list} columns={columnsOf(longest, names)} initial={{ key: "errors", direction: "descending" }} rowKey={(trace) => trace.id} />}
+            <div class="hd"><h2>Traces</h2><span class="sub">failed and slow first{query.data?.cut && ", and the newest of all"}</span><TimeKey names={names} traces={list} /></div>
+            {!query.data ? <Nothing what="The list of traces" query={query} /> : list.length === 0 ? <p class="sub">None of the selected ones is kept any more.</p> : <Table label="Traces" rows={list} columns={columnsOf(longest, names)} initial={{ key: "errors", direction: "descending" }} rowKey={(trace) => trace.id} />}
           </div>
         </div>
       )}

@@ -9,7 +9,7 @@ export function Facts({ title, sub, facts }: { title: string; sub?: string; fact
     <section>
       <div class="hd"><h2>{title}</h2><span class="sub">{sub}</span></div>
       {known.length === 0 ? <p class="sub">Nothing of this is known.</p> : (
-        <dl class="kv">{known.map(([name, value]) => [<dt key={name}>{name}</dt>, <dd key={`${name} value`}>{value}</dd>])}</dl>
+        <dl class="kv facts">{known.map(([name, value]) => [<dt key={name}>{name}</dt>, <dd key={`${name} value`}>{value}</dd>])}</dl>
       )}
     </section>
   );

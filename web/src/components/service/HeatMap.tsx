@@ -58,6 +58,6 @@ async function marksOf(search: string, signal: AbortSignal): Promise<Mark[]> {
     fetchTraces(`${search} status:error`, interval.peek(), signal, { limit: MARKS }),
   ]);
   const all = [...new Map([...slow, ...failed].map((trace) => [trace.id, trace])).values()];
-  return all.filter((trace) => trace.start !== null && trace.durationMs !== null)
+  return all.filter((trace) => trace.start !== null && trace.durationMs !== null).slice(0, 2 * MARKS)
     .map((trace) => ({ id: trace.id, at: trace.start ?? 0, duration: trace.durationMs ?? 0, failed: (trace.errors ?? 0) > 0, href: traceHref(trace.id) }));
 }
