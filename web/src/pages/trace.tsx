@@ -2,6 +2,7 @@
 import { useSignal } from "@preact/signals";
 import type { ComponentChild } from "preact";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { queryAt } from "../api/series";
 import { fetchTrace } from "../api/traces";
 import { Magnifier, Sign } from "../components/Sign";
 import { FailureLine, Nothing } from "../components/states";
@@ -11,6 +12,8 @@ import { Overview, type View } from "../components/trace/Overview";
 import { Waterfall } from "../components/trace/Waterfall";
 import { clock, count, day, milliseconds, plural, share } from "../domain/format";
 import { buildTree, calleeOf, countShorter, criticalPath, durationOf, ownTimes, rows, shortLimit, type Call, type Row, type Times, type Tree } from "../domain/tracetree";
+import { quantile } from "../domain/promql";
+import { now } from "../state/clock";
 import { oldest } from "../state/health";
 import { useKeys } from "../state/keys";
 import { href, param, path, setParams, utc } from "../state/location";
@@ -126,6 +129,7 @@ function allCalls(tree: Tree): Map<string, Call> {
 function Head({ tree, id }: { tree: Tree; id: string }) {
   const [copied, setCopied] = useState("");
   const root = tree.roots[0];
+  const usual = useUsual(root, tree.startSeconds);
   if (!root) return null;
   const code = root.server?.span.code ?? root.span.code;
   const spent = ownTimes(tree).slice(0, 3).filter((one) => one.share >= 0.03);
@@ -137,7 +141,7 @@ function Head({ tree, id }: { tree: Tree; id: string }) {
           {code && <span class={`chip ${root.failed ? "crit" : ""}`}>{root.failed && <Sign status="critical" size={12} quiet />}{code}</span>}
           <b class="big" style={{ fontWeight: 650 }}>{milliseconds(Math.max(tree.duration, durationOf(root)))}</b>
           <span class="sub">
-            {clock(tree.startSeconds, utc.value, "milliseconds")} · {plural(tree.calls, "call")}, {plural(tree.services, "service")} · trace <span class="mono">{id.slice(0, 16)}</span>
+            {usual !== null && `usually ${milliseconds(usual)} · `}{clock(tree.startSeconds, utc.value, "milliseconds")} · {plural(tree.calls, "call")}, {plural(tree.services, "service")} · trace <span class="mono">{id.slice(0, 16)}</span>
           </span>
         </div>
         <p>
@@ -150,6 +154,21 @@ function Head({ tree, id }: { tree: Tree; id: string }) {
       <button class="btn" onClick={() => void copyLink().then(setCopied)}>{copied || "Copy link"}</button>
     </div>
   );
+}
+
+/** So long round a trace are others like it looked at. */
+const USUAL_SECONDS = 3600;
+
+/** The median of requests like the first one in the hour up to a while after it, all of them counted. */
+function useUsual(root: Call | undefined, at: number): number | null {
+  const span = root?.server?.span ?? root?.span;
+  const side = root?.server ? "server" : "client";
+  const of = { service: span?.service ?? "", operation: span?.operation ?? "", resource: span?.resource ?? "", side };
+  const query = useQuery(`usual ${root?.id ?? ""}`, "", async (signal) => {
+    const until = Math.min(now.peek(), at + USUAL_SECONDS / 6);
+    return span?.operation ? ((await queryAt(quantile(0.5, of, `${USUAL_SECONDS}s`), until, signal))[0]?.value ?? null) : null;
+  });
+  return query.data === null ? null : query.data * 1000;
 }
 
 const Key = () => (

@@ -9,9 +9,10 @@ import { Table, type Column } from "../components/Table";
 import { Facets } from "../components/traces/Facets";
 import { SearchBox } from "../components/traces/SearchBox";
 import { MOST_TONES, TimeBar, TimeKey } from "../components/traces/TimeBar";
-import { mostTime } from "../domain/facets";
+import { facetOf, mostTime } from "../domain/facets";
 import { between, clock, count, day, milliseconds, plural, share } from "../domain/format";
 import { parseRectangle, rectangleText } from "../domain/rectangle";
+import { term } from "../domain/tracequery";
 import { interval } from "../state/clock";
 import { oldest } from "../state/health";
 import { param, setParams, utc } from "../state/location";
@@ -56,7 +57,7 @@ export function TracesPage() {
     <div class="tracecol">
       <h1 class="vh">Traces</h1>
       <Busy on={query.stale || facets.stale} />
-      <SearchBox query={text} />
+      <SearchBox query={text} suggested={suggestedBy(found)} />
       <FailureLine what="Traces" query={query} />
       {!query.data && !found ? (
         <Nothing what="Traces" query={query.error ? query : facets} />
@@ -74,6 +75,15 @@ export function TracesPage() {
       )}
     </div>
   );
+}
+
+/** Terms that can be searched for here, from what was counted. */
+function suggestedBy(found: Exploration | null): string[] {
+  const terms = (found?.facets ?? []).flatMap((facet) => {
+    const key = facetOf(facet.key).term;
+    return key ? facet.values.map((value) => term(key, value.value)) : [];
+  });
+  return ["status:error", "status:ok", "duration:>1s", ...terms];
 }
 
 const MOST_MARKS = 12;

@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
-import { buildTree, calleeOf, criticalPath, durationOf, ownParts, ownTimes, rows } from "../../src/domain/tracetree";
+import { buildTree, calleeOf, countShorter, criticalPath, durationOf, ownParts, ownTimes, rows, shortLimit } from "../../src/domain/tracetree";
 import { hasTerm, isTraceId, parseChips, withTerm, without } from "../../src/domain/tracequery";
 import { parseRectangle, rectangleText } from "../../src/domain/rectangle";
+import { copiesOf, curlOf } from "../../src/domain/copyas";
 import { columns } from "../../src/domain/columns";
 import { readMatrix } from "../../src/api/series";
 import { failedShare, ofService, quantile, rateOf } from "../../src/domain/promql";
@@ -115,4 +116,40 @@ it("sorts a missing value last in either direction", () => {
   expect(sorted("ascending")).toEqual([1, 3, null]);
   expect(sorted("descending")).toEqual([3, 1, null]);
   expect(toggled({ key: "a", direction: "ascending" }, "a", "ascending").direction).toBe("descending");
+});
+
+describe("short calls", () => {
+  const tree = buildTree([
+    span("1", null, 0, 1000),
+    span("2", "1", 0, 1),
+    span("3", "1", 10, 11, { status: "error" }),
+    span("4", "1", 20, 500),
+    span("5", "4", 21, 22),
+  ]);
+  it("are those that are hardly a pixel wide", () => {
+    expect(shortLimit(1000)).toBe(2);
+    expect(shortLimit(2360)).toBe(5);
+    expect(shortLimit(0)).toBeGreaterThan(0);
+    expect(countShorter(tree, 2)).toBe(3);
+  });
+  it("can be hidden, but never one that failed", () => {
+    expect(rows(tree, { ...open, least: 2 }).map((row) => row.call.id)).toEqual(["1", "3", "4"]);
+  });
+});
+
+describe("a call as something to run again", () => {
+  const called = (attributes: Record<string, string>) => buildTree([span("1", null, 0, 5, { kind: "client", attributes })]).roots[0]!;
+  it("gives a request as curl, quoted for a shell", () => {
+    const http = { "http.request.method": "GET", "server.address": "shop.example", "server.port": "80", "url.scheme": "http", "url.path": "/a b", "url.query": "q=REDACTED&x=it's" };
+    expect(curlOf(called(http))).toBe(`curl -i 'http://shop.example/a b?q=REDACTED&x=it'\\''s'`);
+    expect(curlOf(called({ ...http, "http.request.method": "POST", "url.scheme": "https", "server.port": "8443", "url.path": "/pay", "url.query": "" }))).toBe("curl -i -X POST https://shop.example:8443/pay");
+    expect(curlOf(called({ "http.request.method": "GET" }))).toBeNull();
+    expect(curlOf(called({ "http.request.method": "$(reboot)", "url.full": "http://a/" }))).toBe("curl -i -X '$(reboot)' http://a/");
+  });
+  it("gives a statement as SQL, and what is no SQL as a command", () => {
+    expect(copiesOf(called({ "db.system.name": "postgresql", "db.query.text": "SELECT 1" })).map((one) => [one.name, one.text])[0]).toEqual(["Copy as SQL", "SELECT 1;"]);
+    expect(copiesOf(called({ "db.system.name": "redis", "db.query.text": "GET ?" }))[0]).toEqual({ name: "Copy as command", text: "GET ?" });
+    expect(copiesOf(called({})).map((one) => one.name)).toEqual(["Copy JSON"]);
+    expect(JSON.parse(copiesOf(called({}))[0]!.text)).toMatchObject({ id: "1" });
+  });
 });

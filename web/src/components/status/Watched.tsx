@@ -67,7 +67,7 @@ export function NotWatched({ agent, idle }: NotWatchedProps) {
   return (
     <div class="sec">
       <div class="hd"><h2>Not watched, not read</h2></div>
-      <dl class="kv wide">{lines.map(([what, why]) => [<dt key={what}>{what}</dt>, <dd key={`${what} why`}>{why}</dd>])}</dl>
+      <dl class="kv wide notw">{lines.map(([what, why]) => [<dt key={what}>{what}</dt>, <dd key={`${what} why`}>{why}</dd>])}</dl>
     </div>
   );
 }
