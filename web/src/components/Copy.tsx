@@ -19,5 +19,10 @@ export function CopyButton({ text, what, children }: { text: () => string; what?
     setAnswer(await copyText(text()));
     setTimeout(() => setAnswer(""), ANSWER_MS);
   };
-  return <button class="link" onClick={() => void copy()}><span role="status">{answer || children}</span>{what && <span class="vh">: {what}</span>}</button>;
+  return (
+    <>
+      <button class="link" onClick={() => void copy()}>{answer || children}{what && <span class="vh">: {what}</span>}</button>
+      <span class="vh" role="status">{answer}</span>
+    </>
+  );
 }

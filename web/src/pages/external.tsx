@@ -32,7 +32,7 @@ export function ExternalPage() {
   const map = useQuery(subject("topology service"), moment(), (signal) => fetchTopology(interval.peek(), "service", signal));
   const then = useQuery(subject(`then ${id} ${past?.shift ?? ""}`), slowMoment(30), async (signal) => (past ? (await fetchTopology(past, "service", signal)).nodes.find((node) => node.id === id) : undefined));
   const around = useMemo(() => neighbourhood(map.data ?? EMPTY), [map.data]);
-  if (!map.data) return <div class="col grow"><Nothing what="The endpoint" query={map} /></div>;
+  if (!map.data) return <div class="col grow"><h1 class="vh">{name}</h1><Nothing what="The endpoint" query={map} /></div>;
   const node = around.byId.get(id);
   if (!node) return <Removed what="The endpoint" id={path.value} />;
   const incoming = around.incoming.get(id) ?? [];

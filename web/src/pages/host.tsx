@@ -37,7 +37,7 @@ export function HostPage() {
   const nodes = useMemo(() => new Map((map.data?.nodes ?? []).map((node) => [node.id, node])), [map.data]);
   const around = useMemo(() => neighbourhood(hosts.data ?? EMPTY), [hosts.data]);
   if (entity.error?.trouble === "missing") return <Removed what="The host" id={path.value} />;
-  if (!entity.data) return <div class="col grow"><Nothing what="The host" query={entity} /></div>;
+  if (!entity.data) return <div class="col grow"><h1 class="vh">Host</h1><Nothing what="The host" query={entity} /></div>;
   const known = entity.data.attributes;
   const agent = status.data?.agents.find((one) => one.host === name);
   const list = processes.data ?? [];

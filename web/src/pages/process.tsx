@@ -47,7 +47,7 @@ export function ProcessPage() {
   const around = useMemo(() => neighbourhood(map.data ?? EMPTY), [map.data]);
   const node = around.byId.get(id);
   if (entity.error?.trouble === "missing" && !node) return <Removed what="The process" id={path.value} />;
-  if (!entity.data) return <div class="col grow"><Nothing what="The process" query={entity} /></div>;
+  if (!entity.data) return <div class="col grow"><h1 class="vh">Process</h1><Nothing what="The process" query={entity} /></div>;
   const known = entity.data.attributes;
   const parts = serviceParts(service);
   const name = known["process.executable.name"] ?? entity.data.name;

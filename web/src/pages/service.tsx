@@ -45,7 +45,7 @@ export function ServicePage() {
   const around = useMemo(() => neighbourhood(map.data ?? EMPTY), [map.data]);
   const processNodes = useMemo(() => new Map((processes.data?.nodes ?? []).map((node) => [node.id, node])), [processes.data]);
   const node = around.byId.get(id);
-  if (!map.data) return <div class="col grow"><Nothing what="The service" query={map} /></div>;
+  if (!map.data) return <div class="col grow"><h1 class="vh">{name}</h1><Nothing what="The service" query={map} /></div>;
   const incoming = around.incoming.get(id) ?? [];
   const outgoing = around.outgoing.get(id) ?? [];
   const side = incoming.length > 0 && incoming.every((edge) => edge.server === null) ? "client" : "server";

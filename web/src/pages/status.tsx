@@ -22,7 +22,7 @@ export function StatusPage() {
   const query = useQuery("status", String(Math.floor(now.value / 5)), fetchStatus);
   const processes = useQuery(subject("topology process"), slowMoment(30), (signal) => fetchTopology(interval.peek(), "process", signal));
   const status = query.data;
-  if (!status) return <div class="col grow"><Nothing what="Status" query={query} /></div>;
+  if (!status) return <div class="col grow"><h1 class="vh">Status</h1><Nothing what="Status" query={query} /></div>;
   const agent = status.agents.find((one) => one.host === param("host")) ?? status.agents[0];
   const talking = processes.data?.nodes.filter((node) => node.kind === "process").length;
   const idle = talking === undefined || status.processes === null ? null : Math.max(0, status.processes - talking);

@@ -24,7 +24,7 @@ export function TracePage() {
   const query = useQuery(`trace ${id}`, "", (signal) => fetchTrace(id, signal));
   const tree = useMemo(() => (query.data ? buildTree(query.data.spans) : null), [query.data]);
   if (query.error?.trouble === "missing" || (tree && tree.roots.length === 0)) return <Gone id={id} />;
-  if (!tree) return <div class="col grow"><Nothing what="The trace" query={query} /></div>;
+  if (!tree) return <div class="col grow"><h1 class="vh">Trace</h1><Nothing what="The trace" query={query} /></div>;
   return (
     <>
       <FailureLine what="The trace" query={query} />

@@ -37,16 +37,16 @@ fn open_files(limits: &str) -> Option<u64> {
     line.split_ascii_whitespace().next()?.parse().ok()
 }
 
-/// The path in the unified hierarchy, else in the first one that has any.
+/// The path in the unified hierarchy, else in the first one that tells more than the root.
 fn path(lines: &str) -> Option<&str> {
-    let mut paths = lines.lines().take(64).filter_map(|line| {
+    let paths = lines.lines().take(64).filter_map(|line| {
         let mut fields = line.splitn(3, ':');
         Some((fields.next()? == "0", fields.nth(1)?))
     });
-    let first = paths.next()?;
-    let unified =
-        std::iter::once(first).chain(paths).filter(|(_, path)| *path != "/").max_by_key(|(unified, _)| *unified);
-    Some(unified.unwrap_or(first).1)
+    let paths: Vec<(bool, &str)> = paths.collect();
+    let below_root = || paths.iter().filter(|(_, path)| *path != "/");
+    let best = below_root().find(|(unified, _)| *unified).or_else(|| below_root().next()).or_else(|| paths.first());
+    best.map(|(_, path)| *path)
 }
 
 /// The path in one controller's own hierarchy (version 1).

@@ -4,35 +4,21 @@
 //! for one answer, each slice has its part, so that what is said of them holds for the whole range and not only for its
 //! last minutes.
 
+use super::columns::Columns;
 use super::names::Names;
-use super::plan::{Rest, Term};
-use super::{parts::Piece, plan};
+use super::parts::Piece;
+use super::plan::{self, Rest, Term};
+use super::slices::{count, read_evenly, slice_of};
 use crate::QueryError;
-use crate::span_rows::{SpanKind, SpanStatus, Texts, byte, fixed, map_entries, time_ns, unsigned};
+use crate::span_rows::{SpanKind, byte, fixed, time_ns, unsigned};
 use arrow_array::RecordBatch;
 use limpid_store::{SpanQuery, Store};
 use rustc_hash::FxHashMap;
-use std::borrow::Cow;
 
-/// So many slices has the time, and so many columns the heat map.
-pub const SLICES: usize = 72;
-/// So many spans are read at once.
-const PAGE: usize = 2_000;
 /// So many for one answer. What a slice does not need, the later ones may have.
 const MAX_SPANS: usize = 60_000;
 /// And so many of those round the ones that were found.
 const MAX_AROUND: usize = 30_000;
-/// A longer value is a text and nothing to group by.
-const MAX_VALUE_BYTES: usize = 160;
-const MAX_VALUES: usize = 64;
-/// Columns whose values are counted, besides the attributes. `operation` and `resource` are in the name.
-const COUNTED: &[&str] = &["code", "name", "service", "protocol", "peer", "instance", "host"];
-/// The agent's word for how likely a trace like this is kept.
-const PROBABILITY: &str = "limpid.sampling.probability";
-/// Attributes that say how a span came to be, and nothing of the request.
-const NOT_COUNTED: &[&str] = &[PROBABILITY, "client.port", "limpid.sampling.threshold", "limpid.parent.evidence"];
-/// Of the resource, what differs between the processes of one service.
-const OF_RESOURCE: &[&str] = &["service.version", "deployment.environment.name", "container.image.name"];
 
 /// One trace, as the call that was found in it.
 pub struct Counted {
@@ -200,7 +186,12 @@ impl Census {
     fn take_around(&mut self, store: &dyn Store, base: &SpanQuery) -> Result<(), QueryError> {
         let margin_ns = 1_000_000_000;
         let first = self.traces.iter().map(|trace| trace.start_ns).min().unwrap_or(base.start_ns);
-        let last = self.traces.iter().map(|trace| trace.start_ns + trace.duration_ns).max().unwrap_or(base.end_ns);
+        let last = self
+            .traces
+            .iter()
+            .map(|trace| trace.start_ns.saturating_add(trace.duration_ns))
+            .max()
+            .unwrap_or(base.end_ns);
         let (start_ns, end_ns) = (first.saturating_sub(margin_ns), last.saturating_add(margin_ns));
         let around = SpanQuery { start_ns, end_ns, ..SpanQuery::default() };
         read_evenly(store, &around, MAX_AROUND, |batches| {
@@ -234,124 +225,5 @@ impl Census {
             peer,
             name,
         });
-    }
-}
-
-/// Gives the spans of a query page by page, and the share of each slice of the time that was read.
-fn read_evenly(
-    store: &dyn Store,
-    query: &SpanQuery,
-    budget: usize,
-    mut each: impl FnMut(&[RecordBatch]),
-) -> Result<Vec<f64>, QueryError> {
-    let all = store.spans(&SpanQuery { limit: PAGE, ..query.clone() })?;
-    if count(&all) < PAGE {
-        each(&all);
-        return Ok(vec![1.0; SLICES]);
-    }
-    drop(all);
-    let mut left = budget;
-    let mut read = Vec::with_capacity(SLICES);
-    for slice in 0..SLICES {
-        let (start_ns, end_ns) = (slice_start(query, slice), slice_start(query, slice + 1).saturating_sub(1));
-        let allowed = left / (SLICES - slice);
-        let (mut used, mut until, mut share) = (0, end_ns, 1.0);
-        while until >= start_ns {
-            let limit = PAGE.min(allowed - used);
-            let page = store.spans(&SpanQuery { start_ns, end_ns: until, limit, ..query.clone() })?;
-            each(&page);
-            used += count(&page);
-            if count(&page) < limit {
-                break;
-            }
-            // Newest first: what is still to be read is older than the oldest of these.
-            let oldest = page.iter().flat_map(starts).min().unwrap_or(until);
-            until = oldest.saturating_sub(1);
-            if used >= allowed {
-                share = (end_ns.saturating_sub(oldest)) as f64 / (end_ns - start_ns).max(1) as f64;
-                break;
-            }
-        }
-        left -= used.min(left);
-        read.push(f64::clamp(share, 0.001, 1.0));
-    }
-    Ok(read)
-}
-
-fn count(batches: &[RecordBatch]) -> usize {
-    batches.iter().map(RecordBatch::num_rows).sum()
-}
-
-fn starts(batch: &RecordBatch) -> impl Iterator<Item = u64> + '_ {
-    (0..batch.num_rows()).filter_map(|row| time_ns(batch, "start", row))
-}
-
-/// Slices are equal parts of the range.
-pub fn slice_start(base: &SpanQuery, slice: usize) -> u64 {
-    let length = u128::from(base.end_ns.saturating_sub(base.start_ns));
-    base.start_ns + (length * slice as u128 / SLICES as u128) as u64
-}
-
-fn slice_of(base: &SpanQuery, at_ns: u64) -> usize {
-    let length = u128::from(base.end_ns.saturating_sub(base.start_ns)).max(1);
-    let slice = u128::from(at_ns.saturating_sub(base.start_ns)) * SLICES as u128 / length;
-    (slice as usize).min(SLICES - 1)
-}
-
-/// A batch, its columns looked up once.
-struct Columns<'a> {
-    batch: &'a RecordBatch,
-    texts: Vec<(&'static str, Texts<'a>)>,
-    resource: Texts<'a>,
-}
-
-impl<'a> Columns<'a> {
-    fn new(batch: &'a RecordBatch) -> Columns<'a> {
-        let promoted = limpid_model::schema::PROMOTED.iter().map(|(column, _)| *column);
-        let texts = promoted.chain(["name"]).map(|name| (name, Texts::new(batch, name))).collect();
-        Columns { batch, texts, resource: Texts::new(batch, "resource_attributes") }
-    }
-
-    fn failed(&self, row: usize) -> bool {
-        SpanStatus::from_otlp(byte(self.batch, "status", row)) == SpanStatus::Error
-    }
-
-    /// A column, or an attribute of that name.
-    fn text(&self, name: &str, row: usize) -> Option<Cow<'a, str>> {
-        match self.texts.iter().find(|(have, _)| *have == name) {
-            Some((_, texts)) => texts.get(row).map(Cow::Borrowed),
-            None => {
-                let found = map_entries(self.batch, "attributes", row).into_iter().find(|(have, _)| have == name)?;
-                Some(Cow::Owned(plain(found.1)))
-            }
-        }
-    }
-
-    /// What is known of a call, and how many requests it stands for.
-    fn values(&self, row: usize, names: &mut Names) -> (Vec<(u32, u32)>, f64) {
-        let columns = COUNTED.iter().filter_map(|name| Some((name.to_string(), self.text(name, row)?.into_owned())));
-        let attributes: Vec<(String, String)> =
-            map_entries(self.batch, "attributes", row).into_iter().map(|(name, json)| (name, plain(json))).collect();
-        let kept = attributes.iter().find(|(name, _)| name == PROBABILITY);
-        let kept = kept.and_then(|(_, share)| share.parse::<f64>().ok()).filter(|share| *share > 0.0 && *share <= 1.0);
-        let resource: Option<serde_json::Value> =
-            self.resource.get(row).and_then(|json| serde_json::from_str(json).ok());
-        let of_resource = OF_RESOURCE.iter().filter_map(|name| {
-            let value = resource.as_ref()?.get(name)?.as_str()?;
-            Some((name.to_string(), value.to_string()))
-        });
-        let told = |name: &str| !NOT_COUNTED.contains(&name) && !name.ends_with("_ns");
-        let all = columns.chain(of_resource).chain(attributes.into_iter().filter(|(name, _)| told(name)));
-        let counted = all.filter(|(_, value)| !value.is_empty() && value.len() <= MAX_VALUE_BYTES).take(MAX_VALUES);
-        let numbers = counted.filter_map(|(name, value)| Some((names.number(&name)?, names.number(&value)?)));
-        (numbers.collect(), 1.0 / kept.unwrap_or(1.0))
-    }
-}
-
-/// An attribute's JSON text as plain text, a string without its quotes.
-fn plain(json: String) -> String {
-    match json.starts_with('"') {
-        true => serde_json::from_str(&json).unwrap_or(json),
-        false => json,
     }
 }

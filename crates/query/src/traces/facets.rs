@@ -1,10 +1,12 @@
 //! How the traces found spread over what is known of them, and what sets a selection apart from the rest.
 
-use super::census::{Bare, Census, Counted, Outcome, SLICES};
+use super::census::{Census, Counted, Outcome};
+use super::counts::{Count, Counts};
 use super::heat::{Heat, heat};
-use super::parts::{Piece, parts};
 use super::plan::{self, Rest};
 use super::search::TraceQuery;
+use super::slices::SLICES;
+use super::whole::{FAILED_AT, MOST_TIME, PASSES, add_whole};
 use crate::QueryError;
 use limpid_store::{SpanQuery, Store};
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -21,16 +23,9 @@ const LEAST_DIFFERENCE: f64 = 0.1;
 const FEW_VALUES: usize = 20;
 const ID_SHARE: usize = 3;
 
-/// What is told of a whole trace, not of one call.
-const MOST_TIME: &str = "limpid.most_time";
-const FAILED_AT: &str = "limpid.failed_at";
-const PASSES: &str = "limpid.passes";
-const BETWEEN: &str = "network or queue";
 /// In this order they come before the attributes.
 const FIRST: &[&str] =
     &["code", MOST_TIME, FAILED_AT, "name", "service", "instance", "host", "peer", "protocol", PASSES];
-/// So deep is looked for the call that failed first.
-const MAX_SPANS_OF_TRACE: usize = 20_000;
 
 /// A rectangle of the heat map: Unix nanoseconds, and durations.
 #[derive(Clone, Copy, Debug)]
@@ -133,101 +128,6 @@ pub fn explore(
         apart: if selects { differences(&census, &counts) } else { Vec::new() },
         heat: heat(&census, &base),
     })
-}
-
-/// Adds what only the whole trace tells: where most of its time was, where it failed, whom it passes through.
-fn add_whole(census: &mut Census) {
-    let mut of_trace: FxHashMap<u32, Vec<Bare>> = FxHashMap::default();
-    for span in std::mem::take(&mut census.bare) {
-        let spans = of_trace.entry(span.trace).or_default();
-        if spans.len() < MAX_SPANS_OF_TRACE {
-            spans.push(span);
-        }
-    }
-    for (trace, spans) in of_trace {
-        let ids: FxHashSet<[u8; 8]> = spans.iter().map(|span| span.span_id).collect();
-        let is_whole = spans.iter().all(|span| span.parent_span_id.is_none_or(|parent| ids.contains(&parent)));
-        if !is_whole {
-            continue;
-        }
-        let mut found: Vec<(&str, String)> = Vec::new();
-        let pieces: Vec<Piece> = spans.iter().map(|span| span.piece(&census.names)).collect();
-        if let Some(most) = parts(&pieces).into_iter().next() {
-            found.push((MOST_TIME, most.service.unwrap_or_else(|| BETWEEN.to_string())));
-        }
-        found.extend(failed_at(&spans, census).map(|place| (FAILED_AT, place)));
-        let services: FxHashSet<&str> = pieces.iter().map(|piece| piece.service).collect();
-        found.extend(services.into_iter().map(|service| (PASSES, service.to_string())));
-        let numbers: Vec<(u32, u32)> = found
-            .iter()
-            .filter_map(|(key, value)| Some((census.names.number(key)?, census.names.number(value)?)))
-            .collect();
-        if let Some(trace) = census.traces.get_mut(trace as usize) {
-            trace.values.extend(numbers);
-        }
-    }
-}
-
-/// The failed call below which nothing else failed, the earliest of them.
-fn failed_at(spans: &[Bare], census: &Census) -> Option<String> {
-    let above: FxHashSet<[u8; 8]> =
-        spans.iter().filter(|span| span.failed).filter_map(|span| span.parent_span_id).collect();
-    let deepest = spans.iter().filter(|span| span.failed && !above.contains(&span.span_id));
-    let span = deepest.min_by_key(|span| span.start_ns)?;
-    let owner =
-        if span.kind == crate::span_rows::SpanKind::Client { span.peer.unwrap_or(span.service) } else { span.service };
-    Some(format!("{} {}", census.names.text(owner), census.names.text(span.name)))
-}
-
-#[derive(Clone, Copy, Default)]
-struct Count {
-    all: u64,
-    selected: u64,
-    failed: u64,
-    /// Equal for two values that hold for the very same traces.
-    mark: u64,
-}
-
-/// By key and value; and by key alone, how many traces know it.
-struct Counts {
-    of_key: FxHashMap<u32, FxHashMap<u32, Count>>,
-    known: FxHashMap<u32, Count>,
-    all: u64,
-    selected: u64,
-}
-
-impl Counts {
-    fn of(census: &Census, chosen: &[bool]) -> Counts {
-        let mut counts = Counts {
-            of_key: FxHashMap::default(),
-            known: FxHashMap::default(),
-            all: census.traces.len() as u64,
-            selected: chosen.iter().filter(|chosen| **chosen).count() as u64,
-        };
-        for (at, (trace, chosen)) in census.traces.iter().zip(chosen).enumerate() {
-            let mut keys: Vec<u32> = trace.values.iter().map(|(key, _)| *key).collect();
-            keys.sort_unstable();
-            keys.dedup();
-            for key in keys {
-                counts.known.entry(key).or_default().add(at, trace, *chosen);
-            }
-            for (key, value) in &trace.values {
-                counts.of_key.entry(*key).or_default().entry(*value).or_default().add(at, trace, *chosen);
-            }
-        }
-        counts
-    }
-}
-
-impl Count {
-    fn add(&mut self, at: usize, trace: &Counted, chosen: bool) {
-        // Any mixing will do; the constant is the golden ratio's.
-        self.mark ^=
-            (at as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        self.all += 1;
-        self.selected += u64::from(chosen);
-        self.failed += u64::from(chosen && trace.failed);
-    }
 }
 
 /// Those that group: the first ones in their order, then attributes that most traces know.

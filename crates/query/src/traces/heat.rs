@@ -1,6 +1,7 @@
 //! Traces over time and duration, as cells: columns are slices of the time, rows quarters of a decade.
 
-use super::census::{Census, SLICES, slice_start};
+use super::census::Census;
+use super::slices::{SLICES, slice_start};
 use crate::topology::as_text;
 use limpid_store::SpanQuery;
 use serde::Serialize;
