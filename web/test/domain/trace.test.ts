@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
-import { buildTree, calleeOf, countShorter, criticalPath, durationOf, ownParts, ownTimes, rows, shortLimit } from "../../src/domain/tracetree";
+import { buildTree, calleeOf, criticalPath, durationOf, ownParts, ownTimes, rows } from "../../src/domain/tracetree";
 import { hasTerm, isTraceId, parseChips, withTerm, without } from "../../src/domain/tracequery";
 import { parseRectangle, rectangleText } from "../../src/domain/rectangle";
+import { countShorter, shortLimit } from "../../src/domain/shortcalls";
 import { copiesOf, curlOf } from "../../src/domain/copyas";
 import { columns } from "../../src/domain/columns";
 import { readMatrix } from "../../src/api/series";
