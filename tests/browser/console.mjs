@@ -3,8 +3,9 @@
 import { createRequire } from "node:module";
 import { mkdirSync, readFileSync } from "node:fs";
 import { strict as assert } from "node:assert";
+import { largeTrace } from "./otlp.mjs";
 
-const [base, modules, shots] = process.argv.slice(2);
+const [base, modules, shots, otlp] = process.argv.slice(2);
 const require = createRequire(`${modules}/`);
 const { chromium } = require("playwright-core");
 const axe = readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
@@ -189,7 +190,7 @@ await check("services are listed worst first, and links keep the time range", as
 
 await check("the service page names the failing operation and its callees", async () => {
   const page = await open("/service/default/checkout?last=5m");
-  await page.getByText("POST /checkout").first().waitFor({ timeout: 20_000 });
+  await page.getByRole("table", { name: "Operations" }).first().getByRole("link", { name: "POST /checkout" }).first().waitFor({ timeout: 20_000 });
   await page.getByRole("link", { name: "postgres" }).first().waitFor();
   const context = page.getByRole("complementary");
   await context.getByRole("heading", { name: "Where the time goes" }).waitFor();
@@ -200,11 +201,13 @@ await check("the service page names the failing operation and its callees", asyn
   await page.close();
 });
 
+const heat = (page, name) => page.getByRole("application", { name });
+
 await check("a part of the heat map leads to the traces behind it", async () => {
   const page = await open("/service/default/catalog?last=5m");
-  const map = page.getByRole("img", { name: /^Latency of [\d\u2009]+ requests of catalog/ });
+  const map = heat(page, /^Latency of requests of catalog: [\d\s]+ requests/);
   await map.waitFor({ timeout: 20_000 });
-  assert.ok((await map.locator("path").count()) >= 2, "the heat map has cells of more than one depth");
+  assert.ok((await map.locator("svg > path:not(.mark)").count()) >= 2, "the heat map has cells of more than one depth");
   await map.scrollIntoViewIfNeeded();
   const box = await map.boundingBox();
   await page.mouse.move(box.x + box.width * 0.4, box.y + 2);
@@ -219,11 +222,127 @@ await check("a part of the heat map leads to the traces behind it", async () => 
   await page.close();
 });
 
+await check("the heat map can be used with the keyboard, and narrowed to one operation", async () => {
+  const page = await open("/service/default/catalog?last=5m");
+  const operation = page.getByRole("combobox", { name: "Operation" });
+  await operation.waitFor({ timeout: 20_000 });
+  const name = await operation.locator("option").nth(1).textContent();
+  await operation.selectOption({ label: name });
+  await until("the operation in the address", async () => new URL(page.url()).searchParams.get("op") === name, 5);
+  const map = heat(page, /^Latency of requests of catalog, /);
+  await map.waitFor();
+  await map.focus();
+  await page.keyboard.press("ArrowLeft");
+  await page.getByText(/^Selected: [\d\u2009]+ requests?/).first().waitFor();
+  await page.keyboard.press("Shift+ArrowLeft");
+  await page.keyboard.press("Enter");
+  await page.waitForURL(/\/traces\?.*operation.*sel=/);
+  await page.close();
+});
+
+await check("a service is compared with another time, which stands in the link and goes along", async () => {
+  const page = await open("/service/default/web?last=1m");
+  await page.getByRole("table", { name: "Operations" }).first().waitFor({ timeout: 20_000 });
+  await page.keyboard.press("c");
+  await page.waitForURL(/vs=1d/);
+  await page.getByText("Nothing is known of this service yesterday.").waitFor({ timeout: 20_000 });
+  await page.getByRole("button", { name: /^Compare/ }).click();
+  await page.getByRole("link", { name: "the time just before" }).click();
+  await page.waitForURL(/vs=1m/);
+  await page.getByText(/1\smin before [\d.]+\/s/).waitFor({ timeout: 20_000 });
+  await page.getByRole("columnheader", { name: /p95 1\smin before/ }).first().waitFor();
+  await page.getByRole("link", { name: /^Changes/ }).click();
+  await page.getByText(/and against/).waitFor();
+  await page.keyboard.press("c");
+  await until("no comparison in the address", async () => !page.url().includes("vs="), 5);
+  await page.close();
+});
+
+await check("facets count all traces of the range, and a value narrows the search", async () => {
+  const page = await open("/traces?last=5m&q=service%3Acheckout%20status%3Aerror");
+  const facets = page.getByRole("region", { name: "How the traces spread" });
+  await facets.getByRole("heading", { name: "What sets these traces apart" }).waitFor({ timeout: 20_000 });
+  await facets.getByRole("heading", { name: "Failed at" }).waitFor();
+  await facets.getByText(/selected against [\d\u2009]+ others?/).waitFor();
+  const result = facets.locator("a.fv", { hasText: /^500/ }).first();
+  const counted = Number((await result.textContent()).replace(/^500/, "").replace(/\D/g, ""));
+  assert.ok(counted > 0, "the facet counts");
+  await result.click();
+  await page.waitForURL(/code:500/);
+  await page.getByRole("button", { name: "Remove code:500" }).waitFor();
+  const said = () => page.getByText(/traces? selected/).first().textContent();
+  await until("only what was counted", async () => Number((await said()).replace(/^([\d\u2009]+).*/, "$1").replace(/\D/g, "")) >= counted, 10);
+  await page.close();
+});
+
+await check("a trace of ten thousand calls is drawn row by row, and its overview scrolls it", async () => {
+  const id = "0af7651916cd43dd8448eb211c80319c";
+  const answer = await fetch(`${otlp}/v1/traces`, { method: "POST", headers: { "content-type": "application/x-protobuf" }, body: largeTrace(id, 10_000) });
+  assert.equal(answer.status, 200, await answer.text());
+  const page = await open(`/trace/${id}`);
+  const grid = page.getByRole("treegrid");
+  await grid.waitFor({ timeout: 20_000 });
+  await page.getByText(/10.000 calls/).waitFor();
+  const rows = () => grid.getByRole("row").count();
+  assert.ok((await rows()) < 150, `${await rows()} rows are drawn`);
+  await grid.getByText("× 5\u2009000").waitFor();
+  const overview = page.getByRole("scrollbar", { name: "Overview of the trace" });
+  await overview.focus();
+  await page.keyboard.press("End");
+  await grid.getByText("SELECT price_9999").waitFor();
+  assert.ok(Number(await overview.getAttribute("aria-valuenow")) > 4000);
+  assert.ok((await rows()) < 150, `${await rows()} rows are drawn at the end`);
+  await page.getByRole("button", { name: "Slow and failed first" }).click();
+  await page.keyboard.press("Home");
+  await overview.focus();
+  await page.keyboard.press("Home");
+  await grid.getByRole("row").nth(2).getByText("SELECT price_9999").waitFor();
+  await grid.getByText("SELECT price_9999").click();
+  await page.getByRole("complementary").getByRole("button", { name: "Copy as SQL" }).waitFor();
+  assert.match(page.url(), /order=worst&span=|span=.*order=worst/);
+  await shot(page, "trace-large-light");
+  await page.close();
+});
+
+await check("process and host have pages of their own, linked from the service", async () => {
+  const page = await open("/service/default/cart?last=5m");
+  await page.getByRole("table", { name: "Instances" }).getByRole("link").first().click({ timeout: 20_000 });
+  await page.waitForURL(/\/process\/[^/]+\/\d+-\d+/);
+  const facts = page.getByRole("region", { name: /^cart/ });
+  await facts.getByText("command line").waitFor({ timeout: 20_000 });
+  await facts.getByText("open files").waitFor();
+  await facts.getByRole("table", { name: "Open connections" }).getByText("redis-server").first().waitFor({ timeout: 20_000 });
+  await facts.getByRole("table", { name: "Requests" }).waitFor();
+  await facts.getByText(/this one|Nothing is known/).first().waitFor();
+  await shot(page, "process-light");
+  await facts.locator('a[href^="/host/"]').first().click();
+  await page.waitForURL(/\/host\//);
+  const processes = page.getByRole("table", { name: "Processes" });
+  await processes.getByRole("link", { name: "checkout" }).first().waitFor({ timeout: 20_000 });
+  await page.getByText("kernel", { exact: true }).waitFor();
+  await shot(page, "host-light");
+  await page.goto(`${base}/external/198.51.100.7:443?last=5m`);
+  await page.getByRole("heading", { name: "The endpoint is not known" }).waitFor({ timeout: 20_000 });
+  await page.close();
+});
+
+await check("a table can be copied for a spreadsheet", async () => {
+  const page = await open("/services?last=5m");
+  await page.context().grantPermissions(["clipboard-read", "clipboard-write"]);
+  await page.getByRole("table", { name: "Services" }).waitFor({ timeout: 20_000 });
+  await page.getByRole("button", { name: /^Copy as TSV/ }).click();
+  await page.getByRole("button", { name: /^Copied/ }).waitFor();
+  const lines = (await page.evaluate(() => navigator.clipboard.readText())).trim().split("\n");
+  assert.match(lines[0], /^State\tService\t/);
+  assert.ok(lines.some((line) => line.split("\t")[1] === "checkout"), lines.join(" | "));
+  await page.close();
+});
+
 await check("a failed trace is found and opens with both views of the call", async () => {
   const page = await open("/traces?last=5m&q=service%3Acheckout%20status%3Aerror");
   const link = page.locator('a[href^="/trace/"]').first();
   await link.waitFor({ timeout: 20_000 });
-  await page.getByRole("heading", { name: "Result", exact: true }).waitFor();
+  await page.getByRole("heading", { name: "Result", exact: true }).waitFor({ timeout: 20_000 });
   await page.getByRole("table", { name: "Traces" }).getByText(/(500|23503)\s*$/).first().waitFor();
   await shot(page, "traces-light");
   await link.click();
@@ -237,6 +356,9 @@ await check("the status page says what runs and what was lost", async () => {
   const page = await open("/status");
   await page.getByText("tp_send").or(page.getByText("fexit_inet_sendmsg")).first().waitFor({ timeout: 30_000 });
   await page.getByText("seen and measured").waitFor();
+  await page.getByRole("table", { name: "Protocols" }).getByText("HTTP").waitFor();
+  await page.getByText("Limpid's own processes").waitFor();
+  await page.getByRole("table", { name: "What the store holds" }).getByText("metrics").waitFor();
   await page.getByText(/\d+ causes? that did not happen/).click();
   await page.getByText("records that found the ring buffer full").first().waitFor();
   assert.equal(await page.getByText("silent").count(), 0, "the agent reports");
@@ -268,6 +390,10 @@ await check("the keyboard leads from page to page", async () => {
   await page.keyboard.type("post");
   await page.keyboard.press("Enter");
   await page.waitForURL(/\/service\/default\/postgres/);
+  await page.keyboard.press("/");
+  await page.keyboard.type("cart ");
+  await page.getByRole("dialog").getByRole("option", { name: /^cart \d+/ }).or(page.getByRole("dialog").getByRole("link", { name: /^cart \d+/ })).first().click();
+  await page.waitForURL(/\/process\//);
   await page.close();
 });
 
@@ -296,9 +422,14 @@ await check("while the server is away nothing is cleared, and it is said once", 
   await page.close();
 });
 
+const processes = (await (await fetch(`${base}/api/topology?level=process`)).json()).nodes.filter((one) => one.kind === "process");
+const cart = processes.find((one) => one.name === "cart") ?? processes[0];
+/** Pages of things, whose ids only this machine knows. */
+const things = [`/${cart.id.replace(":", "/")}?last=5m`, `/${cart.attributes["limpid.host"].replace(":", "/")}?last=5m`];
+
 await check("at twice the size, and on a narrow window, nothing is cut off", async () => {
   for (const [width, height] of [[720, 450], [320, 700]]) {
-    for (const path of ["/map?last=5m", "/services?last=5m", "/service/default/web?last=5m", "/traces?last=5m", "/status"]) {
+    for (const path of ["/map?last=5m", "/services?last=5m", "/service/default/web?last=5m&vs=5m", "/traces?last=5m", "/trace/0af7651916cd43dd8448eb211c80319c", "/status", ...things]) {
       const page = await open(path, "light", width, height);
       await page.waitForTimeout(1200);
       const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
@@ -309,7 +440,7 @@ await check("at twice the size, and on a narrow window, nothing is cut off", asy
 });
 
 for (const scheme of ["light", "dark"]) {
-  for (const [name, path] of [["map", "/map?last=5m"], ["services", "/services?last=5m"], ["service", "/service/default/web?last=5m"], ["traces", "/traces?last=5m"], ["status", "/status"]]) {
+  for (const [name, path] of [["map", "/map?last=5m"], ["services", "/services?last=5m"], ["service", "/service/default/web?last=5m"], ["traces", "/traces?last=5m&q=status:error"], ["trace", "/trace/0af7651916cd43dd8448eb211c80319c"], ["status", "/status"], ["process", things[0]], ["host", things[1]]]) {
     await check(`axe finds nothing on ${name}, ${scheme}; nothing overflows`, async () => {
       const page = await open(path, scheme);
       await page.waitForLoadState("networkidle").catch(() => {});

@@ -18,7 +18,7 @@ import { useQuery } from "./state/query";
 import { nextTheme } from "./state/theme";
 
 const globalKeys = (): Key[] => [
-  { keys: "/", what: "jump to a service, page or trace", run: () => openDialog("jump") },
+  { keys: "/", what: "jump to anything", run: () => openDialog("jump") },
   ...pages().map((page) => ({ keys: `g ${page.key}`, what: page.name, run: () => go(href(page.path)) })),
   { keys: "[", what: "earlier", run: () => setRange(shift(interval.peek(), -1, now.peek())) },
   { keys: "]", what: "later", run: () => setRange(shift(interval.peek(), 1, now.peek())) },

@@ -161,7 +161,7 @@ pub async fn run(
         .with("protocols", move || of_pipeline.protocols())
         .with("exclusions", move || of_identity.exclusions().to_json())
         .shared();
-    let families: Vec<Arc<dyn Families>> = vec![Arc::new(shared.clone()), status.clone()];
+    let families: Vec<Arc<dyn Families>> = vec![Arc::new(shared.clone()), status.clone(), identity.clone()];
     let endpoint = config.listen.map(|address| Endpoint::start(address, families.clone(), status.clone()));
     let exporter = match &config.server {
         Some(server) => {

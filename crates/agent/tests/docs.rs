@@ -2,7 +2,7 @@
 //! writes it anew.
 
 use limpid_agent::collectors::{CollectorStatus, ProgramState};
-use limpid_agent::identity::Identity;
+use limpid_agent::identity::{Identity, usage};
 use limpid_agent::losses;
 use limpid_agent::pipeline;
 use limpid_agent::self_status::{CollectorReport, SelfStatus};
@@ -43,6 +43,8 @@ fn page() -> String {
     let mut out = HEAD.to_owned();
     out.push_str("\n## Requests and connections\n\n");
     rows(&mut out, &pipeline::described());
+    out.push_str("\n## Watched processes\n\n");
+    rows(&mut out, &usage::described());
     out.push_str("\n## The agent itself\n\n");
     rows(&mut out, &SelfStatus::new(host, reports).families());
     out.push_str("\n## Losses\n\nThe label `cause` of `limpid.losses`:\n\n| cause | what was lost |\n| --- | --- |\n");

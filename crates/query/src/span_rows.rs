@@ -17,7 +17,7 @@ pub enum SpanKind {
 }
 
 impl SpanKind {
-    fn from_otlp(kind: u8) -> SpanKind {
+    pub fn from_otlp(kind: u8) -> SpanKind {
         match kind {
             2 => SpanKind::Server,
             3 => SpanKind::Client,
@@ -37,7 +37,7 @@ pub enum SpanStatus {
 }
 
 impl SpanStatus {
-    fn from_otlp(status: u8) -> SpanStatus {
+    pub fn from_otlp(status: u8) -> SpanStatus {
         match status {
             1 => SpanStatus::Ok,
             2 => SpanStatus::Error,

@@ -84,10 +84,23 @@ pub struct StoreStatus {
     pub spans: u64,
     pub series: u64,
     pub oldest_ns: Option<u64>,
+    /// What the bytes are: spans, events, metrics, and the log before them.
+    pub parts: Vec<StorePart>,
+    /// How long telemetry is kept; 0 when it is not deleted for its age.
+    pub retention_seconds: u64,
+    /// How large the store may grow.
+    pub max_bytes: u64,
     /// Counted causes: `torn_tail_bytes`, `duplicate_batches`, `damaged_files` …
     pub losses: Vec<(String, u64)>,
     /// Why writes are refused or the store is degraded, if so.
     pub problem: Option<String>,
+}
+
+#[derive(Clone, Debug, Default, serde::Serialize)]
+pub struct StorePart {
+    pub name: &'static str,
+    pub bytes: u64,
+    pub oldest_ns: Option<u64>,
 }
 
 #[derive(Debug)]

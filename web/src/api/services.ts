@@ -65,3 +65,6 @@ export const fetchRelated = (id: string, by: string, { start, end }: Interval, s
     (body) => list(object(body, "entities")["entities"], "entities", entity),
     signal,
   );
+
+export const fetchEntity = (id: string, { start, end }: Interval, signal: AbortSignal): Promise<Entity> =>
+  get(`/api/entities/${encodeURIComponent(id)}`, { start, end }, (body) => entity(object(body, "entity")), signal);

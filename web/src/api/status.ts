@@ -24,18 +24,9 @@ export interface Loss {
   count: number | null;
   help: string | null;
 }
-export interface Exclusion {
-  rule: string;
-  matched: number | null;
-}
-/** Batches that wait on the agent's disk for the server. */
-export interface Spool {
-  batches: number | null;
-  bytes: number | null;
-  problem: string | null;
-}
 export interface Agent {
   host: string;
+  hostId: string | null;
   version: string | null;
   kernel: string | null;
   silent: boolean;
@@ -45,12 +36,27 @@ export interface Agent {
   memoryBytes: number | null;
   collectors: Collector[];
   losses: Loss[];
-  /** Protocols that are switched off. */
-  unread: string[];
-  exclusions: Exclusion[];
-  spool: Spool | null;
+  /** What waits to be sent; null where the agent does not say. */
+  queue: Queue | null;
+  /** Protocols that are switched off, and rules of what to leave alone with how often they matched. */
+  protocolsOff: string[];
+  exclusions: { rule: string; matched: number | null }[];
+}
+export interface Queue {
+  batches: number | null;
+  bytes: number | null;
+  lastSent: number | null;
+  lastError: string | null;
+}
+export interface StorePart {
+  name: string;
+  bytes: number | null;
+  oldest: number | null;
 }
 export interface Store {
+  parts: StorePart[];
+  retention: number | null;
+  maxBytes: number | null;
   path: string | null;
   format: string | null;
   bytes: number | null;
@@ -99,18 +105,9 @@ function losses(value: unknown, where: string): Loss[] {
   return list(value, where, (loss) => ({ cause: text(loss["cause"], "unnamed"), count: number(loss["count"]), help: string(loss["help"]) || null }));
 }
 
-const exclusion = (value: Json): Exclusion => ({ rule: text(value["rule"], "unnamed"), matched: number(value["matched"]) });
-
-const spool = (value: Json): Spool => ({
-  batches: number(value["batches"]),
-  bytes: number(value["bytes"]),
-  problem: string(value["last_error"]) || null,
-});
-
-const protocol = (value: Json) => ({ name: text(value["name"], "unnamed"), off: value["state"] === "off" });
-
 const agent = (value: Json, where: string): Agent => ({
   host: text(value["host"], "unnamed host"),
+  hostId: string(value["host_id"]) || null,
   version: string(value["version"]),
   kernel: string(value["kernel"]),
   silent: value["silent"] === true,
@@ -120,12 +117,22 @@ const agent = (value: Json, where: string): Agent => ({
   memoryBytes: number(value["memory_bytes"]),
   collectors: list(value["collectors"], `${where}.collectors`, collector),
   losses: losses(value["losses"], `${where}.losses`),
-  unread: list(value["protocols"], `${where}.protocols`, protocol).filter((one) => one.off).map((one) => one.name),
-  exclusions: list(value["exclusions"], `${where}.exclusions`, exclusion),
-  spool: maybe(value["export"], (sent) => maybe(sent["spool"], spool)),
+  queue: maybe(value["export"], queue),
+  protocolsOff: list(value["protocols"], `${where}.protocols`, (one) => ({ name: text(one["name"]), state: text(one["state"]) })).filter((one) => one.state === "off").map((one) => one.name),
+  exclusions: list(value["exclusions"], `${where}.exclusions`, (one) => ({ rule: text(one["rule"]), matched: number(one["matched"]) })),
 });
 
+function queue(value: Json): Queue {
+  const spool = maybe(value["spool"], (one) => ({ batches: number(one["batches"]) ?? 0, bytes: number(one["bytes"]) ?? 0 }));
+  const sum = (field: unknown, more: number | undefined) => (number(field) === null ? null : (number(field) ?? 0) + (more ?? 0));
+  const sent = number(value["last_success_ns"]);
+  return { batches: sum(value["queued_batches"], spool?.batches), bytes: sum(value["queued_bytes"], spool?.bytes), lastSent: sent ? sent / 1e9 : null, lastError: string(value["last_error"]) || null };
+}
+
 const store = (value: Json): Store => ({
+  parts: list(value["parts"], "store.parts", (part) => ({ name: text(part["name"]), bytes: number(part["bytes"]), oldest: secondsOf(string(part["oldest_ns"])) })),
+  retention: number(value["retention_seconds"]),
+  maxBytes: number(value["max_bytes"]),
   path: string(value["path"]),
   format: string(value["format"]),
   bytes: number(value["bytes"]),

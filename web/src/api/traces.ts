@@ -83,10 +83,19 @@ export const fetchTraces = (q: string, { start, end }: Interval, signal: AbortSi
     signal,
   );
 
-export const fetchTrace = (id: string, signal: AbortSignal): Promise<Span[]> =>
+export interface OneTrace {
+  spans: Span[];
+  /** How many the server leaves out because there are too many. */
+  omitted: number;
+}
+
+export const fetchTrace = (id: string, signal: AbortSignal): Promise<OneTrace> =>
   get(
     `/api/traces/${encodeURIComponent(id)}`,
     {},
-    (body) => [...new Map(list(object(body, "trace")["spans"], "spans", span).map((one) => [one.id, one])).values()],
+    (body) => {
+      const value = object(body, "trace");
+      return { spans: [...new Map(list(value["spans"], "spans", span).map((one) => [one.id, one])).values()], omitted: number(value["omitted"]) ?? 0 };
+    },
     signal,
   );

@@ -6,6 +6,7 @@ import { clock } from "../domain/format";
 import type { Interval } from "../domain/range";
 import { columns } from "../domain/columns";
 import { timeTicks } from "../domain/range";
+import { crosshair, SYNC } from "../state/crosshair";
 import { setRange, utc } from "../state/location";
 import { theme } from "../state/theme";
 import { textWidth } from "./measure";
@@ -17,6 +18,8 @@ export interface Line {
   color: string;
   width?: number;
   fill?: string | undefined;
+  /** Dashed: another time, not this one. */
+  past?: boolean;
   points: Map<number, number>;
 }
 
@@ -71,7 +74,7 @@ function optionsOf({ lines, named }: ChartProps, width: number, latest: () => Ch
     height: HEIGHT,
     padding: [8, named ? NAME_ROOM + Math.max(0, ...lines.map((line) => textWidth(line.name, 11))) : 18, 0, 0],
     legend: { show: false },
-    cursor: { sync: { key: "page" }, points: { size: 5 }, drag: { x: true, y: false, setScale: false } },
+    cursor: { sync: { key: SYNC }, points: { size: 5 }, drag: { x: true, y: false, setScale: false } },
     scales: {
       x: { time: true, range: () => [latest().interval.start, latest().interval.end] },
       y: { range: (_plot, _low, high) => [0, high > 0 ? high * 1.12 : (latest().least ?? 1)] },
@@ -91,11 +94,12 @@ function optionsOf({ lines, named }: ChartProps, width: number, latest: () => Ch
     series: [
       {},
       ...lines.map((line) => ({
-        label: line.name, stroke: () => token(line.color), width: line.width ?? 1.5, fill: line.fill ? () => token(line.fill ?? "--flow") : undefined, spanGaps: false, points: { show: false },
+        label: line.name, stroke: () => token(line.color), width: line.width ?? 1.5, fill: line.fill ? () => token(line.fill ?? "--flow") : undefined, spanGaps: false, points: { show: false }, ...(line.past && { dash: [4, 3] }),
       })),
     ],
     hooks: {
       setSelect: [selected],
+      setCursor: [(plot) => (crosshair.value = (plot.cursor.left ?? -1) >= 0 ? plot.posToVal(plot.cursor.left ?? 0, "x") : null)],
       draw: named ? [(plot) => nameLines(plot, latest().lines)] : [],
     },
   };
@@ -122,6 +126,7 @@ function nameLines(plot: uPlot, lines: Line[]): void {
   const scale = devicePixelRatio;
   const { ctx } = plot;
   const ends = lines.flatMap((line, index) => {
+    if (line.name === "") return [];
     const values = Array.from<number | null | undefined>(plot.data[index + 1] ?? []);
     const last = values.findLast((value) => value !== null && value !== undefined);
     return last === null || last === undefined ? [] : [{ line, y: plot.valToPos(last, "y", true) }];

@@ -30,7 +30,7 @@ export function Reasons({ reasons }: { reasons: Reason[] }) {
 }
 
 /** Links come with the data; only paths of this console are followed. */
-const isOwnPath = (link: string): boolean => /^\/(map|services?|traces?|status)([/?]|$)/.test(link);
+const isOwnPath = (link: string): boolean => /^\/(map|services?|process|host|external|traces?|status)([/?]|$)/.test(link);
 
 function withRange(link: string): string {
   const [path = "/", query = ""] = link.split("?", 2);

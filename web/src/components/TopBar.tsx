@@ -30,7 +30,7 @@ export function TopBar() {
         ))}
       </nav>
       <span class="grow" />
-      <button class="jump" aria-label="Jump to a service, page or trace" onClick={() => openDialog("jump")}>
+      <button class="jump" aria-label="Jump to a service, process, host, page or trace" onClick={() => openDialog("jump")}>
         <Magnifier />
         <span class="t">Jump to…</span>
         <span class="grow" />

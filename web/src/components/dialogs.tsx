@@ -2,15 +2,16 @@
 import { signal } from "@preact/signals";
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import type { ComponentChildren } from "preact";
-import { fetchServices } from "../api/topology";
+import { fetchTopology } from "../api/topology";
 import { worstFirst } from "../domain/status";
-import { glyphOf, serviceParts, type Glyph, type MapNode } from "../domain/topology";
+import { glyphOf, type Glyph, type MapNode } from "../domain/topology";
 import { isTraceId } from "../domain/tracequery";
 import { pages } from "../pages/table";
 import { interval } from "../state/clock";
 import { shownKeys } from "../state/keys";
 import { go, href } from "../state/location";
 import { useQuery } from "../state/query";
+import { entityHref } from "./links";
 import { KindGlyph, Magnifier, Sign } from "./Sign";
 
 type Which = "jump" | "keys";
@@ -57,18 +58,23 @@ function targets(services: MapNode[], text: string): Target[] {
   const found: Target[] = [];
   if (isTraceId(wanted)) found.push({ name: wanted, what: "trace", href: href(`/trace/${wanted}`) });
   for (const page of pages()) found.push({ name: page.name, what: "page", href: href(page.path) });
-  for (const node of [...services].sort(worstFirst)) {
-    const parts = serviceParts(node.id);
-    const target = parts ? href(`/service/${encodeURIComponent(parts.scope)}/${encodeURIComponent(parts.name)}`) : href("/map", { sel: `node:${node.id}` });
-    found.push({ name: node.name, what: node.kind, href: target, sign: node.status, glyph: glyphOf(node, []) });
+  for (const node of services) {
+    found.push({ name: node.name, what: node.kind, href: entityHref(node.id), sign: node.status, glyph: glyphOf(node, []) });
   }
   return found.filter((one) => one.name.toLowerCase().includes(wanted)).slice(0, MOST);
+}
+
+/** Everything that has a page: services and what is outside first, then processes and hosts. */
+async function fetchThings(signal: AbortSignal): Promise<MapNode[]> {
+  const levels = await Promise.all((["service", "process", "host"] as const).map((level) => fetchTopology(interval.peek(), level, signal)));
+  const all = levels.flatMap((topology) => [...topology.nodes].sort(worstFirst));
+  return [...new Map(all.map((node) => [node.id, node])).values()];
 }
 
 function Jump() {
   const [text, setText] = useState("");
   const [at, setAt] = useState(0);
-  const services = useQuery("jump", "", (signal) => fetchServices(interval.peek(), signal));
+  const services = useQuery("jump", "", (signal) => fetchThings(signal));
   const list = targets(services.data ?? [], text);
   const chosen = list[Math.min(at, list.length - 1)];
   // Who types faster than the services come means the one that will stand first.
@@ -94,7 +100,7 @@ function Jump() {
       <div class="ji">
         <Magnifier />
         <input
-          autofocus aria-label="Service, page or trace id" placeholder="Service, page or trace id" value={text} onKeyDown={keys} spellcheck={false}
+          autofocus aria-label="Service, process, host, page or trace id" placeholder="Service, process, host, page or trace id" value={text} onKeyDown={keys} spellcheck={false}
           onInput={(event) => {
             setText(event.currentTarget.value);
             setAt(0);

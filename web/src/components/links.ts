@@ -4,8 +4,15 @@ import { term } from "../domain/tracequery";
 import { href } from "../state/location";
 
 export function nodeHref(node: MapNode): string {
-  const parts = serviceParts(node.id);
-  return parts ? serviceHref(parts.scope, parts.name) : href("/map", { sel: `node:${node.id}` });
+  return entityHref(node.id);
+}
+
+/** Each kind of thing has a page of its own; what has none opens on the map. */
+export function entityHref(id: string): string {
+  const parts = serviceParts(id);
+  if (parts) return serviceHref(parts.scope, parts.name);
+  const [, kind = "", rest = ""] = /^(process|host|external):(.+)$/.exec(id) ?? [];
+  return kind ? href(`/${kind}/${rest.split("/").map(encodeURIComponent).join("/").replace(/%3A/g, ":")}`) : href("/map", { sel: `node:${id}` });
 }
 
 export const serviceHref = (scope: string, name: string): string => href(`/service/${encodeURIComponent(scope)}/${encodeURIComponent(name)}`);
@@ -20,3 +27,7 @@ export function tracesOfEdge(edge: MapEdge, source: MapNode | undefined, target:
   const watched = edge.client && source && source.kind !== "clients" ? source : target ?? source;
   return tracesOf(watched?.name ?? "", [term("protocol", edge.protocol), more].filter(Boolean).join(" "));
 }
+
+/** The search for a service's requests, all or one operation. */
+export const operationQuery = (service: string, row?: { operation: string; resource: string }): string =>
+  [term("service", service), row?.operation && term("operation", row.operation), row?.resource && term("resource", row.resource)].filter(Boolean).join(" ");

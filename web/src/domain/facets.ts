@@ -1,72 +1,41 @@
-// How traces spread over their properties, and what sets a selection apart from the rest.
+// What the facets of traces are called, and how a search narrows to one of their values.
 
-export interface Faceted {
-  root: string;
-  service: string;
-  code: string | null;
-  errors: number | null;
+export interface Timed {
   time: { service: string | null; ms: number }[];
-}
-
-export interface Facet {
-  key: "result" | "longest" | "service" | "root";
-  name: string;
-  /** The search term that narrows to a value; without one a value cannot be searched by. */
-  term: "code" | "service" | "operation" | null;
-  of: (trace: Faceted) => string;
 }
 
 export const BETWEEN = "network or queue";
 
-export const FACETS: Facet[] = [
-  { key: "result", name: "Result", term: "code", of: (trace) => trace.code ?? ((trace.errors ?? 0) > 0 ? "failed" : "ok") },
-  { key: "longest", name: "Most of the time in", term: null, of: (trace) => (trace.time[0] ? (trace.time[0].service ?? BETWEEN) : "not known") },
-  { key: "service", name: "Starts at", term: "service", of: (trace) => trace.service },
-  { key: "root", name: "Root", term: "operation", of: (trace) => trace.root },
-];
-
-export interface Value {
-  value: string;
-  count: number;
-  failed: number;
+interface Known {
+  name: string;
+  /** The search term that narrows to a value; without one a value is only told. */
+  term: string | null;
 }
 
-export function values(traces: Faceted[], facet: Facet, most = 8): Value[] {
-  const found = new Map<string, Value>();
-  for (const trace of traces) {
-    const value = facet.of(trace);
-    const known = found.get(value) ?? { value, count: 0, failed: 0 };
-    found.set(value, known);
-    known.count += 1;
-    if ((trace.errors ?? 0) > 0) known.failed += 1;
-  }
-  return [...found.values()].sort((a, b) => b.count - a.count || a.value.localeCompare(b.value)).slice(0, most);
-}
+const KNOWN: Record<string, Known> = {
+  code: { name: "Result", term: "code" },
+  name: { name: "Call", term: "name" },
+  service: { name: "Service", term: "service" },
+  instance: { name: "Process", term: "instance" },
+  host: { name: "Host", term: "host" },
+  peer: { name: "Calls", term: "peer" },
+  protocol: { name: "Protocol", term: "protocol" },
+  "limpid.most_time": { name: "Most of the time in", term: null },
+  "limpid.failed_at": { name: "Failed at", term: null },
+  "limpid.passes": { name: "Passes through", term: null },
+};
 
-export interface Apart {
-  facet: string;
-  value: string;
-  /** Shares among the selected ones and among all others. */
-  selected: number;
-  others: number;
-}
+/** An attribute is called what it is called. */
+export const facetOf = (key: string): Known & { own: boolean } => {
+  const known = KNOWN[key];
+  return known ? { ...known, own: true } : { name: key, term: key, own: false };
+};
 
-const LEAST = 0.1;
-
-/** The largest differences first, at most four, and only those that are more than a tenth. */
-export function apart(selected: Faceted[], others: Faceted[]): Apart[] {
-  if (selected.length === 0 || others.length === 0) return [];
-  const found = FACETS.flatMap((facet) =>
-    values(selected, facet, 20).map(({ value, count }): Apart => {
-      const elsewhere = others.filter((trace) => facet.of(trace) === value).length;
-      return { facet: facet.name, value, selected: count / selected.length, others: elsewhere / others.length };
-    }),
-  );
-  return found.filter((one) => one.selected - one.others > LEAST).sort((a, b) => b.selected - b.others - (a.selected - a.others)).slice(0, 4);
-}
+/** A process is told by its number, a long value by its ends. */
+export const valueName = (key: string, value: string): string => (key === "instance" ? value.replace(/^process:.*-(\d+)$/, "pid $1") : value);
 
 /** The services that most of all time was spent in, for the bars' tones; at most so many as can be told apart. */
-export function mostTime(traces: Faceted[], most: number): string[] {
+export function mostTime(traces: Timed[], most: number): string[] {
   const sums = new Map<string, number>();
   for (const { time } of traces) for (const part of time) if (part.service) sums.set(part.service, (sums.get(part.service) ?? 0) + part.ms);
   return [...sums].sort((a, b) => b[1] - a[1]).slice(0, most).map(([name]) => name);

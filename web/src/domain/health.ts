@@ -15,16 +15,19 @@ export function troubles(status: Status): string[] {
 
 export const isDegraded = (status: Status): boolean => troubles(status).length > 0;
 
+/** Bytes are no losses of their own: they are how large the lost records were. */
+export const isBytes = (cause: string): boolean => cause.endsWith("_bytes");
+
 /** The largest loss by name: a sum of unlike things says little. */
 export function worstLoss(status: Status): { what: string; count: number } | null {
   const all = [...status.agents.flatMap((agent) => agent.losses), ...(status.store?.losses ?? []), ...(status.server?.losses ?? [])];
-  const worst = [...all].sort((a, b) => (b.count ?? 0) - (a.count ?? 0))[0];
+  const worst = all.filter((loss) => !isBytes(loss.cause)).sort((a, b) => (b.count ?? 0) - (a.count ?? 0))[0];
   return worst?.count ? { what: worst.help ?? worst.cause, count: worst.count } : null;
 }
 
 export function lossCount(status: Status): number {
   const all = [...status.agents.flatMap((agent) => agent.losses), ...(status.store?.losses ?? []), ...(status.server?.losses ?? [])];
-  return all.reduce((sum, loss) => sum + (loss.count ?? 0), 0);
+  return all.filter((loss) => !isBytes(loss.cause)).reduce((sum, loss) => sum + (loss.count ?? 0), 0);
 }
 
 export function headline(status: Status): string {

@@ -60,3 +60,30 @@ export const depth = (count: number, most: number): number => Math.min(4, Math.m
 
 /** A cell is red when half of its requests failed; fewer are told by its small mark. */
 export const isFailed = (cell: Cell): boolean => cell.failed * 2 >= cell.count;
+
+/** A part of the picture: two corners, in cells. */
+export interface Part {
+  x0: number;
+  y0: number;
+  x1: number;
+  y1: number;
+}
+
+const within = (value: number, a: number, b: number): boolean => value >= Math.min(a, b) && value <= Math.max(a, b);
+
+export function cellsIn(data: Heat, part: Part): { count: number; failed: number } {
+  const inside = data.cells.filter((cell) => within(cell.x, part.x0, part.x1) && within(cell.y, part.y0, part.y1));
+  return { count: inside.reduce((sum, cell) => sum + cell.count, 0), failed: Math.round(inside.reduce((sum, cell) => sum + cell.failed, 0)) };
+}
+
+/** Seconds and milliseconds of whole cells; what is above the last bound or below the first is without a bound. */
+export function rectangleOfCells(data: Heat, part: Part, step: number): { t0: number; t1: number; d0: number; d1: number } {
+  const time = (column: number) => data.times[column] ?? 0;
+  const upper = data.bounds[Math.max(part.y0, part.y1)] ?? 1e9;
+  return {
+    t0: time(Math.min(part.x0, part.x1)) - step,
+    t1: time(Math.max(part.x0, part.x1)),
+    d0: data.bounds[Math.min(part.y0, part.y1) - 1] ?? 0.0001,
+    d1: Number.isFinite(upper) ? upper : 1e9,
+  };
+}

@@ -14,12 +14,6 @@ export const matchers = (labels: Matchers): string => `{${Object.entries(labels)
 /** A service as it saw itself, or as its callers saw it. */
 export const ofService = (service: string, side: "server" | "client"): Matchers => (side === "server" ? { service, side } : { peer: service, side });
 
-/** The server's own view; its callers' where nobody watches it. */
-export function selector(service: string, side: "server" | "client", extra: string[] = []): string {
-  const who = side === "server" ? `service=${quote(service)}` : `peer=${quote(service)}`;
-  return `{${[who, `side="${side}"`, ...extra].join(",")}}`;
-}
-
 export function step(start: number, end: number, points: number): number {
   return Math.max(5, Math.ceil((end - start) / points / 5) * 5);
 }
@@ -52,16 +46,30 @@ export const underBounds = (of: Matchers, window: string): string =>
 export const rateByOperation = (of: Matchers, window: string): string =>
   `sum by (operation, resource) (rate(${FAMILY}_count${matchers(of)}[${window}]))`;
 
-export function requestRate(service: string, side: "server" | "client", window: string): string {
-  return `sum(rate(${FAMILY}_count${selector(service, side)}[${window}]))`;
-}
-
-export function failedShare(service: string, side: "server" | "client", window: string): string {
-  const failed = `sum(rate(${FAMILY}_count${selector(service, side, ['status!="ok"'])}[${window}]))`;
+export const failedShare = (of: Matchers, window: string): string => {
+  const failed = `sum(rate(${FAMILY}_count${matchers(of).replace(/}$/, ',status!="ok"}')}[${window}]))`;
   // `or 0 * total` gives 0 where requests were seen and none failed; where none were seen there is no value at all.
-  return `(${failed} or 0 * ${requestRate(service, side, window)}) / (${requestRate(service, side, window)} > 0)`;
-}
+  return `(${failed} or 0 * ${rateOf(of, window)}) / (${rateOf(of, window)} > 0)`;
+};
 
-export function quantile(share: number, service: string, side: "server" | "client", window: string): string {
-  return `histogram_quantile(${share}, sum(rate(${FAMILY}${selector(service, side)}[${window}])))`;
+export const quantile = (share: number, of: Matchers, window: string): string => `histogram_quantile(${share}, sum(rate(${FAMILY}${matchers(of)}[${window}])))`;
+
+/** Connections that are open at a moment, by who is at the other end. */
+export const openConnections = (service: string, window: string): string =>
+  `sum by (peer, peer_address, protocol, side) (last_over_time(limpid_connection_active${matchers({ service })}[${window}]))`;
+
+/** A program's share of a CPU and its runs per second, for the table of collectors. */
+export const programTime = (host: string, window: string): string => `sum by (collector, program) (rate(limpid_program_run_time_seconds_total${matchers({ host })}[${window}]))`;
+export const programRuns = (host: string, window: string): string => `sum by (collector, program) (rate(limpid_program_runs_total${matchers({ host })}[${window}]))`;
+
+/** Memory, CPUs, open files and threads of processes at a moment; the label `of` says which. */
+export function processUse(of: Matchers): string {
+  const labelled = (what: string, text: string) => `label_replace(sum by (instance) (${text}), "of", "${what}", "", "")`;
+  const gauge = (name: string) => `last_over_time(limpid_process_${name}${matchers(of)}[1m])`;
+  return [
+    labelled("memory", gauge("memory_usage_bytes")),
+    labelled("files", gauge("open_files")),
+    labelled("threads", gauge("threads")),
+    labelled("cpu", `rate(limpid_process_cpu_time_seconds_total${matchers(of)}[1m])`),
+  ].join(" or ");
 }

@@ -44,6 +44,7 @@ export interface Tree {
   startSeconds: number;
   services: number;
   calls: number;
+  spans: number;
 }
 
 /** Differences of nanoseconds are exact as BigInt; as milliseconds from the trace's start they fit a number. */
@@ -81,6 +82,7 @@ export function buildTree(spans: Span[]): Tree {
     startSeconds: secondsOf(base.toString()) ?? 0,
     services: new Set(spans.map((span) => span.service)).size,
     calls: reached.length,
+    spans: spans.length,
   };
 }
 
@@ -170,11 +172,15 @@ export interface RowOptions {
   closed: ReadonlySet<string>;
   unfolded: ReadonlySet<string>;
   worstFirst: boolean;
+  /** Milliseconds: shorter calls are left out, unless they or something under them failed. */
+  least: number;
 }
 
 export function rows(tree: Tree, options: RowOptions): Row[] {
   const out: Row[] = [];
-  const walk = (calls: Call[], depth: number) => {
+  const isShown = (call: Call) => options.least === 0 || durationOf(call) >= options.least || anyFailed(call);
+  const walk = (all: Call[], depth: number) => {
+    const calls = options.least === 0 ? all : all.filter(isShown);
     for (const group of fold(order(calls, options.worstFirst), options.unfolded)) {
       const [call, ...folded] = group;
       if (!call) continue;
@@ -186,6 +192,15 @@ export function rows(tree: Tree, options: RowOptions): Row[] {
   };
   walk(tree.roots, 0);
   return out;
+}
+
+function anyFailed(call: Call): boolean {
+  const stack = [call];
+  for (let one = stack.pop(); one; one = stack.pop()) {
+    if (one.failed) return true;
+    stack.push(...one.children);
+  }
+  return false;
 }
 
 function order(calls: Call[], worstFirst: boolean): Call[] {

@@ -44,7 +44,7 @@ export function ServicesPage() {
   useKeys(() => [{ keys: "f", what: "find on the page", run: () => input.current?.focus() }], []);
   const terms = useMemo(() => parseFilter(filter), [filter]);
   const topology = query.data;
-  if (!topology) return <div class="col grow"><Nothing what="Services" query={query} /></div>;
+  if (!topology) return <div class="col grow"><h1 class="vh">Services</h1><Nothing what="Services" query={query} /></div>;
   const around = neighbourhood(topology);
   const all = topology.nodes.filter((node) => node.kind === "service");
   const shown = all.filter((node) => nodeMatches(terms, node, around));

@@ -1,101 +1,136 @@
 // One trace: where its time went, call by call, both views of each call.
+import { useSignal } from "@preact/signals";
 import type { ComponentChild } from "preact";
-import { useMemo, useState } from "preact/hooks";
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { queryAt } from "../api/series";
 import { fetchTrace } from "../api/traces";
-import { CallDetail } from "../components/trace/CallDetail";
-import { Overview } from "../components/trace/Overview";
-import { Waterfall } from "../components/trace/Waterfall";
 import { Magnifier, Sign } from "../components/Sign";
 import { FailureLine, Nothing } from "../components/states";
 import { copyLink } from "../components/TopBar";
-import { clock, milliseconds, plural, share } from "../domain/format";
-import { buildTree, calleeOf, criticalPath, durationOf, ownTimes, rows, type Call, type Row, type Tree } from "../domain/tracetree";
+import { CallDetail } from "../components/trace/CallDetail";
+import { Overview, type View } from "../components/trace/Overview";
+import { Waterfall } from "../components/trace/Waterfall";
+import { clock, count, day, milliseconds, plural, share } from "../domain/format";
+import { countShorter, shortLimit } from "../domain/shortcalls";
+import { buildTree, calleeOf, criticalPath, durationOf, ownTimes, rows, type Call, type Row, type Times, type Tree } from "../domain/tracetree";
+import { quantile } from "../domain/promql";
+import { now } from "../state/clock";
+import { oldest } from "../state/health";
+import { useKeys } from "../state/keys";
 import { href, param, path, setParams, utc } from "../state/location";
 import { useQuery } from "../state/query";
 
 export function TracePage() {
   const id = path.value.replace(/^\/trace\//, "").toLowerCase();
   const query = useQuery(`trace ${id}`, "", (signal) => fetchTrace(id, signal));
-  const tree = useMemo(() => (query.data ? buildTree(query.data) : null), [query.data]);
+  const tree = useMemo(() => (query.data ? buildTree(query.data.spans) : null), [query.data]);
   if (query.error?.trouble === "missing" || (tree && tree.roots.length === 0)) return <Gone id={id} />;
-  if (!tree) return <div class="col grow"><Nothing what="The trace" query={query} /></div>;
+  if (!tree) return <div class="col grow"><h1 class="vh">Trace</h1><Nothing what="The trace" query={query} /></div>;
   return (
     <>
       <FailureLine what="The trace" query={query} />
-      <TraceView key={id} id={id} tree={tree} />
+      <TraceView key={id} id={id} tree={tree} omitted={query.data?.omitted ?? 0} />
     </>
   );
 }
 
-const Gone = ({ id }: { id: string }) => (
-  <div class="center">
-    <h1>No trace {id.slice(0, 32)}</h1>
-    <p>It was not kept, or retention has removed it. Rates and percentiles of that time may still be there.</p>
-    <a class="btn" href={href("/traces")}>Search traces</a>
-  </div>
-);
+function Gone({ id }: { id: string }) {
+  const reach = oldest.value;
+  return (
+    <div class="center">
+      <h1>No trace {id.slice(0, 32)}</h1>
+      <p>It was not kept, or retention has removed it.{reach !== null && ` Spans before ${day(reach, utc.value)} ${clock(reach, utc.value, "minutes")} are gone.`} Rates and percentiles count every request, kept or not.</p>
+      <a class="btn" href={href("/traces")}>Search traces</a>
+    </div>
+  );
+}
 
-function TraceView({ id, tree }: { id: string; tree: Tree }) {
+function TraceView({ id, tree, omitted }: { id: string; tree: Tree; omitted: number }) {
   const [closed, setClosed] = useState<ReadonlySet<string>>(new Set());
   const [unfolded, setUnfolded] = useState<ReadonlySet<string>>(new Set());
-  const [worstFirst, setWorstFirst] = useState(false);
   const [find, setFind] = useState("");
-  const list = useMemo(() => rows(tree, { closed, unfolded, worstFirst }), [tree, closed, unfolded, worstFirst]);
+  const view = useSignal<View>({ top: 0, seen: 40 });
+  const scroll = useRef<(row: number) => void>(() => {});
+  const input = useRef<HTMLInputElement>(null);
+  const worstFirst = param("order") === "worst";
+  const limit = useMemo(() => shortLimit(tree.duration), [tree]);
+  const short = useMemo(() => countShorter(tree, limit), [tree]);
+  const least = param("hide") === "short" ? limit : 0;
+  const showsPath = param("path") !== "off";
+  const list = useMemo(() => rows(tree, { closed, unfolded, worstFirst, least }), [tree, closed, unfolded, worstFirst, least]);
   const critical = useMemo(() => criticalPath(tree), [tree]);
   const calls = useMemo(() => allCalls(tree), [tree]);
-  const wanted = param("span");
-  const selected = calls.get(wanted) ?? calls.get(wantedServer(calls, wanted)) ?? tree.roots[0];
+  const selected = calls.get(param("span")) ?? tree.roots[0];
   const toggle = (row: Row, open: boolean) => {
     if (row.folded.length > 0 && open) setUnfolded(new Set([...unfolded, ...[row.call, ...row.folded].map((call) => call.id)]));
     else if (open) setClosed(new Set([...closed].filter((one) => one !== row.call.id)));
     else setClosed(new Set([...closed, row.call.id]));
   };
   const needle = find.trim().toLowerCase();
-  const matches = (row: Row) => needle === "" || `${calleeOf(row.call)} ${row.call.span.name}`.toLowerCase().includes(needle);
+  const matches = (row: Row) => needle === "" || [row.call, ...row.folded.slice(0, 1)].some((call) => `${calleeOf(call)} ${call.span.name}`.toLowerCase().includes(needle));
+  const select = (span: string) => setParams({ span });
+  // A link to a call shows it.
+  useEffect(() => {
+    const at = list.findIndex((row) => row.call === selected || row.folded.includes(selected as Call));
+    if (at > view.peek().seen - 2) scroll.current(Math.max(0, at - 5));
+  }, []);
+  const next = () => {
+    const from = list.findIndex((row) => row.call === selected);
+    const hit = [...list.slice(from + 1), ...list].find(matches);
+    if (!hit || needle === "") return;
+    select(hit.call.id);
+    scroll.current(Math.max(0, list.indexOf(hit) - 5));
+  };
+  useKeys(() => [{ keys: "f", what: "find on the page", run: () => input.current?.focus() }], []);
   return (
     <>
       <div class="tracecol">
         <Head tree={tree} id={id} />
-        <Overview tree={tree} />
+        {omitted > 0 && <p class="linebar" role="status">{plural(omitted, "span")} of this trace {omitted === 1 ? "is" : "are"} left out: more than {count(tree.spans)} are not drawn.</p>}
+        <Overview tree={tree} rows={list} view={view} onGo={(row) => scroll.current(row)} />
         <div class="tracetools">
           <div class="seg" role="group" aria-label="Order">
-            <button aria-pressed={!worstFirst} onClick={() => setWorstFirst(false)}>Tree</button>
-            <button aria-pressed={worstFirst} onClick={() => setWorstFirst(true)}>Slow and failed first</button>
+            <button aria-pressed={!worstFirst} onClick={() => setParams({ order: null })}>Tree</button>
+            <button aria-pressed={worstFirst} onClick={() => setParams({ order: "worst" })}>Slow and failed first</button>
           </div>
+          <button class="btn s on" aria-pressed={showsPath} onClick={() => setParams({ path: showsPath ? "off" : null })}>Critical path</button>
+          {short > 0 && <button class="btn s on" aria-pressed={least > 0} onClick={() => setParams({ hide: least > 0 ? null : "short" })}>Hide under {milliseconds(limit)} <span class="dim">{count(short)}</span></button>}
           <span class="grow" />
           <label class="find">
             <Magnifier size={12} />
-            <input value={find} aria-label="Find in trace" placeholder="Find in trace" onInput={(event) => setFind(event.currentTarget.value)} />
+            <input ref={input} value={find} aria-label="Find in trace" placeholder="Find in trace" onInput={(event) => setFind(event.currentTarget.value)} onKeyDown={(event) => event.key === "Enter" && next()} />
           </label>
         </div>
-        <Waterfall tree={tree} rows={list} path={critical} selected={selected?.id ?? ""} matches={matches} onSelect={(span) => setParams({ span })} onToggle={toggle} />
+        <Waterfall tree={tree} rows={list} path={showsPath ? critical : NO_PATH} selected={selected?.id ?? ""} view={view} scroll={scroll} matches={matches} onSelect={select} onToggle={toggle} />
         <Key />
       </div>
       {selected && (
-        <aside class="col side pn" aria-label="Call">
-          <CallDetail call={selected} tree={tree} />
+        <aside class="col side pn" tabIndex={0} aria-label="Call">
+          <CallDetail key={selected.id} call={selected} tree={tree} />
         </aside>
       )}
     </>
   );
 }
 
+const NO_PATH = new Map<string, Times[]>();
+
+/** By the ids of both views: a link may name the server's span of a call whose row carries the caller's. */
 function allCalls(tree: Tree): Map<string, Call> {
   const calls = new Map<string, Call>();
   const stack = [...tree.roots];
   for (let call = stack.pop(); call; call = stack.pop()) {
+    if (call.server && !calls.has(call.server.span.id)) calls.set(call.server.span.id, call);
     calls.set(call.id, call);
     stack.push(...call.children);
   }
   return calls;
 }
 
-/** A link may name the server's span of a call whose row carries the caller's. */
-const wantedServer = (calls: Map<string, Call>, wanted: string): string => [...calls.values()].find((call) => call.server?.span.id === wanted)?.id ?? "";
-
 function Head({ tree, id }: { tree: Tree; id: string }) {
   const [copied, setCopied] = useState("");
   const root = tree.roots[0];
+  const usual = useUsual(root, tree.startSeconds);
   if (!root) return null;
   const code = root.server?.span.code ?? root.span.code;
   const spent = ownTimes(tree).slice(0, 3).filter((one) => one.share >= 0.03);
@@ -107,7 +142,7 @@ function Head({ tree, id }: { tree: Tree; id: string }) {
           {code && <span class={`chip ${root.failed ? "crit" : ""}`}>{root.failed && <Sign status="critical" size={12} quiet />}{code}</span>}
           <b class="big" style={{ fontWeight: 650 }}>{milliseconds(Math.max(tree.duration, durationOf(root)))}</b>
           <span class="sub">
-            {clock(tree.startSeconds, utc.value, "milliseconds")} · {plural(tree.calls, "call")}, {plural(tree.services, "service")} · trace <span class="mono">{id.slice(0, 16)}</span>
+            {usual !== null && `usually ${milliseconds(usual)} · `}{clock(tree.startSeconds, utc.value, "milliseconds")} · {plural(tree.calls, "call")}, {plural(tree.services, "service")} · trace <span class="mono">{id.slice(0, 16)}</span>
           </span>
         </div>
         <p>
@@ -120,6 +155,21 @@ function Head({ tree, id }: { tree: Tree; id: string }) {
       <button class="btn" onClick={() => void copyLink().then(setCopied)}>{copied || "Copy link"}</button>
     </div>
   );
+}
+
+/** So long round a trace are others like it looked at. */
+const USUAL_SECONDS = 3600;
+
+/** The median of requests like the first one in the hour up to a while after it, all of them counted. */
+function useUsual(root: Call | undefined, at: number): number | null {
+  const span = root?.server?.span ?? root?.span;
+  const side = root?.server ? "server" : "client";
+  const of = { service: span?.service ?? "", operation: span?.operation ?? "", resource: span?.resource ?? "", side };
+  const query = useQuery(`usual ${root?.id ?? ""}`, "", async (signal) => {
+    const until = Math.min(now.peek(), at + USUAL_SECONDS / 6);
+    return span?.operation ? ((await queryAt(quantile(0.5, of, `${USUAL_SECONDS}s`), until, signal))[0]?.value ?? null) : null;
+  });
+  return query.data === null ? null : query.data * 1000;
 }
 
 const Key = () => (

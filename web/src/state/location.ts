@@ -14,11 +14,23 @@ export const place = signal<Place>(read());
 export const path = computed(() => place.value.path);
 export const param = (name: string): string => place.value.params.get(name) ?? "";
 
+/** A broken escape in an address is no reason to fail: it is shown as it stands. */
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
+/** What stands in the path after a page's own part. */
+export const pathParts = (prefix: string): string[] => path.value.slice(prefix.length).split("/").map(decoded);
+
 export const range = computed<Range>(() => parseRange(place.value.params));
 export const utc = computed(() => place.value.params.get("tz") === "utc");
 
 /** Parameters that go along to every page. */
-const STICKY = ["start", "end", "last", "tz", "cluster"];
+const STICKY = ["start", "end", "last", "vs", "tz", "cluster"];
 
 type Changes = Record<string, string | null | undefined>;
 

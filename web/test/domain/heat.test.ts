@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { apart, FACETS, mostTime, values, type Faceted } from "../../src/domain/facets";
-import { depth, heat, isFailed } from "../../src/domain/heat";
+import { readExploration } from "../../src/api/facets";
+import { facetOf, mostTime, valueName } from "../../src/domain/facets";
+import { cellsIn, depth, heat, isFailed, rectangleOfCells } from "../../src/domain/heat";
 
 const line = (le: string, status: string, points: [number, number][]) => ({ labels: { le, status }, points: new Map(points) });
 
@@ -32,23 +33,31 @@ describe("heat map", () => {
   });
 });
 
-describe("facets", () => {
-  const trace = (root: string, code: string | null, errors: number, slow: string | null): Faceted => ({ root, service: "web", code, errors, time: [{ service: slow, ms: 5 }] });
-  const fast = Array.from({ length: 8 }, () => trace("GET /", "200", 0, "web"));
-  const failed = [trace("POST /pay", "503", 1, "db"), trace("POST /pay", null, 1, null)];
-  it("counts values and the failed ones among them", () => {
-    const [result] = FACETS;
-    if (!result) throw new Error("no facet");
-    expect(values([...fast, ...failed], result)).toEqual([{ value: "200", count: 8, failed: 0 }, { value: "503", count: 1, failed: 1 }, { value: "failed", count: 1, failed: 1 }]);
+describe("parts of a heat map", () => {
+  const found = readExploration({ traces: 9, selected: 4, selects: true, heat: { start_ns: "100000000000", end_ns: "110000000000", columns: 5, bounds_ms: [1, 10, 100], cells: [{ x: 0, y: 0, traces: 3, failed: 0 }, { x: 4, y: 2, traces: 6, failed: 4 }] } });
+  it("reads columns as the ends of their time", () => {
+    expect(found.step).toBe(2);
+    expect(found.heat.times).toEqual([102, 104, 106, 108, 110]);
+    expect(found.heat.most).toBe(6);
+    expect(readExploration({}).heat.cells).toEqual([]);
   });
-  it("tells what sets a selection apart, the largest difference first", () => {
-    const found = apart(failed, fast);
-    expect(found[0]).toEqual({ facet: "Root", value: "POST /pay", selected: 1, others: 0 });
-    expect(found.every((one) => one.selected - one.others > 0.1)).toBe(true);
-    expect(found.some((one) => one.facet === "Starts at")).toBe(false);
-    expect(apart(failed, [])).toEqual([]);
+  it("sums what lies inside and says it as times and durations, whichever corner came first", () => {
+    const part = { x0: 4, y0: 2, x1: 3, y1: 1 };
+    expect(cellsIn(found.heat, part)).toEqual({ count: 6, failed: 4 });
+    expect(rectangleOfCells(found.heat, part, found.step)).toEqual({ t0: 106, t1: 110, d0: 1, d1: 100 });
+    expect(rectangleOfCells(found.heat, { x0: 0, y0: 0, x1: 0, y1: 0 }, found.step)).toMatchObject({ t0: 100, t1: 102, d1: 1 });
+  });
+});
+
+describe("facets", () => {
+  it("are called as people say, attributes as they are", () => {
+    expect(facetOf("code")).toEqual({ name: "Result", term: "code", own: true });
+    expect(facetOf("limpid.failed_at").term).toBeNull();
+    expect(facetOf("http.route")).toEqual({ name: "http.route", term: "http.route", own: false });
+    expect(valueName("instance", "process:abc/12-345")).toBe("pid 345");
+    expect(valueName("code", "process:abc/12-345")).toBe("process:abc/12-345");
   });
   it("ranks services by the time spent in them", () => {
-    expect(mostTime([...fast, ...failed], 1)).toEqual(["web"]);
+    expect(mostTime([{ time: [{ service: "db", ms: 9 }, { service: null, ms: 50 }] }, { time: [{ service: "web", ms: 5 }] }], 1)).toEqual(["db"]);
   });
 });

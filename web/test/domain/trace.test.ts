@@ -1,14 +1,16 @@
 import { describe, expect, it } from "vitest";
 import { buildTree, calleeOf, criticalPath, durationOf, ownParts, ownTimes, rows } from "../../src/domain/tracetree";
 import { hasTerm, isTraceId, parseChips, withTerm, without } from "../../src/domain/tracequery";
-import { decades, durationAt, heightOf, inside, parseRectangle, rectangleText } from "../../src/domain/scatter";
+import { parseRectangle, rectangleText } from "../../src/domain/rectangle";
+import { countShorter, shortLimit } from "../../src/domain/shortcalls";
+import { copiesOf, curlOf } from "../../src/domain/copyas";
 import { columns } from "../../src/domain/columns";
 import { readMatrix } from "../../src/api/series";
-import { failedShare, quantile, requestRate } from "../../src/domain/promql";
+import { failedShare, ofService, quantile, rateOf } from "../../src/domain/promql";
 import { compare, toggled } from "../../src/domain/sort";
 import { span } from "./build";
 
-const open = { closed: new Set<string>(), unfolded: new Set<string>(), worstFirst: false };
+const open = { closed: new Set<string>(), unfolded: new Set<string>(), worstFirst: false, least: 0 };
 
 describe("both views of a call", () => {
   const tree = buildTree([
@@ -95,19 +97,18 @@ describe("charts", () => {
     expect(() => readMatrix({ data: { resultType: "vector", result: [] } })).toThrow("matrix");
   });
   it("asks in PromQL, with quotes kept inside", () => {
-    expect(requestRate('a"b\\', "server", "30s")).toBe('sum(rate(limpid_request_duration_seconds_count{service="a\\"b\\\\",side="server"}[30s]))');
-    expect(quantile(0.95, "web", "client", "30s")).toContain('peer="web",side="client"');
-    expect(failedShare("web", "server", "30s")).toContain('status!="ok"');
+    expect(rateOf(ofService('a"b\\', "server"), "30s")).toBe('sum(rate(limpid_request_duration_seconds_count{service="a\\"b\\\\",side="server"}[30s]))');
+    expect(quantile(0.95, ofService("web", "client"), "30s")).toContain('peer="web",side="client"');
+    expect(failedShare(ofService("web", "server"), "30s")).toContain('status!="ok"');
   });
-  it("scales durations in whole decades and back", () => {
-    const scale = decades([3, 2400]);
-    expect(scale).toEqual({ low: 0, high: 4 });
-    expect(durationAt(heightOf(250, scale), scale)).toBeCloseTo(250, 6);
+  it("keeps a rectangle in the address, rounded outwards", () => {
     const rectangle = { t0: 10, t1: 20, d0: 1, d1: 100 };
-    expect(parseRectangle(rectangleText(rectangle))).toEqual(rectangle);
+    const read = parseRectangle(rectangleText(rectangle));
+    expect(read).toMatchObject({ t0: 10, t1: 20 });
+    expect(read!.d0).toBeLessThanOrEqual(1);
+    expect(read!.d1).toBeGreaterThanOrEqual(100);
     expect(parseRectangle("1,2,3")).toBeNull();
     expect(parseRectangle("9,2,3,4")).toBeNull();
-    expect(inside({ id: "", start: 15, duration: 50, failed: false }, rectangle)).toBe(true);
   });
 });
 
@@ -116,4 +117,40 @@ it("sorts a missing value last in either direction", () => {
   expect(sorted("ascending")).toEqual([1, 3, null]);
   expect(sorted("descending")).toEqual([3, 1, null]);
   expect(toggled({ key: "a", direction: "ascending" }, "a", "ascending").direction).toBe("descending");
+});
+
+describe("short calls", () => {
+  const tree = buildTree([
+    span("1", null, 0, 1000),
+    span("2", "1", 0, 1),
+    span("3", "1", 10, 11, { status: "error" }),
+    span("4", "1", 20, 500),
+    span("5", "4", 21, 22),
+  ]);
+  it("are those that are hardly a pixel wide", () => {
+    expect(shortLimit(1000)).toBe(2);
+    expect(shortLimit(2360)).toBe(5);
+    expect(shortLimit(0)).toBeGreaterThan(0);
+    expect(countShorter(tree, 2)).toBe(3);
+  });
+  it("can be hidden, but never one that failed", () => {
+    expect(rows(tree, { ...open, least: 2 }).map((row) => row.call.id)).toEqual(["1", "3", "4"]);
+  });
+});
+
+describe("a call as something to run again", () => {
+  const called = (attributes: Record<string, string>) => buildTree([span("1", null, 0, 5, { kind: "client", attributes })]).roots[0]!;
+  it("gives a request as curl, quoted for a shell", () => {
+    const http = { "http.request.method": "GET", "server.address": "shop.example", "server.port": "80", "url.scheme": "http", "url.path": "/a b", "url.query": "q=REDACTED&x=it's" };
+    expect(curlOf(called(http))).toBe(`curl -i 'http://shop.example/a b?q=REDACTED&x=it'\\''s'`);
+    expect(curlOf(called({ ...http, "http.request.method": "POST", "url.scheme": "https", "server.port": "8443", "url.path": "/pay", "url.query": "" }))).toBe("curl -i -X POST https://shop.example:8443/pay");
+    expect(curlOf(called({ "http.request.method": "GET" }))).toBeNull();
+    expect(curlOf(called({ "http.request.method": "$(reboot)", "url.full": "http://a/" }))).toBe("curl -i -X '$(reboot)' http://a/");
+  });
+  it("gives a statement as SQL, and what is no SQL as a command", () => {
+    expect(copiesOf(called({ "db.system.name": "postgresql", "db.query.text": "SELECT 1" })).map((one) => [one.name, one.text])[0]).toEqual(["Copy as SQL", "SELECT 1;"]);
+    expect(copiesOf(called({ "db.system.name": "redis", "db.query.text": "GET ?" }))[0]).toEqual({ name: "Copy as command", text: "GET ?" });
+    expect(copiesOf(called({})).map((one) => one.name)).toEqual(["Copy JSON"]);
+    expect(JSON.parse(copiesOf(called({}))[0]!.text)).toMatchObject({ id: "1" });
+  });
 });

@@ -3,8 +3,8 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { existsSync, readFileSync, statSync } from "node:fs";
 import { extname, join, normalize } from "node:path";
-import { instances, operations, queryAt, queryRange, timeline, topology } from "./shop";
-import { status, trace, traces } from "./traces";
+import { entity, instances, operations, queryAt, queryRange, timeline, topology } from "./shop";
+import { facets, status, trace, traces } from "./traces";
 
 export type Mood = "troubled" | "empty" | "failing";
 const TYPES: Record<string, string> = { ".html": "text/html; charset=utf-8", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml" };
@@ -43,7 +43,10 @@ function full(url: URL, services: number): unknown {
   if (pathname === "/api/timeline") return timeline(now, start, end, at("buckets"));
   if (/^\/api\/services\/[^/]+\/[^/]+\/operations$/.test(pathname)) return operations();
   if (/^\/api\/entities\/[^/]+\/related$/.test(pathname)) return instances(now);
+  const thing = /^\/api\/entities\/([^/]+)$/.exec(pathname);
+  if (thing?.[1]) return entity(decodeURIComponent(thing[1]), now);
   if (pathname === "/api/traces") return traces(now, start, end, url.searchParams.get("q") ?? "");
+  if (pathname === "/api/traces/facets") return facets(now, start, end, url.searchParams.get("q") ?? "");
   const one = /^\/api\/traces\/([0-9a-f]+)$/.exec(pathname);
   if (one?.[1]) return trace(now, one[1]);
   if (pathname === "/api/session") return { required: false, role: null };

@@ -198,6 +198,14 @@ export function queryAt(query: string): Json {
     return vector([one({ ...select, status: "ok" }, 31), one({ ...select, status: "error", code: "55P03" }, 7), one({ operation: "INSERT", resource: "INSERT INTO order_items VALUES (?, ?)", status: "ok" }, 62.4)]);
   }
   if (query.includes("by (operation, resource)")) return vector([one({ operation: "POST", resource: "/checkout" }, 0.91), one({ operation: "GET", resource: "/orders" }, 0.02)]);
+  if (query.includes("limpid_process_")) {
+    const instance = /instance="([^"]+)"/.exec(query)?.[1] ?? "process:4f2c81/176338031807-31807";
+    return vector([one({ instance, of: "memory" }, 642_000_000), one({ instance, of: "cpu" }, 0.12), one({ instance, of: "files" }, 962), one({ instance, of: "threads" }, 64)]);
+  }
+  if (query.includes("limpid_program_")) return vector(["tp_send", "tp_receive", "unix_stream"].map((program) => one({ collector: program === "unix_stream" ? "unix" : "sockets", program }, query.includes("_runs_") ? 38_120 : 0.0065)));
+  if (query.includes("limpid_losses_total")) return vector([one({ host: "shop-1", cause: "verdict_lost" }, 12)]);
+  if (query.includes("limpid_connection_active")) return vector([one({ peer: "postgres", protocol: "postgresql", side: "client" }, 40), one({ peer: "web", protocol: "http", side: "server" }, 18), one({ peer_address: "10.0.9.1:443", protocol: "tcp", side: "client" }, 2)]);
+  if (query.includes("by (protocol)")) return vector([one({ protocol: "http" }, 410), one({ protocol: "postgresql" }, 168)]);
   return vector([one({}, query.includes("_count") ? 1 : 1)]);
 }
 
@@ -241,4 +249,19 @@ export function instances(now: number): Json {
     attributes: { "process.pid": String(pid), "host.name": "shop-1", "process.executable.name": "java", "process.runtime.name": "java", "limpid.listen": `0.0.0.0:${port}`, "process.command_line": "java -Xmx1g -jar checkout.jar --db.password=*****" },
   });
   return { entities: [process(31807, 8080), process(31822, 8081)] };
+}
+
+/** One process or host of the shop, with everything that an agent tells of it. */
+export function entity(id: string, now: number): Json | null {
+  const host = { "host.name": "shop-1", "host.id": "4f2c81", "host.arch": "amd64", "os.type": "linux" };
+  if (id === "host:shop-1" || id === "host:4f2c81") {
+    return { id, kind: "host", name: "shop-1", start_ns: ns(now - 3_000_000), end_ns: ns(now), attributes: { ...host, "os.description": "Debian GNU/Linux 12 (bookworm)", "os.version": "6.12.48", "limpid.host.cpus": "8", "limpid.host.memory_bytes": "33554432000", "host.ip": "10.0.3.21,fd00::21" } };
+  }
+  if (!id.startsWith("process:")) return null;
+  const pid = id.replace(/^.*-/, "");
+  return {
+    id, kind: "process", name: `java[${pid}]`, start_ns: ns(now - 270_000), end_ns: ns(now),
+    attributes: { ...host, "limpid.service": "service:default/checkout", "limpid.host": "host:4f2c81", "process.pid": pid, "process.executable.name": "java", "process.executable.path": "/usr/lib/jvm/java-21/bin/java", "process.runtime.name": "java", "process.owner": "shop",
+      "process.command_line": "java -Xmx1g -jar checkout.jar --db.password=REDACTED", "limpid.listen": "0.0.0.0:8080", "limpid.cgroup.path": "/system.slice/shop-checkout.service", "limpid.limit.open_files": "1024", "limpid.limit.memory_bytes": "1073741824", "limpid.limit.cpus": "2.00" },
+  };
 }

@@ -20,6 +20,38 @@ export function traces(now: number, start: number, end: number, q: string): Json
   return { traces: wanted };
 }
 
+/** What the server counts of the same made-up traces. */
+export function facets(now: number, start: number, end: number, q: string): Json {
+  const base = traces(now, start, end, "")["traces"] as { start_ns: string; duration_ns: string; errors: number; code: string; root: string }[];
+  const chosen = traces(now, start, end, q)["traces"] as typeof base;
+  const columns = 72;
+  const row = (duration: string) => Math.floor(Math.log10(Number(duration)) * 4);
+  const rows = base.map((trace) => row(trace.duration_ns));
+  const low = Math.min(...rows);
+  const cells = new Map<string, { x: number; y: number; traces: number; failed: number }>();
+  base.forEach((trace, index) => {
+    const x = Math.min(columns - 1, Math.max(0, Math.floor(((Number(BigInt(trace.start_ns) / 1000000n) / 1000 - start) / (end - start)) * columns)));
+    const y = (rows[index] ?? 0) - low;
+    const cell = cells.get(`${x} ${y}`) ?? { x, y, traces: 0, failed: 0 };
+    cells.set(`${x} ${y}`, { ...cell, traces: cell.traces + 1, failed: cell.failed + (trace.errors > 0 ? 1 : 0) });
+  });
+  const values = (of: (trace: (typeof base)[number]) => string) => {
+    const sums = new Map<string, { value: string; traces: number; failed: number }>();
+    for (const trace of chosen) {
+      const known = sums.get(of(trace)) ?? { value: of(trace), traces: 0, failed: 0 };
+      sums.set(known.value, { ...known, traces: known.traces + 1, failed: known.failed + (trace.errors > 0 ? 1 : 0) });
+    }
+    return [...sums.values()].sort((a, b) => b.traces - a.traces);
+  };
+  const facet = (key: string, of: (trace: (typeof base)[number]) => string) => ({ key, traces: chosen.length, distinct: values(of).length, values: values(of) });
+  return {
+    traces: base.length, selected: chosen.length, failed: chosen.filter((trace) => trace.errors > 0).length, requests: base.length * 4, selects: /status:|duration:/.test(q), complete: true, share: 1,
+    facets: [facet("code", (trace) => trace.code), facet("name", (trace) => trace.root), { key: "limpid.most_time", traces: chosen.length, distinct: 2, values: [{ value: "postgres", traces: Math.round(chosen.length * 0.7), failed: 0 }, { value: "checkout", traces: Math.round(chosen.length * 0.3), failed: 0 }] }],
+    apart: [{ key: "limpid.most_time", value: "postgres", selected: 0.97, others: 0.004 }, { key: "code", value: "503", selected: 0.28, others: 0.001 }],
+    heat: { start_ns: ns(start), end_ns: ns(end), columns, bounds_ms: Array.from({ length: Math.max(...rows) - low + 1 }, (_, index) => 10 ** ((low + index + 1) / 4) / 1e6), cells: [...cells.values()] },
+  };
+}
+
 interface Made {
   spans: Json[];
   add: (parent: string | null, service: string, name: string, from: number, to: number, more?: Json, views?: "both" | "client" | "server") => string;
@@ -83,9 +115,9 @@ export function status(now: number, troubled: boolean): Json {
     { cause: "ring_full", count: 0, help: "ring buffer full, record dropped" }, { cause: "verdict_lost", count: 118, help: "verdict lost, connection parsed again" }, { cause: "payload_unreadable", count: 2204, help: "payload not readable (sendfile, splice), kept as a gap" },
     { cause: "pipeline_too_deep", count: 0, help: "pipeline deeper than the parser follows" }, { cause: "spans_over_limit", count: 0, help: "spans over the limit" }, { cause: "export_failed", count: 0, help: "export to the server failed" },
   ];
-  const agent = { host: "shop-1", version: "0.1.0", kernel: "6.12.48", reported_ns: ns(now - 1), silent: false, started_ns: ns(now - 1_036_800), cpu_seconds: 19_700, memory_bytes: 67_108_864, collectors, losses };
+  const agent = { host: "shop-1", version: "0.1.0", host_id: "4f2c81", kernel: "6.12.48", export: { queued_batches: 3, queued_bytes: 182_000, last_success_ns: now * 1e9, last_error: null }, exclusions: [{ rule: "unit:backup", matched: 2 }], protocols: [{ name: "mongodb", state: "off" }], reported_ns: ns(now - 1), silent: false, started_ns: ns(now - 1_036_800), cpu_seconds: 19_700, memory_bytes: 67_108_864, collectors, losses };
   return {
     version: "0.1.0", started_ns: ns(now - 1_036_800), problems: troubled ? ["OTLP port 4317 is taken by another program; the agent uses the Unix socket"] : [], agents: [agent], processes: 31, server: { cpu_seconds: 32_140, memory_bytes: 222_298_112 },
-    store: { path: "/var/lib/limpid", format: 1, bytes: 6_549_825_126, free_bytes: 92_549_825_126, spans: 41_204_113, series: 18_204, oldest_ns: ns(now - 604_800), losses: [["torn_tail_bytes", 118]], problem: null },
+    store: { path: "/var/lib/limpid", format: 1, bytes: 6_549_825_126, free_bytes: 92_549_825_126, spans: 41_204_113, series: 18_204, oldest_ns: ns(now - 604_800), retention_seconds: 604_800, max_bytes: 10_737_418_240, parts: [["spans", 3.1], ["metrics", 1.6], ["events", 0.3], ["log", 0.1]].map(([name, size]) => ({ name, bytes: Number(size) * 2 ** 30, oldest_ns: ns(now - 604_800) })), losses: [["torn_tail_bytes", 118]], problem: null },
   };
 }

@@ -2,7 +2,7 @@
 //! lives once a minute, so that the server sees when something is gone without having been told.
 
 use super::table::{Entry, Known};
-use super::{Identity, host, now_ns};
+use super::{Identity, host, limits, now_ns};
 use limpid_model::{Entity, Text, entity};
 use rustc_hash::FxHashMap;
 use std::fmt::Write;
@@ -16,6 +16,7 @@ const MAX_ENTITIES: usize = 10_000;
 impl Identity {
     pub fn entities(&self) -> Vec<Entity> {
         let now = now_ns();
+        self.read_limits(now);
         let mut entities = vec![self.host_entity(now)];
         let mut services: FxHashMap<Text, Entity> = FxHashMap::default();
         let mut containers: FxHashMap<Text, Entity> = FxHashMap::default();
@@ -49,6 +50,25 @@ impl Identity {
         entities
     }
 
+    /// Of the processes that are told of now. The files are read without the lock: who waits for it handles requests.
+    fn read_limits(&self, now: u64) {
+        let is_due = |known: &Known| !known.process.own && now.saturating_sub(known.reported_ns) >= HEARTBEAT_NS;
+        let due: Vec<u32> = {
+            let table = self.read();
+            let living = table.entries.iter().filter(|(_, entry)| entry.exited_ns == 0);
+            living.filter(|(_, entry)| entry.known.as_deref().is_some_and(is_due)).map(|(pid, _)| *pid).collect()
+        };
+        let found: Vec<_> = due.into_iter().take(MAX_ENTITIES).map(|pid| (pid, limits::of(pid))).collect();
+        let mut table = self.write();
+        for (pid, limits) in found {
+            let known = table.entries.get_mut(&pid).and_then(|entry| entry.known.as_mut());
+            // A process that has ended in between keeps what was known of it.
+            if let Some(known) = known.filter(|_| !limits.is_empty()) {
+                known.limits = limits;
+            }
+        }
+    }
+
     fn host_entity(&self, now: u64) -> Entity {
         let host = &self.host;
         let mut addresses = Text::default();
@@ -61,6 +81,9 @@ impl Identity {
             ("host.id", host.id.clone()),
             ("host.ip", addresses),
             ("host.name", host.name.clone()),
+            ("limpid.host.cpus", compact_str::format_compact!("{}", host.cpus)),
+            ("limpid.host.memory_bytes", compact_str::format_compact!("{}", host.memory_bytes)),
+            ("os.description", host.system.clone()),
             ("os.type", Text::const_new("linux")),
             ("os.version", host.kernel.clone()),
         ];
@@ -85,6 +108,9 @@ fn process_entity(known: &Known, host: &str, start_ns: u64, end_ns: u64) -> Enti
         let _ = write!(listen, "{comma}{address}"); // writing into memory cannot fail
     }
     add("limpid.listen", listen);
+    for (name, value) in &known.limits {
+        add(name, value.clone());
+    }
     attributes.sort();
     let name = super::program::executable_name(&known.image.exe);
     let name = compact_str::format_compact!("{name}[{}]", process.tgid);

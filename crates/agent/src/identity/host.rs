@@ -12,12 +12,26 @@ pub struct Host {
     /// Unix time of the boot.
     pub boot_ns: u64,
     pub kernel: Text,
+    /// The distribution as it calls itself: `Debian GNU/Linux 12 (bookworm)`.
+    pub system: Text,
+    pub cpus: u64,
+    pub memory_bytes: u64,
 }
 
 impl Host {
     pub fn read() -> Host {
         let (name, kernel) = uname();
-        Host { id: machine_id(&name), name, arch: arch(), boot_ns: boot_ns(), kernel }
+        let (cpus, memory_bytes) = size();
+        Host {
+            id: machine_id(&name),
+            name,
+            arch: arch(),
+            boot_ns: boot_ns(),
+            kernel,
+            system: system(),
+            cpus,
+            memory_bytes,
+        }
     }
 
     /// Unix time of a start given in clock ticks since boot.
@@ -63,6 +77,20 @@ fn uname() -> (Text, Text) {
         names
     };
     (c_text(&names.nodename), c_text(&names.release))
+}
+
+/// CPUs that are online, and bytes of memory; 0 where the system does not say.
+fn size() -> (u64, u64) {
+    // SAFETY: `sysconf` takes a number and gives one.
+    let of = |name| u64::try_from(unsafe { libc::sysconf(name) }).unwrap_or(0);
+    (of(libc::_SC_NPROCESSORS_ONLN), of(libc::_SC_PHYS_PAGES).saturating_mul(of(libc::_SC_PAGESIZE)))
+}
+
+fn system() -> Text {
+    let file = super::procfs::read_path("/etc/os-release", 16 * 1024).unwrap_or_default();
+    let text = String::from_utf8_lossy(&file);
+    let name = text.lines().find_map(|line| line.strip_prefix("PRETTY_NAME=")).unwrap_or_default();
+    name.trim_matches('"').chars().take(128).collect()
 }
 
 fn c_text(chars: &[libc::c_char]) -> Text {

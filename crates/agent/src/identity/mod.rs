@@ -11,6 +11,7 @@ mod entities;
 pub mod exclude;
 pub mod host;
 pub mod image;
+mod limits;
 mod listen;
 pub mod naming;
 mod package;
@@ -21,6 +22,7 @@ pub mod redact;
 mod runtime;
 mod sock_diag;
 mod table;
+pub mod usage;
 mod users;
 
 use crate::losses;
@@ -263,8 +265,17 @@ impl Identity {
             if name.source == Source::Executable && entry.exited_ns == 0 { listen::of(root) } else { Vec::new() };
         let base = name.service.clone();
         entry.process = Some(process.clone());
-        entry.known =
-            Some(Box::new(Known { name, base, image, process, container, listen, has_members: false, reported_ns: 0 }));
+        entry.known = Some(Box::new(Known {
+            name,
+            base,
+            image,
+            process,
+            container,
+            listen,
+            limits: Vec::new(),
+            has_members: false,
+            reported_ns: 0,
+        }));
         if self.name_collisions(table) {
             self.changed();
         }

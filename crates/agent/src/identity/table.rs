@@ -47,6 +47,8 @@ pub struct Known {
     pub process: Arc<Process>,
     pub container: Option<super::containers::Container>,
     pub listen: Vec<SocketAddr>,
+    /// What it may use at most, as attributes of its entity.
+    pub limits: Vec<(&'static str, limpid_model::Text)>,
     /// Other processes were answered with this root's identity.
     pub has_members: bool,
     /// When its entity was last told to the exporter, Unix ns; 0 when it changed since.

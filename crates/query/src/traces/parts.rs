@@ -16,9 +16,39 @@ pub struct TimePart {
     pub duration_ns: u64,
 }
 
+/// What is needed of a span to say whose time it was.
+#[derive(Clone, Copy, Debug)]
+pub struct Piece<'a> {
+    pub span_id: [u8; 8],
+    pub parent_span_id: Option<[u8; 8]>,
+    pub start_ns: u64,
+    pub duration_ns: u64,
+    pub kind: SpanKind,
+    pub service: &'a str,
+    pub peer: Option<&'a str>,
+}
+
+impl<'a> Piece<'a> {
+    pub fn of(span: &'a SpanRow) -> Self {
+        Piece {
+            span_id: span.span_id,
+            parent_span_id: span.parent_span_id,
+            start_ns: span.start_ns,
+            duration_ns: span.duration_ns,
+            kind: span.kind,
+            service: span.service(),
+            peer: span.promoted("peer"),
+        }
+    }
+
+    fn end_ns(&self) -> u64 {
+        self.start_ns.saturating_add(self.duration_ns)
+    }
+}
+
 /// The largest first. What runs side by side counts twice, so the sum may exceed the trace's duration.
-pub fn parts(spans: &[SpanRow]) -> Vec<TimePart> {
-    let mut children: FxHashMap<[u8; 8], Vec<&SpanRow>> = FxHashMap::default();
+pub fn parts(spans: &[Piece<'_>]) -> Vec<TimePart> {
+    let mut children: FxHashMap<[u8; 8], Vec<&Piece<'_>>> = FxHashMap::default();
     for span in spans {
         if let Some(parent) = span.parent_span_id.filter(|parent| *parent != span.span_id) {
             children.entry(parent).or_default().push(span);
@@ -37,17 +67,17 @@ pub fn parts(spans: &[SpanRow]) -> Vec<TimePart> {
     parts
 }
 
-fn owner<'a>(span: &'a SpanRow, below: &[&SpanRow]) -> Option<&'a str> {
+fn owner<'a>(span: &Piece<'a>, below: &[&Piece<'_>]) -> Option<&'a str> {
     if span.kind != SpanKind::Client {
-        return Some(span.service());
+        return Some(span.service);
     }
     match below.iter().any(|child| child.kind == SpanKind::Server) {
         true => None,
-        false => Some(span.promoted("peer").unwrap_or_else(|| span.service())),
+        false => Some(span.peer.unwrap_or(span.service)),
     }
 }
 
-fn own_ns(span: &SpanRow, below: &[&SpanRow]) -> u64 {
+fn own_ns(span: &Piece<'_>, below: &[&Piece<'_>]) -> u64 {
     let clip = |at: u64| at.clamp(span.start_ns, span.end_ns());
     let mut busy: Vec<(u64, u64)> = below.iter().map(|child| (clip(child.start_ns), clip(child.end_ns()))).collect();
     busy.sort_unstable();
@@ -63,23 +93,17 @@ fn own_ns(span: &SpanRow, below: &[&SpanRow]) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::span_rows::SpanStatus;
 
-    fn row(id: u8, parent: Option<u8>, kind: SpanKind, service: &str, start_ns: u64, end_ns: u64) -> SpanRow {
-        SpanRow {
-            trace_id: [1; 16],
-            span_id: [id; 8],
-            parent_span_id: parent.map(|id| [id; 8]),
-            start_ns,
-            duration_ns: end_ns - start_ns,
-            kind,
-            status: SpanStatus::Unset,
-            status_message: None,
-            name: format!("span {id}"),
-            promoted: [("service", service.to_string())].into(),
-            resource_attributes: None,
-            attributes: Vec::new(),
-        }
+    fn row(
+        id: u8,
+        parent: Option<u8>,
+        kind: SpanKind,
+        service: &'static str,
+        start_ns: u64,
+        end_ns: u64,
+    ) -> Piece<'static> {
+        let parent_span_id = parent.map(|id| [id; 8]);
+        Piece { span_id: [id; 8], parent_span_id, start_ns, duration_ns: end_ns - start_ns, kind, service, peer: None }
     }
 
     fn named(parts: &[TimePart]) -> Vec<(&str, u64)> {

@@ -1,7 +1,8 @@
 //! Search: terms such as `service:checkout duration:>1s status:error` become one query on spans; the traces of the
 //! spans found are summed up whole.
 
-use super::parts::{TimePart, parts};
+use super::parts::{Piece, TimePart, parts};
+use super::plan::{self, Rest, Term};
 use crate::QueryError;
 use crate::span_rows::{SpanKind, SpanRow, SpanStatus, hex, rows};
 use crate::topology::as_text;
@@ -12,7 +13,6 @@ use std::time::{Duration, Instant};
 
 const DEFAULT_LIMIT: usize = 100;
 const MAX_LIMIT: usize = 1_000;
-const MAX_TERMS: usize = 32;
 /// A trace has several spans that match: so many are read for each trace wanted.
 const SPANS_FOR_EACH: usize = 8;
 /// So many spans round those found are read at once.
@@ -21,21 +21,6 @@ const MOST_AROUND: usize = 20_000;
 const MARGIN_NS: u64 = 1_000_000_000;
 /// Whole traces are looked up for so long; the rest are summed up from the spans that were found.
 const LOOK_UP_FOR: Duration = Duration::from_secs(2);
-
-/// Terms that are columns of a span; the first name is the column.
-const COLUMNS: &[(&str, &str)] = &[
-    ("service", "service"),
-    ("operation", "operation"),
-    ("resource", "resource"),
-    ("route", "resource"),
-    ("protocol", "protocol"),
-    ("proto", "protocol"),
-    ("code", "code"),
-    ("peer", "peer"),
-    ("host", "host"),
-    ("instance", "instance"),
-    ("name", "name"),
-];
 
 #[derive(Clone, Debug, Default)]
 pub struct TraceQuery {
@@ -75,35 +60,12 @@ pub struct TraceSummary {
     pub time: Vec<TimePart>,
 }
 
-/// What the store cannot filter by.
-#[derive(Default)]
-struct Rest {
-    words: Vec<String>,
-    only_ok: bool,
-}
-
-impl Rest {
-    fn fits(&self, span: &SpanRow) -> bool {
-        let has = |word: &String| {
-            let resource = span.promoted("resource").unwrap_or_default();
-            [span.name.as_str(), span.service(), resource]
-                .iter()
-                .any(|text| text.to_lowercase().contains(word.as_str()))
-        };
-        (!self.only_ok || span.status != SpanStatus::Error) && self.words.iter().all(has)
-    }
-
-    fn is_empty(&self) -> bool {
-        self.words.is_empty() && !self.only_ok
-    }
-}
-
 pub fn search(store: &dyn Store, query: &TraceQuery) -> Result<Vec<TraceSummary>, QueryError> {
     let limit = if query.limit == 0 { DEFAULT_LIMIT } else { query.limit.min(MAX_LIMIT) };
     let (spans, rest) = plan(query, limit)?;
     let found = rows(&store.spans(&spans)?);
     let mut seen = FxHashSet::default();
-    let fitting: Vec<&SpanRow> = found.iter().filter(|span| rest.fits(span)).collect();
+    let fitting: Vec<&SpanRow> = found.iter().filter(|span| rest.fits_row(span)).collect();
     let firsts = fitting.iter().filter(|span| seen.insert(span.trace_id));
     let ids: Vec<[u8; 16]> = firsts.map(|span| span.trace_id).take(limit).collect();
     let pool = Pool::read(store, &spans, &rest, &found)?;
@@ -184,7 +146,7 @@ fn summary(spans: &[SpanRow]) -> Option<TraceSummary> {
         errors: spans.iter().filter(|span| span.status == SpanStatus::Error).count() as u64,
         code: code(root, spans),
         services: spans.iter().map(SpanRow::service).collect::<FxHashSet<&str>>().len() as u64,
-        time: parts(spans),
+        time: parts(&spans.iter().map(Piece::of).collect::<Vec<_>>()),
     })
 }
 
@@ -205,23 +167,8 @@ fn plan(query: &TraceQuery, limit: usize) -> Result<(SpanQuery, Rest), QueryErro
         ..SpanQuery::default()
     };
     let mut rest = Rest::default();
-    let given = [
-        ("service", &query.service),
-        ("protocol", &query.protocol),
-        ("operation", &query.operation),
-        ("status", &query.status),
-    ];
-    for (key, value) in given {
-        if let Some(value) = value.as_deref().filter(|value| !value.is_empty()) {
-            apply(key, value, &mut spans, &mut rest)?;
-        }
-    }
-    let terms = terms(&query.q)?;
-    for term in &terms {
-        match term.split_once(':').filter(|(key, _)| is_key(key)) {
-            Some((key, value)) => apply(key, value, &mut spans, &mut rest)?,
-            None => rest.words.push(term.to_lowercase()),
-        }
+    for term in query.terms()? {
+        plan::apply(&term, &mut spans, &mut rest)?;
     }
     // What is filtered afterwards needs more to choose from.
     let more = if rest.is_empty() { 1 } else { 4 };
@@ -229,132 +176,19 @@ fn plan(query: &TraceQuery, limit: usize) -> Result<(SpanQuery, Rest), QueryErro
     Ok((spans, rest))
 }
 
-fn is_key(text: &str) -> bool {
-    text.starts_with(|c: char| c.is_ascii_alphabetic())
-        && text.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c))
-}
-
-fn apply(key: &str, value: &str, spans: &mut SpanQuery, rest: &mut Rest) -> Result<(), QueryError> {
-    if value.is_empty() {
-        return Err(QueryError::bad_data(format!("`{key}:` has no value")));
-    }
-    if let Some((_, column)) = COLUMNS.iter().find(|(name, _)| *name == key) {
-        spans.columns.push((column.to_string(), value.to_string()));
-        return Ok(());
-    }
-    match key {
-        "duration" => limit_duration(value, spans),
-        "status" => match value {
-            "error" => {
-                spans.errors = true;
-                Ok(())
-            }
-            "ok" | "unset" => {
-                rest.only_ok = true;
-                Ok(())
-            }
-            _ => Err(QueryError::bad_data(format!("`status:{value}` is not known; use status:error or status:ok"))),
-        },
-        _ => {
-            spans.attributes.push((key.to_string(), value.to_string()));
-            Ok(())
-        }
-    }
-}
-
-/// `>1s`, `>=250ms`, `<2m`, or `1s` for "at least".
-fn limit_duration(text: &str, spans: &mut SpanQuery) -> Result<(), QueryError> {
-    let amount = text.trim_start_matches(['>', '<', '=']);
-    let sign = &text[..text.len() - amount.len()];
-    let ns = duration_ns(amount).ok_or_else(|| {
-        QueryError::bad_data(format!("`duration:{text}` is no duration; use one such as duration:>250ms"))
-    })?;
-    match sign {
-        "" | ">" | ">=" => spans.min_duration_ns = Some(spans.min_duration_ns.map_or(ns, |have| have.max(ns))),
-        "<" | "<=" => spans.max_duration_ns = Some(spans.max_duration_ns.map_or(ns, |have| have.min(ns))),
-        _ => return Err(QueryError::bad_data(format!("`{sign}` is no comparison; use > or <"))),
-    }
-    Ok(())
-}
-
-fn duration_ns(text: &str) -> Option<u64> {
-    let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.')?;
-    let (number, unit) = text.split_at(digits);
-    let factor = match unit {
-        "ns" => 1.0,
-        "us" | "µs" => 1e3,
-        "ms" => 1e6,
-        "s" => 1e9,
-        "m" | "min" => 60e9,
-        "h" => 3600e9,
-        _ => return None,
-    };
-    let ns = number.parse::<f64>().ok()? * factor;
-    (ns.is_finite() && ns >= 0.0).then_some(ns as u64)
-}
-
-/// Splits at spaces outside of double quotes; the quotes themselves go.
-fn terms(text: &str) -> Result<Vec<String>, QueryError> {
-    let mut terms = Vec::new();
-    let mut term = String::new();
-    let mut quoted = false;
-    for c in text.chars() {
-        match c {
-            '"' => quoted = !quoted,
-            c if c.is_whitespace() && !quoted => terms.extend((!term.is_empty()).then(|| std::mem::take(&mut term))),
-            c => term.push(c),
-        }
-    }
-    if quoted {
-        return Err(QueryError::bad_data("a quote is not closed"));
-    }
-    terms.extend((!term.is_empty()).then_some(term));
-    if terms.len() > MAX_TERMS {
-        return Err(QueryError::bad_data(format!("more than {MAX_TERMS} terms")));
-    }
-    Ok(terms)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn planned(q: &str) -> Result<SpanQuery, QueryError> {
-        plan(&TraceQuery { q: q.into(), ..TraceQuery::default() }, 10).map(|(spans, _)| spans)
-    }
-
-    #[test]
-    fn terms_become_filters() {
-        let spans =
-            planned(r#"service:checkout duration:>1s status:error route:"/a b" http.route:/x"#).expect("a query");
-        assert_eq!(spans.columns, [("service".into(), "checkout".into()), ("resource".into(), "/a b".into())]);
-        assert_eq!(spans.attributes, [("http.route".into(), "/x".into())]);
-        assert_eq!((spans.min_duration_ns, spans.errors), (Some(1_000_000_000), true));
-    }
-
-    #[test]
-    fn what_is_no_term_is_a_clear_error() {
-        for (q, part) in [
-            ("duration:>soon", "no duration"),
-            ("status:bad", "not known"),
-            ("\"a", "not closed"),
-            ("service:", "no value"),
-        ] {
-            let error = planned(q).expect_err(q);
-            assert!(error.text.contains(part), "{q}: {error}");
-        }
-    }
-
-    #[test]
-    fn durations_have_units() {
-        for (text, ns) in [
-            ("1.5s", Some(1_500_000_000)),
-            ("250ms", Some(250_000_000)),
-            ("3", None),
-            ("µs", None),
-            ("2m", Some(120_000_000_000)),
-        ] {
-            assert_eq!(duration_ns(text), ns, "{text}");
-        }
+impl TraceQuery {
+    /// What is given by name and what stands in `q`, as terms.
+    pub(super) fn terms(&self) -> Result<Vec<Term>, QueryError> {
+        let given = [
+            ("service", &self.service),
+            ("protocol", &self.protocol),
+            ("operation", &self.operation),
+            ("status", &self.status),
+        ];
+        let named = |(key, value): (&str, &Option<String>)| {
+            let value = value.clone().filter(|value| !value.is_empty())?;
+            Some(Term { key: key.to_string(), value, negated: false })
+        };
+        Ok(given.into_iter().filter_map(named).chain(plan::parse(&self.q)?).collect())
     }
 }

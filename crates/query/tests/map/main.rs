@@ -1,5 +1,6 @@
 //! The map, traces and entities over a real store.
 
+mod facets;
 mod world;
 
 use limpid_query::entities::{self, Relation};

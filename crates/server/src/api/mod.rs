@@ -29,6 +29,7 @@ pub fn routes(server: Arc<Server>) -> Routes {
         .route("/api/services", get(topology::services), Role(Read))
         .route("/api/services/{scope}/{name}/operations", get(topology::operations), Role(Read))
         .route("/api/traces", get(traces::search), Role(Read))
+        .route("/api/traces/facets", get(traces::facets), Role(Read))
         .route("/api/traces/{trace_id}", get(traces::one), Role(Read))
         .route("/api/entities/{*id}", get(entities::one), Role(Read))
         .route("/api/events", get(entities::events), Role(Read))

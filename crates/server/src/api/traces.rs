@@ -19,11 +19,11 @@ fn number(parameters: &Parameters, name: &str) -> Result<Option<f64>, ApiError> 
     parameters.get(name).filter(|text| !text.is_empty()).map(parse).transpose()
 }
 
-pub async fn search(State(server): Shared, Query(parameters): Query<Parameters>) -> Result<Json<Value>, ApiError> {
-    let (start_ns, end_ns) = times::range(&parameters)?;
+fn asked(parameters: &Parameters) -> Result<query::TraceQuery, ApiError> {
+    let (start_ns, end_ns) = times::range(parameters)?;
     let text = |name: &str| parameters.get(name).filter(|text| !text.is_empty()).cloned();
-    let duration_ns = |name: &str| Ok::<_, ApiError>(number(&parameters, name)?.map(|ms| (ms * 1e6) as u64));
-    let asked = query::TraceQuery {
+    let duration_ns = |name: &str| Ok::<_, ApiError>(number(parameters, name)?.map(|ms| (ms * 1e6) as u64));
+    Ok(query::TraceQuery {
         start_ns,
         end_ns,
         q: text("q").unwrap_or_default(),
@@ -34,9 +34,39 @@ pub async fn search(State(server): Shared, Query(parameters): Query<Parameters>)
         min_duration_ns: duration_ns("min_duration_ms")?,
         max_duration_ns: duration_ns("max_duration_ms")?,
         slowest_first: text("order").as_deref() == Some("slowest"),
-        limit: number(&parameters, "limit")?.unwrap_or_default() as usize,
-    };
+        limit: number(parameters, "limit")?.unwrap_or_default() as usize,
+    })
+}
+
+pub async fn search(State(server): Shared, Query(parameters): Query<Parameters>) -> Result<Json<Value>, ApiError> {
+    let asked = asked(&parameters)?;
     blocking(move || Ok(Json(json!({"traces": query::search(&*server.store, &asked)?})))).await
+}
+
+/// How the traces of a search spread over what is known of them. `sel=t0,t1,d0,d1` selects a part of the heat map (Unix
+/// seconds, milliseconds), `by` one property with more of its values.
+pub async fn facets(
+    State(server): Shared,
+    Query(parameters): Query<Parameters>,
+) -> Result<Json<query::Exploration>, ApiError> {
+    let asked = asked(&parameters)?;
+    let part = parameters.get("sel").filter(|text| !text.is_empty()).map(|text| rectangle(text)).transpose()?;
+    let by = parameters.get("by").filter(|text| !text.is_empty()).cloned();
+    blocking(move || Ok(Json(query::explore(&*server.store, &asked, part, by.as_deref())?))).await
+}
+
+fn rectangle(text: &str) -> Result<query::Rectangle, ApiError> {
+    let wrong = || ApiError::bad_data(format!("`sel` is `{text}`, expected two times and two durations in ms"));
+    let numbers: Vec<f64> = text.split(',').filter_map(|part| part.trim().parse().ok()).collect();
+    match numbers[..] {
+        [t0, t1, d0, d1] if t0 >= 0.0 && d0 >= 0.0 && t1 > t0 && d1 > d0 => Ok(query::Rectangle {
+            start_ns: (t0 * 1e9) as u64,
+            end_ns: (t1 * 1e9) as u64,
+            min_duration_ns: (d0 * 1e6) as u64,
+            max_duration_ns: (d1 * 1e6) as u64,
+        }),
+        _ => Err(wrong()),
+    }
 }
 
 pub async fn one(State(server): Shared, Path(id): Path<String>) -> Result<Json<query::Trace>, ApiError> {

@@ -15,7 +15,7 @@ use super::parquet_file::{DataFile, FileError};
 use super::record::Record;
 use super::retention;
 use super::table::{Spec, Table};
-use crate::{Decode, Order, StoreError, StoreStatus};
+use crate::{Decode, Order, StoreError, StorePart, StoreStatus};
 use arrow_array::RecordBatch;
 use bytes::Bytes;
 use limpid_model::batch::Batch;
@@ -279,30 +279,46 @@ impl Inner {
     }
 
     pub fn status(&self) -> StoreStatus {
-        let files: Vec<Arc<DataFile>> = [self.spans.files(), self.events.files()].concat();
-        let log_bytes = self.log().map_or(0, |log| log.bytes());
-        let table_bytes: u64 = files.iter().map(|file| file.bytes).sum();
-        let blocks = self.metrics.blocks();
-        let block_bytes: u64 = blocks.iter().map(|block| block.bytes).sum();
-        let oldest_sample = blocks.iter().map(|block| block.bounds.first_ms.saturating_mul(1_000_000));
-        let oldest = files
-            .iter()
-            .map(|file| file.min_ns)
-            .chain(oldest_sample)
-            .chain(self.metrics.oldest_ms().map(|ms| ms.saturating_mul(1_000_000)))
-            .min();
+        let parts = self.parts();
+        let (retention_seconds, max_bytes) = self.kept();
         StoreStatus {
             path: self.folder.path.display().to_string(),
             format: layout::FORMAT,
-            bytes: table_bytes + block_bytes + log_bytes,
-            log_bytes,
+            bytes: parts.iter().map(|part| part.bytes).sum(),
+            log_bytes: self.log().map_or(0, |log| log.bytes()),
             free_bytes: self.space().map_or(0, |space| space.free_bytes),
             spans: self.spans.rows(),
             series: self.metrics.series_count(),
-            oldest_ns: oldest.and_then(|oldest| u64::try_from(oldest).ok()),
+            oldest_ns: parts.iter().filter_map(|part| part.oldest_ns).min(),
+            parts,
+            retention_seconds,
+            max_bytes,
             losses: self.losses.counted(),
             problem: self.problem(),
         }
+    }
+
+    fn parts(&self) -> Vec<StorePart> {
+        let unix_ns = |ns: i64| u64::try_from(ns).ok();
+        let of_table = |name, table: &Table| {
+            let files = table.files();
+            let oldest = files.iter().map(|file| file.min_ns).min();
+            StorePart { name, bytes: files.iter().map(|file| file.bytes).sum(), oldest_ns: oldest.and_then(unix_ns) }
+        };
+        let blocks = self.metrics.blocks();
+        let oldest_ms = blocks.iter().map(|block| block.bounds.first_ms).chain(self.metrics.oldest_ms()).min();
+        let metrics = StorePart {
+            name: "metrics",
+            bytes: blocks.iter().map(|block| block.bytes).sum(),
+            oldest_ns: oldest_ms.and_then(|ms| unix_ns(ms.saturating_mul(1_000_000))),
+        };
+        let log = StorePart { name: "log", bytes: self.log().map_or(0, |log| log.bytes()), oldest_ns: None };
+        vec![of_table("spans", &self.spans), of_table("events", &self.events), metrics, log]
+    }
+
+    /// For how long, and how much.
+    fn kept(&self) -> (u64, u64) {
+        (self.options.retention.as_secs(), self.options.max_bytes)
     }
 }
 

@@ -1,8 +1,12 @@
 // A selected call: both views of it, then everything that is known.
 import { clock, milliseconds, MISSING } from "../../domain/format";
 import { calleeOf, ownParts, type Call, type Span, type Tree } from "../../domain/tracetree";
-import { protocolName } from "../../domain/topology";
-import { utc } from "../../state/location";
+import { edgeId, protocolName } from "../../domain/topology";
+import { copiesOf } from "../../domain/copyas";
+import { timeText } from "../../domain/range";
+import { href, utc } from "../../state/location";
+import { CopyButton } from "../Copy";
+import { entityHref, operationQuery, serviceHref } from "../links";
 import { Attributes } from "../map/NodeDetail";
 import { Sign } from "../Sign";
 
@@ -15,6 +19,7 @@ export function CallDetail({ call, tree }: { call: Call; tree: Tree }) {
       <div class="sec" style={{ paddingTop: "14px" }}>
         <h2 class="big" style={{ overflowWrap: "anywhere" }}>{span.name}</h2>
         <div class="sub">{[who(call), viewText(call), span.protocol ? protocolName(span.protocol) : ""].filter(Boolean).join(" · ")}</div>
+        <Links call={call} tree={tree} />
         {call.failed && (
           <div class="state">
             <span><Sign status="critical" size={15} /></span>
@@ -28,14 +33,50 @@ export function CallDetail({ call, tree }: { call: Call; tree: Tree }) {
           <dt>started</dt><dd>{clock(tree.startSeconds + (call.client?.start ?? call.server?.start ?? 0) / 1000, utc.value, "milliseconds")}</dd>
           <dt>result</dt><dd>{code(call) || (call.failed ? "error" : MISSING)}</dd>
           <dt>span</dt><dd class="mono">{span.id}{server && server.id !== span.id ? `, ${server.id}` : ""}</dd>
-          {(server?.instance ?? span.instance) && <><dt>instance</dt><dd class="mono">{server?.instance ?? span.instance}</dd></>}
+          {processes(call).map(([what, id]) => <><dt>{what}</dt><dd><a href={entityHref(id)}>pid {id.replace(/^.*-/, "")}</a></dd></>)}
         </dl>
       </div>
+      <div class="copies">{copiesOf(call).map((one) => <CopyButton key={one.name} text={() => one.text}>{one.name}</CopyButton>)}</div>
       <Attributes attributes={attributes} />
       <Resource title="Caller" span={call.client ? span : undefined} />
       <Resource title="Server" span={server} />
     </>
   );
+}
+
+/** The processes at both ends; who is not watched may still be known to the other end. */
+function processes(call: Call): [string, string][] {
+  const caller = call.client?.span.instance ?? call.server?.span.attributes["limpid.peer.instance"];
+  const server = call.server?.span.instance ?? call.client?.span.attributes["limpid.peer.instance"];
+  const found: [string, string | null | undefined][] = [["caller", caller], ["server", server]];
+  return found.filter((one): one is [string, string] => typeof one[1] === "string" && one[1].startsWith("process:"));
+}
+
+/** So long round a call is looked at on the map. */
+const AROUND_SECONDS = 150;
+
+function Links({ call, tree }: { call: Call; tree: Tree }) {
+  const at = tree.startSeconds + (call.client?.start ?? call.server?.start ?? 0) / 1000;
+  const times = { start: timeText(Math.floor(at - AROUND_SECONDS)), end: timeText(Math.ceil(at + AROUND_SECONDS)), last: null };
+  const services = [...new Set([call.client?.span.service, call.server?.span.service].filter((name) => name !== undefined))];
+  const edge = edgeOf(call);
+  return (
+    <p class="links">
+      {services.map((name) => <a key={name} href={serviceHref("default", name)}>{name}</a>)}
+      {edge && <a href={href("/map", { ...times, sel: `edge:${edge}` })}>on the map at that time</a>}
+      <a href={href("/traces", { ...times, q: operationQuery(calleeOf(call), { operation: call.span.operation ?? "", resource: call.span.resource ?? "" }) })}>others like it</a>
+    </p>
+  );
+}
+
+/** The call's edge as the map names it; null while only one end is known. */
+function edgeOf(call: Call): string | null {
+  const caller = call.client?.span.service ?? call.server?.span.peer;
+  const { protocol, peer, attributes } = call.span;
+  const address = attributes["server.address"] && attributes["server.port"] ? `external:${attributes["server.address"]}:${attributes["server.port"]}` : null;
+  const callee = call.server?.span.service ?? (call.client ? peer : null);
+  const target = callee && !callee.includes(":") ? `service:default/${callee}` : callee ? `external:${callee}` : address;
+  return caller && target && protocol ? edgeId(`service:default/${caller}`, target, protocol) : null;
 }
 
 const code = (call: Call): string => call.server?.span.code || call.span.code || "";

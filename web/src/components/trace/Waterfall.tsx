@@ -1,11 +1,13 @@
 // The rows of a trace, only those in the window drawn. A treegrid: up and down move, left and right close and open.
-import { useEffect, useMemo, useRef, useState } from "preact/hooks";
-import { milliseconds, plural } from "../../domain/format";
-import { calleeOf, durationOf, endOf, startOf, type Row, type Times, type Tree } from "../../domain/tracetree";
+import type { Signal } from "@preact/signals";
+import { useEffect, useMemo, useRef } from "preact/hooks";
+import { count, milliseconds, plural } from "../../domain/format";
+import { calleeOf, durationOf, endOf, startOf, type Call, type Row, type Times, type Tree } from "../../domain/tracetree";
 import type { Glyph } from "../../domain/topology";
 import { KindGlyph, Sign } from "../Sign";
 import { useWidth } from "../useSize";
 import { Bars, LABEL_ROOM } from "./Bars";
+import type { View } from "./Overview";
 
 const ROW = 29;
 const SPARE = 12;
@@ -15,32 +17,55 @@ interface WaterfallProps {
   rows: Row[];
   path: Map<string, Times[]>;
   selected: string;
+  view: Signal<View>;
+  /** Filled with what scrolls to a row. */
+  scroll: { current: (row: number) => void };
   matches: (row: Row) => boolean;
   onSelect: (id: string) => void;
   onToggle: (row: Row, open: boolean) => void;
 }
 
-export function Waterfall({ tree, rows, path, selected, matches, onSelect, onToggle }: WaterfallProps) {
+export function Waterfall({ tree, rows, path, selected, view, scroll, matches, onSelect, onToggle }: WaterfallProps) {
   const box = useRef<HTMLDivElement>(null);
   const [scale, barWidth] = useWidth<HTMLDivElement>();
-  const [top, setTop] = useState(0);
-  const [high, setHigh] = useState(900);
-  useEffect(() => setHigh(Math.max(400, innerHeight)), []);
+  useEffect(() => {
+    const element = box.current;
+    if (!element) return;
+    // On a narrow window the page scrolls instead of the rows.
+    const ownScroll = () => getComputedStyle(element).overflowY !== "visible";
+    const look = () => {
+      const top = ownScroll() ? element.scrollTop : Math.max(0, -element.getBoundingClientRect().top);
+      const seen = ((ownScroll() ? element.clientHeight : innerHeight) - ROW) / ROW;
+      view.value = { top: top / ROW, seen: Math.max(1, seen) };
+    };
+    scroll.current = (row) => {
+      if (ownScroll()) element.scrollTop = row * ROW;
+      else scrollTo(0, scrollY + element.getBoundingClientRect().top + row * ROW);
+    };
+    look();
+    const observer = new ResizeObserver(look);
+    observer.observe(element);
+    element.addEventListener("scroll", look, { passive: true });
+    addEventListener("scroll", look, { passive: true });
+    return () => {
+      observer.disconnect();
+      element.removeEventListener("scroll", look);
+      removeEventListener("scroll", look);
+    };
+  }, []);
   const at = Math.max(0, rows.findIndex((row) => row.call.id === selected));
-  const from = Math.max(0, Math.floor(top / ROW) - SPARE);
-  // On a narrow window the page scrolls instead of the rows; then they are all drawn, up to a bound.
-  const to = Math.min(rows.length, from + Math.ceil(high / ROW) + 2 * SPARE);
+  // Steps of some rows: what is drawn changes now and then, not with every pixel.
+  const from = Math.max(0, Math.floor(Math.min(view.value.top, rows.length) / SPARE) * SPARE - SPARE);
+  const to = Math.min(rows.length, from + Math.ceil(view.value.seen) + 3 * SPARE);
   const ticks = useMemo(() => axis(tree.duration), [tree]);
 
   const show = (index: number) => {
     const row = rows[index];
     if (!row) return;
     onSelect(row.call.id);
-    const element = box.current;
-    if (!element) return;
-    const y = index * ROW;
-    if (y < element.scrollTop) element.scrollTop = y;
-    if (y + 3 * ROW > element.scrollTop + element.clientHeight) element.scrollTop = y + 3 * ROW - element.clientHeight;
+    const { top, seen } = view.value;
+    if (index < top) scroll.current(index);
+    else if (index + 2 > top + seen) scroll.current(index + 2 - seen);
   };
   const keys = (event: KeyboardEvent) => {
     const row = rows[at];
@@ -56,7 +81,7 @@ export function Waterfall({ tree, rows, path, selected, matches, onSelect, onTog
     event.preventDefault();
   };
   return (
-    <div class="wf" ref={box} role="treegrid" aria-label="Calls" aria-rowcount={rows.length} tabIndex={0} aria-activedescendant={selected ? `row-${selected}` : undefined} onKeyDown={keys} onScroll={(event) => setTop(event.currentTarget.scrollTop)}>
+    <div class="wf" id="calls" ref={box} role="treegrid" aria-label="Calls" aria-rowcount={rows.length + 1} tabIndex={0} aria-activedescendant={selected ? `row-${selected}` : undefined} onKeyDown={keys}>
       <div class="ruler" role="row">
         <span class="t" role="columnheader">Call</span>
         <div class="scale" role="columnheader" aria-label="Time" ref={scale}>
@@ -109,17 +134,21 @@ function RowLine({ row, index, tree, path, width, selected, dimmed, onSelect, on
         {call.failed && <Sign status="critical" size={12} />}
         <span class="el" title={`${calleeOf(call)} ${call.span.name}`}>
           <b>{calleeOf(call)}</b> <span class="mid">{call.span.name}</span>
-          {folded.length > 0 && <b> × {all.length}</b>}{folded.length > 0 && <span class="dim"> slowest {milliseconds(durationOf(call))}</span>}
+          {folded.length > 0 && <b> × {count(all.length)}</b>}{folded.length > 0 && <span class="dim">, {milliseconds(total)} in all, slowest {milliseconds(durationOf(call))}</span>}
         </span>
       </div>
       <div role="gridcell" aria-label={`${milliseconds(folded.length ? total : durationOf(call))} from ${milliseconds(startOf(call))}${folded.length ? `, ${plural(folded.length, "more call")} of this shape` : ""}`}>
         <svg class="bars" aria-hidden="true">
-          <Bars call={call} duration={tree.duration} path={path} width={width} label={folded.length ? milliseconds(total) : undefined} until={folded.length ? Math.max(...all.map(endOf)) : undefined} />
-          {folded.map((one) => (
-            <rect key={one.id} x={(startOf(one) / Math.max(tree.duration, 1e-6)) * (width - LABEL_ROOM)} y="9" width="1.200" height="9" fill="var(--s-server)" opacity=".5" />
-          ))}
+          <Bars call={call} duration={tree.duration} path={path} width={width} label={folded.length ? milliseconds(total) : undefined} until={folded.length ? all.reduce((most, one) => Math.max(most, endOf(one)), 0) : undefined} />
+          {folded.length > 0 && <path d={ticksOf(folded, tree.duration, width - LABEL_ROOM)} stroke="var(--s-server)" stroke-width="1.200" opacity=".5" />}
         </svg>
       </div>
     </div>
   );
+}
+
+/** Where the folded calls begin, each pixel once. */
+function ticksOf(calls: Call[], duration: number, room: number): string {
+  const at = new Set(calls.map((call) => Math.round((startOf(call) / Math.max(duration, 1e-6)) * Math.max(1, room))));
+  return [...at].map((x) => `M${x} 9v9`).join("");
 }

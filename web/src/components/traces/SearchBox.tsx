@@ -7,7 +7,7 @@ import { useRef } from "preact/hooks";
 import { traceHref } from "../links";
 import { Cross } from "../Sign";
 
-export function SearchBox({ query }: { query: string }) {
+export function SearchBox({ query, suggested }: { query: string; suggested: string[] }) {
   const [text, setText] = useState("");
   const input = useRef<HTMLInputElement>(null);
   const chips = parseChips(query);
@@ -30,7 +30,8 @@ export function SearchBox({ query }: { query: string }) {
             <button aria-label={`Remove ${chip.text}`} onClick={() => search(without(query, chip.text))}><Cross /></button>
           </span>
         ))}
-        <input ref={input} value={text} spellcheck={false} aria-label="Add to the search" placeholder={chips.length ? "Add: attribute, value or trace id" : "service:checkout duration:>1s status:error, or a trace id"} onKeyDown={keys} onInput={(event) => setText(event.currentTarget.value)} />
+        <input ref={input} value={text} list="suggested" autocomplete="off" spellcheck={false} aria-label="Add to the search" placeholder={chips.length ? "Add: attribute, value or trace id" : "service:checkout duration:>1s status:error, or a trace id"} onKeyDown={keys} onInput={(event) => setText(event.currentTarget.value)} />
+        <datalist id="suggested">{suggested.map((one) => <option key={one} value={one} />)}</datalist>
       </div>
       <button class="btn on" aria-pressed={failedOnly} onClick={() => search(failedOnly ? without(query, "status:error") : withTerm(query, "status", "error"))}>Failed only</button>
       <button class="btn on" aria-pressed={hasTerm(query, "duration", ">1s")} onClick={() => search(hasTerm(query, "duration", ">1s") ? without(query, "duration:>1s") : withTerm(query, "duration", ">1s"))}>Over 1 s</button>

@@ -1,0 +1,36 @@
+// What a range is compared with: `vs=1d`, the same time so long before, or `vs=start,end`, a time of its own.
+import { clock, day, span } from "./format";
+import { parseSpan, parseTime, timeText, type Interval } from "./range";
+
+export interface Past extends Interval {
+  /** Seconds that the past lies before the range: added to its times it lies under the range. */
+  shift: number;
+  name: string;
+}
+
+const NAMES: Record<number, string> = { 3600: "an hour before", 86_400: "yesterday", [7 * 86_400]: "a week before" };
+
+export function parsePast(text: string, { start, end }: Interval, utc: boolean): Past | null {
+  const shift = parseSpan(text);
+  if (shift !== null) return { start: start - shift, end: end - shift, shift, name: NAMES[shift] ?? `${span(shift)} before` };
+  const [from, to] = text.split(",").map(parseTime);
+  if (typeof from !== "number" || typeof to !== "number" || to <= from) return null;
+  const onDay = day(from, utc) === day(start, utc) ? "" : `${day(from, utc)} `;
+  return { start: from, end: to, shift: start - from, name: `from ${onDay}${clock(from, utc, "minutes")}` };
+}
+
+/** As long before a moment as the range goes on after it, at least a minute. */
+export function beforeMoment(moment: number, { end }: Interval): string {
+  const length = Math.max(60, end - moment);
+  return `${timeText(Math.round(moment - length))},${timeText(Math.round(moment))}`;
+}
+
+export const moved = (points: Map<number, number>, shift: number): Map<number, number> => new Map([...points].map(([at, value]) => [Math.round((at + shift) * 1000) / 1000, value]));
+
+/** "3.2 times", "half": how a value stands to what it was; null where nothing can be said. */
+export function ratioText(now: number | null | undefined, before: number | null | undefined): string | null {
+  if (!now || !before) return null;
+  const ratio = now / before;
+  if (ratio >= 1.1) return `${ratio >= 10 ? Math.round(ratio) : ratio.toFixed(1)}×`;
+  return ratio <= 0.9 ? `${ratio < 0.1 ? ratio.toPrecision(1) : ratio.toFixed(1)}×` : "the same";
+}
