@@ -32,7 +32,7 @@ mod sorted;
 mod table;
 mod top;
 
-pub use options::{LogSync, Options};
+pub use options::{Limit, LogSync, Options};
 
 use crate::{Decode, EventQuery, Order, SpanQuery, Store, StoreError, StoreStatus, Write, Written};
 use arrow_array::RecordBatch;

@@ -8,7 +8,7 @@ use clap::ArgMatches;
 use limpid_ingest::Ingest;
 use limpid_server::{Access, Server};
 use limpid_store::Store;
-use limpid_store::embedded::{EmbeddedStore, LogSync, Options};
+use limpid_store::embedded::{EmbeddedStore, Limit, LogSync, Options};
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -52,8 +52,20 @@ fn options(config: &Config) -> Options {
     Options {
         retention: Duration::from_secs(config.number("retention_days").saturating_mul(86_400)),
         max_bytes: config.number("retention_size"),
+        spans: limit(config, "spans"),
+        metrics: limit(config, "metrics"),
+        events: limit(config, "events"),
         sync: if config.is_on("sync") { LogSync::Always } else { LogSync::Relaxed },
         ..Options::default()
+    }
+}
+
+/// The limits of one signal; 0 stands for those of all.
+fn limit(config: &Config, signal: &str) -> Limit {
+    let some = |key: &str| Some(config.number(&format!("{key}_{signal}"))).filter(|number| *number > 0);
+    Limit {
+        retention: some("retention_days").map(|days| Duration::from_secs(days.saturating_mul(86_400))),
+        max_bytes: some("retention_size"),
     }
 }
 

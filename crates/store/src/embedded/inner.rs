@@ -103,8 +103,8 @@ impl Inner {
 
     fn replay(&self, decode: Decode) -> Result<Batches, StoreError> {
         let folder = self.folder.path.join("log");
-        let (path, now_ms) = (folder.join(flush::BATCHES_FILE), unix_ms());
-        let mut batches = Batches::load(&path, now_ms).map_err(|error| layout::at(&path, error))?;
+        let now_ms = unix_ms();
+        let mut batches = Batches::load(&folder, now_ms).map_err(|error| layout::at(&folder, error))?;
         let persisted = *lock(&self.persisted);
         let mut failed = None;
         let (log, replayed) = Log::open(&folder, self.options.segment_bytes, persisted.any(), |number, record| {
