@@ -15,8 +15,10 @@ mod compaction;
 mod crc32c;
 mod dictionaries;
 mod entities;
+mod bloom;
 mod filter;
 mod flush;
+mod footers;
 mod inner;
 mod layout;
 mod log;
@@ -162,24 +164,7 @@ impl SeriesSource for EmbeddedStore {
     }
 
     fn select_at(&self, matchers: &[Matcher], times_ms: &[i64], lookback_ms: i64) -> Result<Vec<Series>, SourceError> {
-        let (Some(first), Some(last)) = (times_ms.first(), times_ms.last()) else { return Ok(Vec::new()) };
-        let range = (first.saturating_sub(lookback_ms), *last);
-        let mut found = Vec::new();
-        self.inner.metrics.select_each(
-            matchers,
-            range,
-            Wanted::At(times_ms),
-            &self.inner.losses,
-            &mut |mut series| {
-                // Chunks that overlap, and staleness markers, leave more than is wanted.
-                series.keep_at(times_ms, lookback_ms);
-                if !series.samples.is_empty() {
-                    found.push(series);
-                }
-                true
-            },
-        )?;
-        Ok(found)
+        self.inner.metrics.select_at(matchers, times_ms, lookback_ms, &self.inner.losses)
     }
 
     fn series(&self, matchers: &[Matcher], start_ms: i64, end_ms: i64) -> Result<Vec<Labels>, SourceError> {

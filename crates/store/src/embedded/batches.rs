@@ -35,6 +35,8 @@ struct Run {
 pub struct Batches {
     /// By the first id; they neither touch nor overlap.
     runs: BTreeMap<u128, Run>,
+    /// What could not be read.
+    pub damaged_files: u64,
 }
 
 impl Batches {
@@ -46,7 +48,10 @@ impl Batches {
             Some(entries) => batches.runs.extend(entries.chunks_exact(ENTRY_BYTES).filter_map(entry)),
             None if bytes.is_empty() => {}
             // What it knew of retries is lost; what the log knows is not.
-            None => layout::set_aside(&path, "it does not match its checksum"),
+            None => {
+                layout::set_aside(&path, "it does not match its checksum");
+                batches.damaged_files = 1;
+            }
         }
         for (id, time_ms) in read(&folder.join(OLD_FILE))?.chunks_exact(OLD_ENTRY_BYTES).filter_map(old_entry) {
             batches.remember(id, time_ms, now_ms);

@@ -41,6 +41,9 @@ use std::time::Instant;
 
 /// A partition with this many blocks is compacted although it still grows.
 const MANY_BLOCKS: usize = 12;
+/// Threads that decode the answer to one question, and how many series are worth one.
+const MAX_DECODERS: usize = 4;
+const SERIES_PER_DECODER: usize = 200;
 
 pub struct Metrics {
     folder: PathBuf,
@@ -60,7 +63,7 @@ struct State {
 
 /// Decodes what was found, series by series.
 fn give(
-    found: BTreeMap<Labels, Vec<Arc<Chunk>>>,
+    found: impl IntoIterator<Item = (Labels, Vec<Arc<Chunk>>)>,
     wanted: Wanted<'_>,
     losses: &Losses,
     each: &mut dyn FnMut(Series) -> bool,
@@ -85,7 +88,9 @@ fn with_coarse(name: String) -> impl Iterator<Item = String> {
 impl Metrics {
     pub fn open(folder: &Path, options: &Options, losses: &Losses, persisted: &mut u64) -> Result<Self, StoreError> {
         let partition_ms = (options.metrics_partition.as_millis() as i64).max(1);
-        *persisted = checkpoint::recover(folder)?.log_record;
+        let checkpoint = checkpoint::recover(folder)?;
+        *persisted = checkpoint.log_record;
+        losses::add(&losses.damaged_files, u64::from(checkpoint.damaged));
         blocks::sweep_coarse(folder)?;
         let mut blocks = Vec::new();
         for path in layout::files(folder, "block").map_err(|error| layout::at(folder, error))? {
@@ -161,6 +166,44 @@ impl Metrics {
     ) -> Result<(), SourceError> {
         give(self.find(matchers, (from, to), Some(wanted), losses)?, wanted, losses, each);
         Ok(())
+    }
+
+    /// Of each series the samples at some moments, decoded by all processors.
+    pub fn select_at(
+        &self,
+        matchers: &[Matcher],
+        times_ms: &[i64],
+        lookback_ms: i64,
+        losses: &Losses,
+    ) -> Result<Vec<Series>, SourceError> {
+        let (Some(first), Some(last)) = (times_ms.first(), times_ms.last()) else { return Ok(Vec::new()) };
+        let (range, wanted) = ((first.saturating_sub(lookback_ms), *last), Wanted::At(times_ms));
+        let mut found: Vec<_> = self.find(matchers, range, Some(wanted), losses)?.into_iter().collect();
+        let decode = |found: Vec<(Labels, Vec<Arc<Chunk>>)>| {
+            let mut decoded = Vec::with_capacity(found.len());
+            give(found, wanted, losses, &mut |mut series| {
+                // Chunks that overlap, and staleness markers, leave more than is wanted.
+                series.keep_at(times_ms, lookback_ms);
+                decoded.extend((!series.samples.is_empty()).then_some(series));
+                true
+            });
+            decoded
+        };
+        let threads = std::thread::available_parallelism().map_or(1, |count| count.get().min(MAX_DECODERS));
+        let each = found.len().div_ceil(threads).max(SERIES_PER_DECODER);
+        std::thread::scope(|scope| {
+            let mut rest = Vec::new();
+            while found.len() > each {
+                let part = found.split_off(found.len() - each);
+                rest.push(std::thread::Builder::new().name("store-decode".into()).spawn_scoped(scope, move || decode(part)));
+            }
+            let mut decoded = decode(found);
+            for part in rest.into_iter().rev() {
+                let part = part.map_err(|error| SourceError::Unavailable(format!("no thread to decode in: {error}")))?;
+                decoded.extend(part.join().map_err(|_| SourceError::Unavailable("decoding failed".to_owned()))?);
+            }
+            Ok(decoded)
+        })
     }
 
     pub fn series(
@@ -368,7 +411,7 @@ impl Metrics {
         let relative =
             |block: &Arc<BlockFile>| Some(block.path().strip_prefix(&self.folder).ok()?.to_str()?.to_owned());
         let replaced = group.iter().filter_map(relative).flat_map(with_coarse).collect();
-        let checkpoint = Checkpoint { log_record: persisted, files: with_coarse(name.clone()).collect(), replaced };
+        let checkpoint = Checkpoint::new(persisted, with_coarse(name.clone()).collect(), replaced);
         checkpoint::promise(&self.folder, checkpoint)?;
         let joined = self.open_all(&[name])?;
         self.exchange(&group, joined.into_iter().next());
