@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 const SPANS: u64 = 300;
 const POINTS: u64 = 6_000;
 /// Bytes tried in each file.
-const PLACES: usize = 40;
+const PLACES: usize = 12;
 
 /// A store with every kind of file: some of it is still only in the log.
 fn filled(dir: &Path) {

@@ -23,7 +23,7 @@ pub struct Checkpoint {
     pub replaced: Vec<String>,
     /// Of the text without it; versions before wrote none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    crc32c: Option<u32>,
+    pub crc32c: Option<u32>,
     /// It could not be read, and what it must have said was found out otherwise.
     #[serde(skip)]
     pub damaged: bool,

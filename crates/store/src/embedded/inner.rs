@@ -205,7 +205,8 @@ impl Inner {
             let turn = lock(&self.turn);
             self.due.notify_one();
             let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() {
+            // Who waits for files that cannot be written waits for nothing: the sender shall come again.
+            if left.is_zero() || lock(&self.problems).contains_key("files") {
                 let reason = self.problem().unwrap_or_else(|| "files are written too slowly".to_owned());
                 return Err(StoreError::Full(format!("{}: memory is full: {reason}", self.folder.path.display())));
             }
