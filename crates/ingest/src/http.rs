@@ -74,8 +74,6 @@ fn decompress(encoding: &str, body: Bytes) -> Result<Bytes, Refusal> {
                 Err(error) => Err(Refusal::Malformed(format!("the body is not gzip: {error}"))),
             }
         }
-        other => {
-            Err(Refusal::UnknownType(format!("content encoding `{other}` is not read here, send gzip")))
-        }
+        other => Err(Refusal::UnknownType(format!("content encoding `{other}` is not read here, send gzip"))),
     }
 }

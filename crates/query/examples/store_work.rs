@@ -157,10 +157,10 @@ fn many_spans() -> Result<()> {
     };
     let find = |text: &str| Ok(search(&store, &query(text))?);
     let how = "100 traces of 10 million spans";
-    let found = timed("traces by service and duration", "≤ 200 ms", how, || find("service:service-7 duration:>30ms"))?;
-    let rare = timed("traces by a rare value of an attribute", "≤ 2 s", how, || {
-        find("url.path:/api/v1/resource7/4711")
-    })?;
+    let found =
+        timed("traces by service and duration", "≤ 200 ms", how, || find("service:service-7 duration:>30ms"))?;
+    let rare =
+        timed("traces by a rare value of an attribute", "≤ 2 s", how, || find("url.path:/api/v1/resource7/4711"))?;
     let frequent = timed("traces by a frequent value of an attribute", "≤ 2 s", how, || find("client.port:32775"))?;
     eprintln!("   {}, {} and {} traces found", found.len(), rare.len(), frequent.len());
     let spans = timed("one trace by its id", "≤ 50 ms", how, || Ok(trace(&store, some_trace)?))?;
@@ -232,7 +232,8 @@ fn memory() -> Result<()> {
         filled.map(|()| asked)
     })?;
     let status = std::fs::read_to_string("/proc/self/status")?;
-    let most = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.parse::<u64>().ok());
+    let most =
+        status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.parse::<u64>().ok());
     let rate = written as f64 / began.elapsed().as_secs_f64();
     println!(
         "memory of the store at work\t{} MiB at most\t≤ 300 MiB\t{rate:.0} spans/s for {SECONDS} s, five people asked {asked} questions",
@@ -244,7 +245,8 @@ fn memory() -> Result<()> {
 /// One person: a map, then a search, a second apart.
 fn look(store: &EmbeddedStore, start: u64, ended: &AtomicBool) -> u64 {
     let (start_ns, end_ns) = ((start - 600) * SECOND_NS, (start + 3600) * SECOND_NS);
-    let traces = TraceQuery { start_ns, end_ns, q: "service:service-3 duration:>20ms".to_owned(), ..TraceQuery::default() };
+    let traces =
+        TraceQuery { start_ns, end_ns, q: "service:service-3 duration:>20ms".to_owned(), ..TraceQuery::default() };
     let mut asked = 0;
     while !ended.load(Ordering::Relaxed) {
         let map = topology(store, start_ns, end_ns, &TopologyQuery::default());

@@ -11,10 +11,10 @@ use limpid_model::batch::{Batch, Signal};
 use limpid_store::embedded::{EmbeddedStore, LogSync, Options};
 use limpid_store::{Order, SpanQuery, Store, Write};
 use parquet::file::reader::{FileReader, SerializedFileReader};
+use spans::{BATCH_SPANS, Noise, batch};
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::path::Path;
-use spans::{BATCH_SPANS, Noise, batch};
 use std::time::{Duration, Instant};
 
 /// An OTLP span of the agent with its attributes, measured on the demo.

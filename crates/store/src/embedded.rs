@@ -9,13 +9,13 @@
 //! rebuilt from the log, so the log loses a segment only when each table has its records in synced files.
 
 mod batches;
+mod bloom;
 mod checkpoint;
 mod commit;
 mod compaction;
 mod crc32c;
 mod dictionaries;
 mod entities;
-mod bloom;
 mod filter;
 mod flush;
 mod footers;

@@ -107,7 +107,8 @@ fn check_moments(store: &EmbeddedStore, truth: &Truth, noise: &mut Noise) {
     let lookback_ms = 10_000_000;
     for moments in [every(60), every(720), every(7), odd, mixed] {
         let expected = truth.iter().map(|(labels, samples)| {
-            let sample = |(time_ms, (value, _)): (&i64, &(Value, i64))| Sample { time_ms: *time_ms, value: value.clone() };
+            let sample =
+                |(time_ms, (value, _)): (&i64, &(Value, i64))| Sample { time_ms: *time_ms, value: value.clone() };
             let mut series = Series {
                 labels: labels.clone(),
                 samples: samples.iter().map(sample).collect(),

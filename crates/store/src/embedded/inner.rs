@@ -326,7 +326,14 @@ fn spans_spec() -> Spec {
 }
 
 fn events_spec() -> Spec {
-    Spec { name: "events", schema: schema::EVENTS.clone(), time: "time", sort: &["name"], lookup: &[], footers: Footers::default() }
+    Spec {
+        name: "events",
+        schema: schema::EVENTS.clone(),
+        time: "time",
+        sort: &["name"],
+        lookup: &[],
+        footers: Footers::default(),
+    }
 }
 
 fn open_table(spec: Spec, dir: &Path, losses: &Losses, persisted: &mut u64) -> Result<Table, StoreError> {

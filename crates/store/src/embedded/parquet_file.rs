@@ -16,8 +16,8 @@ use parquet::arrow::arrow_reader::{
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{ColumnChunkMetaData, PageIndexPolicy, ParquetMetaData, RowGroupMetaData};
-use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::file::page_index::column_index::ColumnIndexMetaData;
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::file::statistics::Statistics;
 use parquet::schema::types::ColumnPath;
 use std::fs::File;
@@ -206,7 +206,9 @@ fn write_to(path: &Path, spec: &Spec, batches: &[RecordBatch]) -> Result<(), Fil
     for batch in batches {
         writer.write(batch)?;
     }
-    writer.into_inner()?.sync_all()?;
+    // Not `into_inner`, whose error does not say that the disk is full.
+    writer.finish()?;
+    writer.inner().sync_all()?;
     Ok(())
 }
 

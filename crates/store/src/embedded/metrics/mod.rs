@@ -25,8 +25,8 @@ use block::SeriesChunks;
 pub use blocks::BlockFile;
 use blocks::IndexCache;
 use chunk::Chunk;
-use coarse::{GRAINS, Reading};
 pub use chunk::Wanted;
+use coarse::{GRAINS, Reading};
 use head::{Appended, Drained, Head};
 use limpid_model::batch::Batch;
 use limpid_model::series::{Metadata, SourceError};
@@ -195,11 +195,14 @@ impl Metrics {
             let mut rest = Vec::new();
             while found.len() > each {
                 let part = found.split_off(found.len() - each);
-                rest.push(std::thread::Builder::new().name("store-decode".into()).spawn_scoped(scope, move || decode(part)));
+                rest.push(
+                    std::thread::Builder::new().name("store-decode".into()).spawn_scoped(scope, move || decode(part)),
+                );
             }
             let mut decoded = decode(found);
             for part in rest.into_iter().rev() {
-                let part = part.map_err(|error| SourceError::Unavailable(format!("no thread to decode in: {error}")))?;
+                let part =
+                    part.map_err(|error| SourceError::Unavailable(format!("no thread to decode in: {error}")))?;
                 decoded.extend(part.join().map_err(|_| SourceError::Unavailable("decoding failed".to_owned()))?);
             }
             Ok(decoded)
