@@ -251,6 +251,8 @@ fn a_disk_that_fills_up_in_any_phase_loses_and_doubles_nothing() {
         fill(&ballast);
         let file = std::fs::File::options().write(true).open(&ballast).unwrap();
         file.set_len(file.metadata().unwrap().len().saturating_sub(round * round * 4096)).unwrap();
+        // Open, it would keep its room after it is deleted.
+        drop(file);
         for _ in 0..80 {
             match store.write(message(next)) {
                 Ok(_) => drop(acknowledged.insert(next)),
