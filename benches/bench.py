@@ -28,6 +28,7 @@ FIGURES = [
     ("memory", memory.measure),
     ("parsers", engine.parsers),
     ("spans", engine.spans),
+    ("store", engine.store),
 ]
 
 

@@ -11,7 +11,7 @@ ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
 
 def example(crate, name, *arguments):
     command = ["cargo", "run", "--release", "--quiet", "-p", crate, "--example", name, "--", *arguments]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=900)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=1800)
     if done.returncode != 0:
         raise BenchError(f"{name} failed: {done.stderr.strip()[-300:]}")
     return done.stdout
@@ -36,3 +36,8 @@ def spans(_binary):
     yield ("spans into the store", f"{int(rate[1]):,}/s of one core", "≥ 300,000/s", "CPU time until all are in files")
     rest = float(size[1]) - float(size[2])
     yield ("bytes of a stored span without its ids", f"{rest:.1f} B", "≤ 25 B", f"ids {size[2]} B more")
+
+
+def store(_binary):
+    for line in example("limpid-query", "store_work").splitlines():
+        yield tuple(line.split("\t"))

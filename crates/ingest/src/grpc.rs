@@ -153,12 +153,11 @@ impl tonic::server::UnaryService<Bytes> for Unary {
     }
 }
 
-/// OTLP's senders retry on UNAVAILABLE and give up on the others.
 fn status(refusal: Refusal) -> Status {
-    match refusal {
-        Refusal::Busy(text) => Status::unavailable(text),
-        Refusal::Failed(text) => Status::unavailable(text),
-        Refusal::Unauthenticated => Status::unauthenticated("a bearer token with the role ingest is needed"),
+    let text = refusal.to_string();
+    match refusal.retry_after() {
+        Some(_) => Status::with_details(refusal.code().into(), text, refusal.encode().into()),
+        None => Status::new(refusal.code().into(), text),
     }
 }
 

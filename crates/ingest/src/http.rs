@@ -3,7 +3,7 @@
 use crate::{BATCH_ID, Ingest, MAX_MESSAGE_BYTES, Refusal, parse_batch_id, response};
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderMap, Request, StatusCode, header};
+use axum::http::{HeaderMap, Request, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use bytes::Bytes;
@@ -23,34 +23,45 @@ pub fn router(ingest: Arc<Ingest>) -> axum::Router {
 async fn export(signal: Signal, State(ingest): State<Arc<Ingest>>, request: Request<Body>) -> Response {
     match take(signal, &ingest, request).await {
         Ok(rejected) => ([(header::CONTENT_TYPE, "application/x-protobuf")], response(rejected)).into_response(),
-        Err((status, text)) => (status, [(header::CONTENT_TYPE, "text/plain")], format!("{text}\n")).into_response(),
+        Err(refusal) => refused(&refusal),
     }
 }
 
-async fn take(signal: Signal, ingest: &Arc<Ingest>, request: Request<Body>) -> Result<u64, (StatusCode, String)> {
+/// The status and, as OTLP wants it, a protobuf `Status` that says why and when to come again.
+fn refused(refusal: &Refusal) -> Response {
+    let body = ([(header::CONTENT_TYPE, "application/x-protobuf")], refusal.encode());
+    match refusal.retry_after() {
+        Some(after) => {
+            (refusal.http_status(), [(header::RETRY_AFTER, after.as_secs().to_string())], body).into_response()
+        }
+        None => (refusal.http_status(), body).into_response(),
+    }
+}
+
+async fn take(signal: Signal, ingest: &Arc<Ingest>, request: Request<Body>) -> Result<u64, Refusal> {
     let headers = request.headers();
     if !ingest.admits(text(headers, "authorization")) {
-        return Err(status(Refusal::Unauthenticated));
+        return Err(Refusal::Unauthenticated);
     }
     let kind = text(headers, "content-type").unwrap_or_default();
     if !kind.starts_with("application/x-protobuf") {
         let text = format!("content type `{kind}` is not read here, send application/x-protobuf");
-        return Err((StatusCode::UNSUPPORTED_MEDIA_TYPE, text));
+        return Err(Refusal::UnknownType(text));
     }
     let encoding = text(headers, "content-encoding").unwrap_or("identity").to_owned();
     let batch_id = text(headers, BATCH_ID).and_then(parse_batch_id);
     let body = axum::body::to_bytes(request.into_body(), MAX_MESSAGE_BYTES)
         .await
-        .map_err(|error| (StatusCode::PAYLOAD_TOO_LARGE, format!("the body cannot be read: {error}")))?;
+        .map_err(|error| Refusal::TooLong(format!("the body cannot be read: {error}")))?;
     let payload = decompress(&encoding, body)?;
-    ingest.take(signal, batch_id, payload).await.map_err(status)
+    ingest.take(signal, batch_id, payload).await
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name).and_then(|value| value.to_str().ok())
 }
 
-fn decompress(encoding: &str, body: Bytes) -> Result<Bytes, (StatusCode, String)> {
+fn decompress(encoding: &str, body: Bytes) -> Result<Bytes, Refusal> {
     match encoding {
         "identity" => Ok(body),
         "gzip" => {
@@ -59,20 +70,10 @@ fn decompress(encoding: &str, body: Bytes) -> Result<Bytes, (StatusCode, String)
                 flate2::read::GzDecoder::new(&body[..]).take(MAX_MESSAGE_BYTES as u64 + 1).read_to_end(&mut plain);
             match read {
                 Ok(length) if length <= MAX_MESSAGE_BYTES => Ok(plain.into()),
-                Ok(_) => Err((StatusCode::PAYLOAD_TOO_LARGE, format!("more than {MAX_MESSAGE_BYTES} bytes"))),
-                Err(error) => Err((StatusCode::BAD_REQUEST, format!("the body is not gzip: {error}"))),
+                Ok(_) => Err(Refusal::TooLong(format!("more than {MAX_MESSAGE_BYTES} bytes"))),
+                Err(error) => Err(Refusal::Malformed(format!("the body is not gzip: {error}"))),
             }
         }
-        other => {
-            Err((StatusCode::UNSUPPORTED_MEDIA_TYPE, format!("content encoding `{other}` is not read here, send gzip")))
-        }
-    }
-}
-
-fn status(refusal: Refusal) -> (StatusCode, String) {
-    match refusal {
-        Refusal::Busy(text) => (StatusCode::SERVICE_UNAVAILABLE, text),
-        Refusal::Failed(text) => (StatusCode::SERVICE_UNAVAILABLE, text),
-        Refusal::Unauthenticated => (StatusCode::UNAUTHORIZED, "a bearer token with the role ingest is needed".into()),
+        other => Err(Refusal::UnknownType(format!("content encoding `{other}` is not read here, send gzip"))),
     }
 }

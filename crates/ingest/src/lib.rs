@@ -9,6 +9,7 @@ mod http;
 mod logs;
 mod metrics;
 mod names;
+mod refusal;
 mod traces;
 mod wire;
 
@@ -21,11 +22,13 @@ use tokio::sync::Semaphore;
 
 pub use grpc::{serve_tcp, serve_unix};
 pub use http::router;
+pub use refusal::Refusal;
 
 /// One message, decompressed.
 pub const MAX_MESSAGE_BYTES: usize = 16 * 1024 * 1024;
-/// Messages that are decoded or wait for the log at the same time; further ones are told to come back.
+/// Messages that are decoded or wait for the log at the same time, and their bytes; further ones are told to come back.
 const MAX_IN_FLIGHT: usize = 32;
+const MAX_IN_FLIGHT_BYTES: usize = 64 << 20;
 /// The metadata key (gRPC) or header (HTTP) of a batch's id: 32 hex digits. Retries carry the same.
 pub const BATCH_ID: &str = "limpid-batch-id";
 
@@ -57,6 +60,7 @@ pub struct Stats {
 pub struct Ingest {
     store: Arc<dyn Store>,
     in_flight: Arc<Semaphore>,
+    bytes_in_flight: Arc<Semaphore>,
     pub stats: Arc<Stats>,
     admits: Option<Admits>,
 }
@@ -64,27 +68,23 @@ pub struct Ingest {
 /// Whether a sender is let in, by the bearer token that it shows.
 pub type Admits = Arc<dyn Fn(Option<&str>) -> bool + Send + Sync>;
 
-/// Why a message was not taken.
-#[derive(Debug)]
-pub enum Refusal {
-    /// Come back later: too much in flight, or the store is full.
-    Busy(String),
-    /// The store failed.
-    Failed(String),
-    Unauthenticated,
-}
-
 impl Ingest {
     /// Without `admits` everybody may send.
     pub fn new(store: Arc<dyn Store>, admits: Option<Admits>) -> Arc<Self> {
         let in_flight = Arc::new(Semaphore::new(MAX_IN_FLIGHT));
-        Arc::new(Ingest { store, in_flight, stats: Arc::default(), admits })
+        let bytes_in_flight = Arc::new(Semaphore::new(MAX_IN_FLIGHT_BYTES));
+        Arc::new(Ingest { store, in_flight, bytes_in_flight, stats: Arc::default(), admits })
     }
 
     /// The same input for senders that were let in by other means: the permissions of a Unix socket, a certificate.
     pub fn trusted(&self) -> Arc<Self> {
-        let (store, in_flight, stats) = (self.store.clone(), self.in_flight.clone(), self.stats.clone());
-        Arc::new(Ingest { store, in_flight, stats, admits: None })
+        Arc::new(Ingest {
+            store: self.store.clone(),
+            in_flight: self.in_flight.clone(),
+            bytes_in_flight: self.bytes_in_flight.clone(),
+            stats: self.stats.clone(),
+            admits: None,
+        })
     }
 
     /// Whether an `authorization` header lets its sender in.
@@ -100,9 +100,13 @@ impl Ingest {
         batch_id: Option<[u8; 16]>,
         payload: Bytes,
     ) -> Result<u64, Refusal> {
-        let Ok(_permit) = self.in_flight.try_acquire() else {
+        let permits = (self.in_flight.try_acquire(), self.bytes_in_flight.try_acquire_many(payload.len() as u32));
+        let (Ok(_message), Ok(_bytes)) = permits else {
             self.stats.refused.fetch_add(1, Ordering::Relaxed);
-            return Err(Refusal::Busy(format!("{MAX_IN_FLIGHT} messages are being stored, come back in a second")));
+            return Err(Refusal::Busy(format!(
+                "{MAX_IN_FLIGHT} messages or {} MiB are being stored, come back in a second",
+                MAX_IN_FLIGHT_BYTES >> 20
+            )));
         };
         let ingest = self.clone();
         let stored = tokio::task::spawn_blocking(move || ingest.store_message(signal, batch_id, payload)).await;
@@ -116,7 +120,8 @@ impl Ingest {
         self.store.write(Write { signal, batch_id, payload, batch }).map_err(|error| {
             self.stats.failed.fetch_add(1, Ordering::Relaxed);
             match error {
-                StoreError::Full(text) => Refusal::Busy(text),
+                StoreError::Full(text) => Refusal::Full(text),
+                StoreError::TooMuch(text) => Refusal::TooLong(text),
                 other => Refusal::Failed(other.to_string()),
             }
         })?;

@@ -9,6 +9,7 @@
 //! rebuilt from the log, so the log loses a segment only when each table has its records in synced files.
 
 mod batches;
+mod bloom;
 mod checkpoint;
 mod commit;
 mod compaction;
@@ -17,6 +18,7 @@ mod dictionaries;
 mod entities;
 mod filter;
 mod flush;
+mod footers;
 mod inner;
 mod layout;
 mod log;
@@ -32,7 +34,7 @@ mod sorted;
 mod table;
 mod top;
 
-pub use options::{LogSync, Options, Retention};
+pub use options::{Limit, LogSync, Options, Retention};
 
 use crate::{Decode, EventQuery, Order, SpanQuery, Store, StoreError, StoreStatus, Write, Written};
 use arrow_array::RecordBatch;
@@ -167,24 +169,7 @@ impl SeriesSource for EmbeddedStore {
     }
 
     fn select_at(&self, matchers: &[Matcher], times_ms: &[i64], lookback_ms: i64) -> Result<Vec<Series>, SourceError> {
-        let (Some(first), Some(last)) = (times_ms.first(), times_ms.last()) else { return Ok(Vec::new()) };
-        let range = (first.saturating_sub(lookback_ms), *last);
-        let mut found = Vec::new();
-        self.inner.metrics.select_each(
-            matchers,
-            range,
-            Wanted::At(times_ms),
-            &self.inner.losses,
-            &mut |mut series| {
-                // Chunks that overlap, and staleness markers, leave more than is wanted.
-                series.keep_at(times_ms, lookback_ms);
-                if !series.samples.is_empty() {
-                    found.push(series);
-                }
-                true
-            },
-        )?;
-        Ok(found)
+        self.inner.metrics.select_at(matchers, times_ms, lookback_ms, &self.inner.losses)
     }
 
     fn series(&self, matchers: &[Matcher], start_ms: i64, end_ms: i64) -> Result<Vec<Labels>, SourceError> {

@@ -13,7 +13,7 @@ pub type Decode = fn(Signal, &[u8]) -> Batch;
 /// One acknowledged unit: an OTLP message as it came, and what it means.
 pub struct Write {
     pub signal: Signal,
-    /// Retries carry the same id and are dropped as duplicates for ten minutes.
+    /// Retries carry the same id and are dropped as duplicates for a day.
     pub batch_id: Option<[u8; 16]>,
     /// The message as `Decode` reads it: an uncompressed OTLP `Export…ServiceRequest`.
     pub payload: Bytes,

@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 fn open(dir: &Path) -> EmbeddedStore {
     EmbeddedStore::open(dir, options(), decode).unwrap()
@@ -74,6 +74,18 @@ fn message(number: u64) -> Write {
     write(signal, format!("{kind} {} {BATCH_ROWS}", number / 2 * BATCH_ROWS), id)
 }
 
+fn restless() -> Options {
+    Options {
+        flush_rows: 300,
+        flush_bytes: 16 << 10,
+        flush_age: Duration::from_millis(50),
+        metrics_flush_age: Duration::from_millis(50),
+        segment_bytes: 8 << 10,
+        metrics_partition: Duration::from_secs(60),
+        ..options()
+    }
+}
+
 /// No test but the process that the test kills: writes without end, and prints the number of each batch once it is
 /// acknowledged. The limits are small, so that flushes, rotation and compaction are under way at any moment.
 #[test]
@@ -81,14 +93,7 @@ fn message(number: u64) -> Write {
 fn writer_process() {
     let folder = std::env::var(FOLDER).expect("the crash test starts this");
     let first: u64 = std::env::var(FIRST).unwrap().parse().unwrap();
-    let small = Options {
-        flush_rows: 300,
-        flush_bytes: 16 << 10,
-        segment_bytes: 8 << 10,
-        metrics_partition: Duration::from_secs(60),
-        ..options()
-    };
-    let store = EmbeddedStore::open(Path::new(&folder), small, decode).unwrap();
+    let store = EmbeddedStore::open(Path::new(&folder), restless(), decode).unwrap();
     eprintln!("open");
     std::thread::scope(|scope| {
         for parity in 0..2 {
@@ -232,6 +237,50 @@ fn a_full_disk_refuses_cleanly_keeps_what_was_stored_and_recovers() {
     std::fs::remove_file(&ballast).unwrap();
     let store = EmbeddedStore::open(&dir, small, decode).unwrap();
     check(&all_spans(&store), &so_far, "after a restart");
+}
+
+/// Flushes, coarse files, joins and checkpoints each meet the end of the disk at some time: what is left of it grows from
+/// round to round.
+#[test]
+fn a_disk_that_fills_up_in_any_phase_loses_and_doubles_nothing() {
+    let disk = Tmpfs::new(12);
+    let (dir, ballast) = (disk.0.path().join("data"), disk.0.path().join("ballast"));
+    let (mut acknowledged, mut next, mut refused) = (BTreeSet::new(), 0u64, 0);
+    for round in 0..10u64 {
+        let store = EmbeddedStore::open(&dir, restless(), decode).unwrap();
+        fill(&ballast);
+        let file = std::fs::File::options().write(true).open(&ballast).unwrap();
+        file.set_len(file.metadata().unwrap().len().saturating_sub(round * round * 4096)).unwrap();
+        // Open, it would keep its room after it is deleted.
+        drop(file);
+        for _ in 0..80 {
+            match store.write(message(next)) {
+                Ok(_) => drop(acknowledged.insert(next)),
+                Err(StoreError::Full(_)) => refused += 1,
+                Err(error) => panic!("round {round}: {error}"),
+            }
+            next += 1;
+        }
+        std::thread::sleep(Duration::from_millis(1200));
+        check(&all_spans(&store), &expected(&acknowledged, 0), "spans on a full disk");
+        check(&all_points(&store), &expected(&acknowledged, 1), "points on a full disk");
+        if round % 2 == 0 {
+            // Ends while there is no room, and begins with room.
+            drop(store);
+            std::fs::remove_file(&ballast).unwrap();
+        } else {
+            std::fs::remove_file(&ballast).unwrap();
+            let deadline = Instant::now() + Duration::from_secs(120);
+            while let Some(problem) = store.status().problem {
+                assert!(Instant::now() < deadline, "round {round}: with room again there is still: {problem}");
+                std::thread::sleep(Duration::from_millis(50));
+            }
+        }
+    }
+    assert!(refused > 0 && acknowledged.len() > 100, "{refused} refused, {} stored", acknowledged.len());
+    let store = open(&dir);
+    check(&all_spans(&store), &expected(&acknowledged, 0), "spans at the end");
+    check(&all_points(&store), &expected(&acknowledged, 1), "points at the end");
 }
 
 #[test]

@@ -5,7 +5,7 @@ mod common;
 use common::*;
 use limpid_model::batch::{Batch, Signal};
 use limpid_model::series::{MatchOp, Point};
-use limpid_model::{ExpHistogram, Labels, Matcher, Sample, SeriesSource, Value};
+use limpid_model::{ExpHistogram, Labels, Matcher, Sample, Series, SeriesSource, Value};
 use limpid_store::embedded::{EmbeddedStore, Options};
 use limpid_store::{SpanQuery, Store, Write};
 use std::collections::{BTreeMap, BTreeSet};
@@ -94,6 +94,36 @@ fn check(store: &EmbeddedStore, truth: &Truth, from: i64, to: i64) {
     }
 }
 
+/// What is read at some moments is what reading everything gives for them: at whole minutes and twelve of them, which
+/// have files of their own, at others, and at both.
+fn check_moments(store: &EmbeddedStore, truth: &Truth, noise: &mut Noise) {
+    let t0 = (T0_NS / 1_000_000) as i64;
+    let every = |seconds: i64| (0..=4320 / seconds).map(|at| t0 + at * seconds * 1000).collect::<Vec<i64>>();
+    let mut odd: Vec<i64> = (0..30).map(|_| t0 + noise.below(4_320_000) as i64).collect();
+    odd.push(t0 + 4_320_000);
+    odd.sort_unstable();
+    let mut mixed = every(60);
+    mixed.insert(1, t0 + 59_999);
+    let lookback_ms = 10_000_000;
+    for moments in [every(60), every(720), every(7), odd, mixed] {
+        let expected = truth.iter().map(|(labels, samples)| {
+            let sample =
+                |(time_ms, (value, _)): (&i64, &(Value, i64))| Sample { time_ms: *time_ms, value: value.clone() };
+            let mut series = Series {
+                labels: labels.clone(),
+                samples: samples.iter().map(sample).collect(),
+                starts: samples.values().map(|(_, start_ms)| *start_ms).collect(),
+            };
+            series.keep_at(&moments, lookback_ms);
+            series
+        });
+        let expected: Vec<Series> = expected.filter(|series| !series.samples.is_empty()).collect();
+        let found = store.select_at(&[], &moments, lookback_ms).unwrap();
+        assert_eq!(found.len(), expected.len());
+        found.iter().zip(&expected).for_each(|(found, expected)| assert_eq!(found, expected, "at {moments:?}"));
+    }
+}
+
 #[test]
 fn samples_in_any_order_are_all_there_once_and_in_order() {
     for seed in 0..3 {
@@ -112,6 +142,7 @@ fn samples_in_any_order_are_all_there_once_and_in_order() {
             check(&store, &truth, i64::MIN, i64::MAX);
             let from = (T0_NS / 1_000_000) as i64 + noise.below(2000) as i64 * 1000;
             check(&store, &truth, from, from + 500_000);
+            check_moments(&store, &truth, &mut noise);
             assert!(round == 0 || block_count(dir.path()) > 1);
         }
     }

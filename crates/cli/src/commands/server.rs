@@ -11,7 +11,7 @@ use clap::ArgMatches;
 use limpid_ingest::{Admits, Ingest};
 use limpid_server::{Access, Server, Starting, access};
 use limpid_store::Store;
-use limpid_store::embedded::{EmbeddedStore, LogSync, Options, Retention};
+use limpid_store::embedded::{EmbeddedStore, Limit, LogSync, Options, Retention};
 use limpid_tls::{Listener, ServerTls};
 use listeners::{Bound, Listeners};
 use std::future::Future;
@@ -88,16 +88,31 @@ fn retention(config: &Config) -> Retention {
     Retention {
         age: Duration::from_secs(config.number("retention_days").saturating_mul(86_400)),
         max_bytes: config.number("retention_size"),
+        spans: limit(config, "spans"),
+        metrics: limit(config, "metrics"),
+        events: limit(config, "events"),
     }
 }
 
 fn options(config: &Config) -> Options {
-    let retention = retention(config);
+    let Retention { age: retention, max_bytes, spans, metrics, events } = retention(config);
     Options {
-        retention: retention.age,
-        max_bytes: retention.max_bytes,
+        retention,
+        max_bytes,
+        spans,
+        metrics,
+        events,
         sync: if config.is_on("sync") { LogSync::Always } else { LogSync::Relaxed },
         ..Options::default()
+    }
+}
+
+/// The limits of one signal; 0 stands for those of all.
+fn limit(config: &Config, signal: &str) -> Limit {
+    let some = |key: &str| Some(config.number(&format!("{key}_{signal}"))).filter(|number| *number > 0);
+    Limit {
+        retention: some("retention_days").map(|days| Duration::from_secs(days.saturating_mul(86_400))),
+        max_bytes: some("retention_size"),
     }
 }
 

@@ -13,6 +13,10 @@ const USUAL_MS: i64 = 3_600_000;
 /// A sample this old still tells the count: agents report every five seconds, and may be late.
 pub const LOOKBACK_MS: i64 = 300_000;
 const SHORTEST_MS: i64 = 1_000;
+const HOUR_MS: i64 = 3_600_000;
+/// The store has samples at these grains apart, and reads them many times faster than all.
+const MINUTE_MS: i64 = 60_000;
+const TWELVE_MINUTES_MS: i64 = 720_000;
 
 /// When the counters are read: an hour before the range, at its start, and at the end of each bucket.
 #[derive(Clone, Debug)]
@@ -37,8 +41,13 @@ impl Moments {
         if end_ms < start_ms.saturating_add(SHORTEST_MS) {
             return Err(QueryError::bad_data("the range must be a second or longer, and its end after its start"));
         }
+        let grain_ms = grain_ms(end_ms - start_ms);
+        let start_ms = start_ms - start_ms % grain_ms;
         let length = end_ms - start_ms;
-        let bucket = |at: usize| start_ms + (length as i128 * at as i128 / BUCKETS as i128) as i64;
+        let bucket = |at: usize| {
+            let bound = start_ms + (length as i128 * at as i128 / BUCKETS as i128) as i64;
+            if at == BUCKETS { end_ms } else { bound - bound % grain_ms }
+        };
         let times_ms = std::iter::once(start_ms.saturating_sub(USUAL_MS)).chain((0..=BUCKETS).map(bucket)).collect();
         Ok(Moments { times_ms, start_ms, end_ms, covered_from_ms: start_ms })
     }
@@ -65,6 +74,15 @@ impl Moments {
         // The first moment at or after the sample ends its bucket.
         let end = self.times_ms.partition_point(|moment| *moment < time_ms);
         Slot::Bucket(end.saturating_sub(2).min(BUCKETS - 1))
+    }
+}
+
+/// The bounds of a long range's buckets are multiples of this; its beginning is at most so much earlier than asked for.
+fn grain_ms(length_ms: i64) -> i64 {
+    match length_ms {
+        ..HOUR_MS => 1,
+        HOUR_MS..43_200_000 => MINUTE_MS,
+        _ => TWELVE_MINUTES_MS,
     }
 }
 
@@ -133,6 +151,21 @@ mod tests {
             found.push((slot, now.count - before.map_or(0, |before| before.count)));
         });
         found
+    }
+
+    #[test]
+    fn the_buckets_of_a_long_range_are_whole_minutes_and_end_where_it_ends() {
+        for (hours, grain_ms) in [(1, 60_000), (6, 60_000), (24, 720_000), (168, 720_000)] {
+            let (start, end) = (1_700_000_000_123_000_000, 1_700_000_000_123_000_000 + hours * HOUR);
+            let moments = Moments::new(start, end).expect("a range");
+            assert_eq!(moments.times_ms.len(), BUCKETS + 2);
+            assert!(moments.times_ms.is_sorted() && moments.times_ms.windows(2).all(|pair| pair[0] < pair[1]));
+            assert!(moments.times_ms[..=BUCKETS].iter().all(|moment| moment % grain_ms == 0), "{hours} h");
+            assert_eq!(moments.times_ms[BUCKETS + 1], (end / 1_000_000) as i64);
+            assert!((0..grain_ms).contains(&((start / 1_000_000) as i64 - moments.start_ms)));
+        }
+        let short = Moments::new(1_700_000_000_123_000_000, 1_700_000_600_123_000_000).expect("ten minutes");
+        assert_eq!(short.start_ms, 1_700_000_000_123);
     }
 
     #[test]

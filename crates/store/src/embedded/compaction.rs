@@ -45,7 +45,7 @@ pub fn step(inner: &Inner, table: &Table) -> Result<(), StoreError> {
         "spans" => lock(&inner.persisted).spans,
         _ => lock(&inner.persisted).events,
     };
-    checkpoint::promise(&table.folder, Checkpoint { log_record, files: vec![name], replaced })?;
+    checkpoint::promise(&table.folder, Checkpoint::new(log_record, vec![name], replaced))?;
     let joined = DataFile::open(&path, &table.spec).map_err(|error| error.into_store_error(&path))?;
     table.exchange(&group, Some(Arc::new(joined)));
     group.iter().for_each(|file| file.shared.doom());
@@ -77,7 +77,7 @@ fn worth_joining(table: &Table, full_rows: u64) -> Option<Vec<Arc<DataFile>>> {
 fn read_all(inner: &Inner, table: &Table, files: &[Arc<DataFile>]) -> Result<Option<Vec<RecordBatch>>, StoreError> {
     let mut rows = Vec::new();
     for file in files {
-        match read(table, file) {
+        match parquet_file::unwound(|| read(table, file)) {
             Ok(batches) => rows.extend(batches),
             Err(FileError::Damaged(reason)) => {
                 layout::set_aside(file.path(), &reason);
@@ -92,7 +92,7 @@ fn read_all(inner: &Inner, table: &Table, files: &[Arc<DataFile>]) -> Result<Opt
 }
 
 fn read(table: &Table, file: &DataFile) -> Result<Vec<RecordBatch>, FileError> {
-    let reader = file.load()?.reader_of_dictionaries()?.with_batch_size(64 * 1024).build()?;
+    let reader = file.load(&table.spec)?.reader_of_dictionaries()?.with_batch_size(64 * 1024).build()?;
     let conformed = |batch: RecordBatch| {
         conform_in_memory(&batch, &table.spec.schema)
             .ok_or_else(|| FileError::Damaged("its columns are not those of the table".to_owned()))

@@ -103,7 +103,9 @@ impl Entities {
     pub fn encode(&self, log_record: u64) -> io::Result<Vec<u8>> {
         let states = self.states.values().flatten().map(StoredEntity::from).collect();
         let json = serde_json::to_vec(&Snapshot { log_record, states })?;
-        zstd::bulk::compress(&json, COMPRESSION)
+        let mut compressor = zstd::bulk::Compressor::new(COMPRESSION)?;
+        compressor.include_checksum(true)?;
+        compressor.compress(&json)
     }
 
     /// The last snapshot and the log record up to which it holds; nothing when there is none yet.

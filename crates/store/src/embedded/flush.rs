@@ -1,7 +1,7 @@
 //! The maintenance thread: heads become files, the log forgets what is in them, old files are deleted.
 
 use super::checkpoint::{self, Checkpoint};
-use super::commit::Committer;
+use super::commit::{Committer, unix_ms};
 use super::compaction;
 use super::inner::{Inner, Persisted, lock, write};
 use super::layout;
@@ -15,7 +15,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 pub const ENTITIES_FILE: &str = "states.zst";
-pub const BATCHES_FILE: &str = "batches";
 const RETENTION_INTERVAL: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_millis(500);
 
@@ -179,7 +178,7 @@ fn forget_log(committer: &Committer, inner: &Inner) -> Result<(), StoreError> {
     if !inner.log().is_some_and(|log| log.forgets_until(persisted)) {
         return Ok(());
     }
-    let path = inner.folder.path.join("log").join(BATCHES_FILE);
-    committer.batches().save(&path).map_err(|error| layout::at(&path, error))?;
+    let folder = inner.folder.path.join("log");
+    committer.batches().save(&folder, unix_ms()).map_err(|error| layout::at(&folder, error))?;
     inner.log().map_or(Ok(()), |mut log| log.forget_until(persisted))
 }

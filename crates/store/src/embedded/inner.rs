@@ -6,6 +6,7 @@ use super::commit::unix_ms;
 use super::entities::Entities;
 use super::filter::Filter;
 use super::flush;
+use super::footers::Footers;
 use super::layout::{self, Folder};
 use super::log::Log;
 use super::losses::{self, Losses};
@@ -79,12 +80,14 @@ impl Inner {
         let events = open_table(events_spec(), dir, &losses, &mut persisted.events)?;
         let metrics = Metrics::open(&dir.join("metrics"), &options, &losses, &mut persisted.metrics)?;
         let states = dir.join("entities").join(flush::ENTITIES_FILE);
-        let (entities, record) =
-            Entities::load(&states).map_err(|error| layout::at(&states, error))?.unwrap_or_default();
+        let existed = states.exists();
+        let loaded = Entities::load(&states).map_err(|error| layout::at(&states, error))?;
+        losses::add(&losses.damaged_files, u64::from(existed && loaded.is_none()));
+        let (entities, record) = loaded.unwrap_or_default();
         persisted.entities = record;
         let inner = Inner {
             folder,
-            retention: Mutex::new(Retention { age: options.retention, max_bytes: options.max_bytes }),
+            retention: Mutex::new(Retention::of(&options)),
             options,
             losses,
             spans,
@@ -106,8 +109,9 @@ impl Inner {
 
     fn replay(&self, decode: Decode) -> Result<Batches, StoreError> {
         let folder = self.folder.path.join("log");
-        let (path, now_ms) = (folder.join(flush::BATCHES_FILE), unix_ms());
-        let mut batches = Batches::load(&path, now_ms).map_err(|error| layout::at(&path, error))?;
+        let now_ms = unix_ms();
+        let mut batches = Batches::load(&folder, now_ms).map_err(|error| layout::at(&folder, error))?;
+        losses::add(&self.losses.damaged_files, batches.damaged_files);
         let persisted = *lock(&self.persisted);
         let mut failed = None;
         let (log, replayed) = Log::open(&folder, self.options.segment_bytes, persisted.any(), |number, record| {
@@ -204,7 +208,8 @@ impl Inner {
             let turn = lock(&self.turn);
             self.due.notify_one();
             let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() {
+            // Who waits for files that cannot be written waits for nothing: the sender shall come again.
+            if left.is_zero() || lock(&self.problems).contains_key("files") {
                 let reason = self.problem().unwrap_or_else(|| "files are written too slowly".to_owned());
                 return Err(StoreError::Full(format!("{}: memory is full: {reason}", self.folder.path.display())));
             }
@@ -318,7 +323,8 @@ impl Inner {
 
     /// For how long, and how much.
     fn kept(&self) -> (u64, u64) {
-        (self.options.retention.as_secs(), self.options.max_bytes)
+        let retention = *lock(&self.retention);
+        (retention.age.as_secs(), retention.max_bytes)
     }
 }
 
@@ -335,16 +341,26 @@ fn spans_spec() -> Spec {
         time: "start",
         sort: &["service", "name"],
         lookup: &["trace_id"],
+        footers: Footers::default(),
     }
 }
 
 fn events_spec() -> Spec {
-    Spec { name: "events", schema: schema::EVENTS.clone(), time: "time", sort: &["name"], lookup: &[] }
+    Spec {
+        name: "events",
+        schema: schema::EVENTS.clone(),
+        time: "time",
+        sort: &["name"],
+        lookup: &[],
+        footers: Footers::default(),
+    }
 }
 
 fn open_table(spec: Spec, dir: &Path, losses: &Losses, persisted: &mut u64) -> Result<Table, StoreError> {
     let folder = dir.join(spec.name);
-    *persisted = checkpoint::recover(&folder)?.log_record;
+    let checkpoint = checkpoint::recover(&folder)?;
+    *persisted = checkpoint.log_record;
+    losses::add(&losses.damaged_files, u64::from(checkpoint.damaged));
     let mut files = Vec::new();
     for path in layout::files(&folder, "parquet").map_err(|error| layout::at(&folder, error))? {
         match DataFile::open(&path, &spec) {

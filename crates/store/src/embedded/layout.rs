@@ -4,8 +4,10 @@
 //! FORMAT                 "1"
 //! LOCK                   held by the process that has the folder open
 //! log/<first record>.log the write-ahead log, until all that it holds is in the files below
+//! log/batch-ids          the ids of the batches that are no longer in the log
 //! spans/<hour>/*.parquet events/<hour>/*.parquet
 //! metrics/<partition>/*.block   metrics/metadata.json
+//! metrics/<partition>/*.block-1m, *.block-12m   the same at coarser grains, made from the block
 //! entities/states.zst
 //! ```
 //!

@@ -12,6 +12,13 @@ pub enum LogSync {
     Relaxed,
 }
 
+/// What one signal may keep; without it the limits of all hold.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Limit {
+    pub retention: Option<Duration>,
+    pub max_bytes: Option<u64>,
+}
+
 #[derive(Clone, Debug)]
 pub struct Options {
     pub sync: LogSync,
@@ -19,6 +26,10 @@ pub struct Options {
     pub retention: Duration,
     /// How large the folder may grow, the log included.
     pub max_bytes: u64,
+    /// Narrower limits of single signals.
+    pub spans: Limit,
+    pub metrics: Limit,
+    pub events: Limit,
     /// The share of the disk that stays free: the oldest data goes first, then writes are refused.
     pub min_free_ratio: f64,
     /// Rows, bytes and age at which a table in memory becomes files.
@@ -46,6 +57,17 @@ pub struct Retention {
     pub age: Duration,
     /// The oldest above this size.
     pub max_bytes: u64,
+    /// Narrower limits of single signals.
+    pub spans: Limit,
+    pub metrics: Limit,
+    pub events: Limit,
+}
+
+impl Retention {
+    pub fn of(options: &Options) -> Retention {
+        let Options { retention: age, max_bytes, spans, metrics, events, .. } = *options;
+        Retention { age, max_bytes, spans, metrics, events }
+    }
 }
 
 impl Default for Options {
@@ -54,6 +76,9 @@ impl Default for Options {
             sync: LogSync::Always,
             retention: Duration::from_secs(7 * 24 * 3600),
             max_bytes: 10 << 30,
+            spans: Limit::default(),
+            metrics: Limit::default(),
+            events: Limit::default(),
             min_free_ratio: 0.10,
             flush_rows: 256 * 1024,
             flush_bytes: 64 << 20,

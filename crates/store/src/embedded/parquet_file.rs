@@ -1,5 +1,6 @@
 //! One Parquet file of a table: how it is written, and what is known of it without reading its rows.
 
+use super::bloom::Bloom;
 use super::filter::Filter;
 use super::layout::{self, SharedFile};
 use super::shred;
@@ -9,15 +10,19 @@ use arrow_array::RecordBatch;
 use arrow_schema::{DataType, Schema};
 use limpid_model::schema;
 use parquet::arrow::ArrowWriter;
-use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
+use parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder, RowSelection,
+};
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{ColumnChunkMetaData, PageIndexPolicy, ParquetMetaData, RowGroupMetaData};
+use parquet::file::page_index::column_index::ColumnIndexMetaData;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::file::statistics::Statistics;
 use parquet::schema::types::ColumnPath;
 use std::fs::File;
 use std::io;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
@@ -42,11 +47,17 @@ pub struct DataFile {
     /// The longest span, where there are durations.
     pub max_duration_ns: u64,
     pub modified_ns: i64,
+    /// Of each row group the filter of its trace ids; none when it must be found out by reading.
+    blooms: Option<Vec<Bloom>>,
 }
 
 impl DataFile {
     /// Reads the file's footer.
     pub fn open(path: &Path, spec: &Spec) -> Result<DataFile, FileError> {
+        unwound(|| DataFile::read_footer(path, spec))
+    }
+
+    fn read_footer(path: &Path, spec: &Spec) -> Result<DataFile, FileError> {
         let file = File::open(path)?;
         let about = file.metadata()?;
         let metadata = ArrowReaderMetadata::load(&file, ArrowReaderOptions::new())?;
@@ -65,18 +76,31 @@ impl DataFile {
             max_ns,
             max_duration_ns,
             modified_ns: about.modified()?.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as i64),
+            blooms: groups.iter().map(bloom_of).collect(),
         })
+    }
+
+    /// False only when no row has this trace id. Costs some reads of 32 bytes, whatever the file's size.
+    pub fn may_have_trace(&self, trace_id: &[u8; 16]) -> Result<bool, FileError> {
+        let Some(blooms) = &self.blooms else { return Ok(true) };
+        let file = File::open(self.path())?;
+        for bloom in blooms {
+            if bloom.allows(&file, trace_id)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     pub fn path(&self) -> &Path {
         self.shared.path()
     }
 
-    /// Reads the footer; readers of parts of the file are then made without reading it again.
-    pub fn load(&self) -> Result<Loaded, FileError> {
+    /// Reads the footer, unless it is known; readers of parts of the file are then made without reading it again.
+    pub fn load(&self, spec: &Spec) -> Result<Loaded, FileError> {
         let file = File::open(self.path())?;
-        let options = ArrowReaderOptions::new().with_offset_index_policy(PageIndexPolicy::Optional);
-        let metadata = ArrowReaderMetadata::load(&file, options)?;
+        let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Optional);
+        let metadata = spec.footers.get(self.path(), || Ok(ArrowReaderMetadata::load(&file, options)?))?;
         Ok(Loaded { file, metadata })
     }
 }
@@ -117,6 +141,12 @@ impl Loaded {
 pub enum FileError {
     Io(io::Error),
     Damaged(String),
+}
+
+/// Reads what may be damaged: the library does not take everything that a file may hold without a panic.
+pub fn unwound<T, E: From<FileError>>(read: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+    let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(read));
+    caught.unwrap_or_else(|_| Err(FileError::Damaged("it cannot be read".to_owned()).into()))
 }
 
 impl From<io::Error> for FileError {
@@ -176,7 +206,9 @@ fn write_to(path: &Path, spec: &Spec, batches: &[RecordBatch]) -> Result<(), Fil
     for batch in batches {
         writer.write(batch)?;
     }
-    writer.into_inner()?.sync_all()?;
+    // Not `into_inner`, whose error does not say that the disk is full.
+    writer.finish()?;
+    writer.inner().sync_all()?;
     Ok(())
 }
 
@@ -256,6 +288,43 @@ fn bloom_allows(
     };
     let bloom = reader.get_row_group_column_bloom_filter(number, at)?;
     Ok(bloom.is_none_or(|bloom| bloom.check(&trace_id[..])))
+}
+
+fn bloom_of(group: &RowGroupMetaData) -> Option<Bloom> {
+    let trace_ids = column(group, "trace_id")?;
+    Bloom::new(trace_ids.bloom_filter_offset()?, trace_ids.bloom_filter_length()?)
+}
+
+/// The same as a reader of this group alone wants it.
+pub fn selection(reader: &ParquetRecordBatchReaderBuilder<File>, group: usize, ranges: &[Range<u32>]) -> RowSelection {
+    let total = reader.metadata().row_group(group).num_rows().max(0) as usize;
+    RowSelection::from_consecutive_ranges(ranges.iter().map(|range| range.start as usize..range.end as usize), total)
+}
+
+/// The rows of a group that can have the wanted value, by the bounds of its pages; none: all of them.
+pub fn candidate_rows(
+    reader: &ParquetRecordBatchReaderBuilder<File>,
+    group: usize,
+    filter: &Filter,
+) -> Option<Vec<Range<u32>>> {
+    let metadata = reader.metadata();
+    let index = metadata.page_index_for_row_group(group);
+    let total = metadata.row_group(group).num_rows().max(0) as u32;
+    let columns = metadata.row_group(group).columns();
+    // A file is sorted by few columns, and by the others no page can be told from another.
+    let narrowest = filter.equals.iter().filter_map(|(name, value)| {
+        let at = columns.iter().position(|column| column.column_path().string() == *name)?;
+        let ColumnIndexMetaData::BYTE_ARRAY(bounds) = index.column_index(at)? else { return None };
+        let pages = index.page_locations(at)?;
+        let can_be = |page: usize| {
+            let (low, high) = (bounds.min_value(page), bounds.max_value(page));
+            low.is_none_or(|low| low <= value.as_bytes()) && high.is_none_or(|high| value.as_bytes() <= high)
+        };
+        let first_row = |page: usize| pages.get(page).map_or(total, |page| page.first_row_index.max(0) as u32);
+        let ranges = (0..pages.len()).filter(|page| can_be(*page)).map(|page| first_row(page)..first_row(page + 1));
+        Some(ranges.collect::<Vec<_>>())
+    });
+    narrowest.min_by_key(|ranges| ranges.iter().map(|range| u64::from(range.end - range.start)).sum::<u64>())
 }
 
 fn column<'a>(group: &'a RowGroupMetaData, name: &str) -> Option<&'a ColumnChunkMetaData> {

@@ -2,15 +2,15 @@
 //! that grows beyond its share loses its own oldest files, so that a burst of spans cannot push out the metrics.
 
 use super::inner::{self, Inner, write};
-use super::layout::{SharedFile, Space};
+use super::layout::Space;
 use super::losses;
 use super::metrics::BlockFile;
-use super::options::Retention;
+use super::options::{Limit, Retention};
 use super::parquet_file::DataFile;
 use super::table::Table;
 use crate::StoreError;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Shares of the size when all signals want more than there is.
 const SPANS_SHARE: f64 = 0.55;
@@ -30,10 +30,10 @@ impl File {
         }
     }
 
-    fn shared(&self) -> &SharedFile {
+    fn doom(&self) {
         match self {
-            File::Row(file) => &file.shared,
-            File::Block(block) => &block.shared,
+            File::Row(file) => file.shared.doom(),
+            File::Block(block) => block.doom(),
         }
     }
 
@@ -48,6 +48,7 @@ impl File {
 
 struct Signal<'a> {
     table: Option<&'a Table>,
+    limit: Limit,
     share: f64,
     /// Newest first: the oldest is popped.
     files: Vec<File>,
@@ -62,8 +63,9 @@ impl Signal<'_> {
 /// Deletes what is too old or too much.
 pub fn run(inner: &Inner) -> Result<(), StoreError> {
     let retention = *inner::lock(&inner.retention);
-    let mut signals = signals(inner);
+    let mut signals = signals(inner, &retention);
     expire(inner, retention, &mut signals);
+    signals.iter_mut().for_each(|signal| shrink(inner, signal));
     let log_bytes = inner.log().map_or(0, |log| log.bytes());
     let total = signals.iter().map(Signal::bytes).sum::<u64>() + log_bytes;
     let too_much = total.saturating_sub(retention.max_bytes);
@@ -78,13 +80,13 @@ pub fn run(inner: &Inner) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn signals(inner: &Inner) -> [Signal<'_>; 3] {
+fn signals<'a>(inner: &'a Inner, limits: &Retention) -> [Signal<'a>; 3] {
     let rows = |table: &Table| table.files().into_iter().map(File::Row).collect::<Vec<_>>();
     let blocks = inner.metrics.blocks().into_iter().map(File::Block).collect();
     let mut signals = [
-        Signal { table: Some(&inner.spans), share: SPANS_SHARE, files: rows(&inner.spans) },
-        Signal { table: Some(&inner.events), share: EVENTS_SHARE, files: rows(&inner.events) },
-        Signal { table: None, share: METRICS_SHARE, files: blocks },
+        Signal { table: Some(&inner.spans), limit: limits.spans, share: SPANS_SHARE, files: rows(&inner.spans) },
+        Signal { table: Some(&inner.events), limit: limits.events, share: EVENTS_SHARE, files: rows(&inner.events) },
+        Signal { table: None, limit: limits.metrics, share: METRICS_SHARE, files: blocks },
     ];
     for signal in &mut signals {
         signal.files.sort_by_key(|file| std::cmp::Reverse(file.time_ns()));
@@ -93,17 +95,32 @@ fn signals(inner: &Inner) -> [Signal<'_>; 3] {
 }
 
 fn expire(inner: &Inner, retention: Retention, signals: &mut [Signal<'_>]) {
-    if retention.age.is_zero() {
-        return;
-    }
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let before_ns = now.saturating_sub(retention.age).as_nanos() as i64;
+    let mut longest = Duration::ZERO;
     for signal in signals {
+        let retention = signal.limit.retention.unwrap_or(retention.age);
+        if retention.is_zero() {
+            longest = Duration::MAX;
+            continue;
+        }
+        longest = longest.max(retention);
+        let before_ns = now.saturating_sub(retention).as_nanos() as i64;
         while signal.files.last().is_some_and(|file| file.time_ns() < before_ns) {
             delete_oldest(inner, signal);
         }
     }
-    write(&inner.entities).expire(before_ns.max(0) as u64);
+    // An entity is needed for as long as anything that names it.
+    write(&inner.entities).expire(now.saturating_sub(longest).as_nanos() as u64);
+}
+
+/// Deletes the oldest of a signal that is larger than its own limit.
+fn shrink(inner: &Inner, signal: &mut Signal<'_>) {
+    let Some(max_bytes) = signal.limit.max_bytes else { return };
+    let mut too_much = signal.bytes().saturating_sub(max_bytes);
+    while too_much > 0 {
+        let Some(freed) = delete_oldest(inner, signal) else { break };
+        too_much = too_much.saturating_sub(freed);
+    }
 }
 
 fn delete_most_over_share(inner: &Inner, signals: &mut [Signal<'_>]) -> Option<u64> {
@@ -122,7 +139,7 @@ fn delete_oldest(inner: &Inner, signal: &mut Signal<'_>) -> Option<u64> {
         (File::Block(block), _) => inner.metrics.exchange(std::slice::from_ref(block), None),
         _ => {}
     }
-    file.shared().doom();
+    file.doom();
     losses::add(&inner.losses.expired_files, 1);
     Some(file.bytes())
 }

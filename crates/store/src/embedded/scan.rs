@@ -118,7 +118,7 @@ impl Scan<'_> {
     }
 
     fn file(&mut self, file: &Arc<DataFile>, source: u32) -> Result<(), StoreError> {
-        match self.read(file, source) {
+        match parquet_file::unwound(|| self.read(file, source)) {
             Ok(()) => Ok(()),
             Err(ReadError::Store(error)) => Err(error),
             Err(ReadError::File(FileError::Io(error))) => Err(super::layout::at(file.path(), error)),
@@ -130,7 +130,12 @@ impl Scan<'_> {
     }
 
     fn read(&mut self, file: &DataFile, source: u32) -> Result<(), ReadError> {
-        let loaded = file.load()?;
+        if let Some(id) = &self.filter.trace_id
+            && !file.may_have_trace(id)?
+        {
+            return Ok(());
+        }
+        let loaded = file.load(self.spec)?;
         let builder = loaded.reader()?;
         let candidates = parquet_file::candidate_groups(&builder, self.filter)?;
         let firsts = first_rows(&builder);
@@ -144,17 +149,23 @@ impl Scan<'_> {
             if !self.top.wants(group_key(&builder, group, self.spec, self.order)) {
                 continue;
             }
-            let reader = loaded
-                .reader()?
-                .with_row_groups(vec![group])
-                .with_projection(mask.clone())
-                .with_batch_size(BATCH_ROWS)
-                .build()?;
-            let mut first = firsts[group];
-            for batch in reader {
+            let reader = loaded.reader()?.with_row_groups(vec![group]).with_projection(mask.clone());
+            let selected = parquet_file::candidate_rows(&builder, group, self.filter);
+            let rows = selected.as_ref().map(|ranges| ranges.iter().cloned().flatten().collect::<Vec<u32>>());
+            let reader = match selected {
+                Some(ranges) => reader.with_row_selection(parquet_file::selection(&builder, group, &ranges)),
+                None => reader,
+            };
+            let (first, mut read) = (firsts[group], 0u32);
+            for batch in reader.with_batch_size(BATCH_ROWS).build()? {
                 let batch = batch?;
-                self.batch(&batch, source, |row| first + row)?;
-                first += batch.num_rows() as u32;
+                // With pages left out, the number of a row read is not its place in the group.
+                let place = |row: u32| match &rows {
+                    Some(rows) => first + rows.get((read + row) as usize).copied().unwrap_or(0),
+                    None => first + read + row,
+                };
+                self.batch(&batch, source, place)?;
+                read += batch.num_rows() as u32;
             }
         }
         Ok(())
@@ -216,7 +227,7 @@ fn collect(
         rows.sort_unstable();
         let batch = match memory.get(source as usize) {
             Some(batch) => pick(spec, batch, &rows),
-            None => fetch(spec, &files[source as usize - memory.len()], &rows),
+            None => parquet_file::unwound(|| fetch(spec, &files[source as usize - memory.len()], &rows)),
         };
         match batch {
             Ok(batch) => {
@@ -255,7 +266,7 @@ fn pick(spec: &Spec, batch: &RecordBatch, rows: &[u32]) -> Result<RecordBatch, F
 
 /// All columns of some rows of a file, in the file's order.
 fn fetch(spec: &Spec, file: &DataFile, rows: &[u32]) -> Result<RecordBatch, FileError> {
-    let builder = file.load()?.reader()?;
+    let builder = file.load(spec)?.reader()?;
     let total: usize = builder.metadata().row_groups().iter().map(|group| group.num_rows().max(0) as usize).sum();
     let ranges = rows.iter().map(|row| *row as usize..*row as usize + 1);
     let selection = RowSelection::from_consecutive_ranges(ranges, total);

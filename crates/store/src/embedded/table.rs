@@ -5,6 +5,7 @@
 //! and the two heads change under one lock, so a query sees every row exactly once.
 
 use super::filter::Filter;
+use super::footers::Footers;
 use super::parquet_file::DataFile;
 use super::scan;
 use super::shred;
@@ -30,6 +31,7 @@ pub struct Spec {
     pub sort: &'static [&'static str],
     /// Columns with a Bloom filter.
     pub lookup: &'static [&'static str],
+    pub footers: Footers,
 }
 
 pub struct Table {
@@ -120,6 +122,7 @@ impl Table {
 
     /// Replaces files by others, in one step for every reader.
     pub fn exchange(&self, gone: &[Arc<DataFile>], come: Option<Arc<DataFile>>) {
+        gone.iter().for_each(|file| self.spec.footers.forget(file.path()));
         let mut state = write(&self.state);
         state.files.retain(|file| !gone.iter().any(|gone| gone.path() == file.path()));
         state.files.extend(come);

@@ -10,7 +10,7 @@
 //! it needs, the pages of the series that match, and of those only the chunks that touch its interval.
 
 use super::super::crc32c::crc32c;
-use super::chunk::{Chunk, Kind, MAX_SAMPLES};
+use super::chunk::{Chunk, Header, Kind, MAX_SAMPLES, Wanted};
 use super::pages::{Directory, PageWriter, Piece, PieceReader, damaged};
 use super::postings::{Compiled, Postings, resolve, union};
 use super::varint::{Reader, put, put_bytes, put_signed};
@@ -48,12 +48,12 @@ pub struct Index {
 
 // ---- writing ----
 
-/// Writes and syncs a block; the series come sorted by their labels.
+/// Writes and syncs a block; the series come sorted by their labels, those without a chunk are left out.
 pub fn write(
     file: File,
     symbols: &BTreeSet<String>,
     series: impl Iterator<Item = io::Result<SeriesChunks>>,
-) -> io::Result<()> {
+) -> io::Result<Bounds> {
     let numbers: BTreeMap<&str, u32> = symbols.iter().map(String::as_str).zip(0..).collect();
     let mut writer = BlockWriter {
         pages: PageWriter::new(file)?,
@@ -64,9 +64,13 @@ pub fn write(
     };
     for one in series {
         let (labels, chunks) = one?;
-        writer.add(&labels, &chunks)?;
+        if !chunks.is_empty() {
+            writer.add(&labels, &chunks)?;
+        }
     }
-    writer.finish(symbols)
+    let bounds = writer.bounds;
+    writer.finish(symbols)?;
+    Ok(bounds)
 }
 
 struct BlockWriter<'a> {
@@ -245,13 +249,12 @@ pub struct OpenBlock<'a> {
 }
 
 impl OpenBlock<'_> {
-    /// Matching series with the chunks that touch the interval; only labels when `with_chunks` is off.
+    /// Matching series with the chunks that touch the interval and are wanted; only labels when nothing is.
     pub fn select(
         &self,
         matchers: &[Compiled],
-        from: i64,
-        to: i64,
-        with_chunks: bool,
+        (from, to): (i64, i64),
+        wanted: Option<Wanted<'_>>,
     ) -> io::Result<Vec<SeriesChunks>> {
         let numbers = resolve(self, matchers)?;
         let (mut pages, mut pieces) = (self.pieces(), self.pieces());
@@ -263,16 +266,20 @@ impl OpenBlock<'_> {
             }
             let entry = page.as_ref().and_then(|(_, entries)| entries.get(number as usize % SERIES_PER_PAGE));
             let entry = entry.ok_or_else(|| damaged("a series beyond its page"))?;
-            let (labels, refs) = self.entry(entry).ok_or_else(|| damaged("a series that cannot be read"))?;
-            let touching: Vec<&ChunkRef> =
-                refs.iter().filter(|chunk| chunk.first_ms <= to && chunk.last_ms >= from).collect();
-            if touching.is_empty() {
+            let (labels, mut refs) = self.entry(entry).ok_or_else(|| damaged("a series that cannot be read"))?;
+            refs.retain(|chunk| chunk.header.first_ms <= to && chunk.header.last_ms >= from);
+            if refs.is_empty() {
                 continue;
             }
-            let chunks = match with_chunks {
-                true => touching.into_iter().map(|chunk| chunk.read(&mut pieces)).collect::<io::Result<Vec<_>>>()?,
-                false => Vec::new(),
-            };
+            let mut chunks = Vec::new();
+            if let Some(wanted) = wanted {
+                refs.sort_by_key(|chunk| chunk.header.first_ms);
+                for (at, chunk) in refs.iter().enumerate() {
+                    if wanted.needs(&chunk.header, refs.get(at + 1).map(|next| &next.header)) {
+                        chunks.push(chunk.read(&mut pieces)?);
+                    }
+                }
+            }
             found.push((labels, chunks));
         }
         Ok(found)
@@ -343,11 +350,7 @@ impl OpenBlock<'_> {
 }
 
 struct ChunkRef {
-    kind: Kind,
-    first_ms: i64,
-    last_ms: i64,
-    start_ms: i64,
-    samples: u32,
+    header: Header,
     piece: Piece,
 }
 
@@ -358,18 +361,12 @@ impl ChunkRef {
         let last_ms = first_ms.wrapping_add(reader.signed()?);
         let start_ms = first_ms.wrapping_sub(reader.signed()?);
         let samples = reader.length(MAX_SAMPLES as usize)? as u32;
-        Some(ChunkRef { kind, first_ms, last_ms, start_ms, samples, piece: Piece::decode(reader)? })
+        let header = Header { kind, first_ms, last_ms, start_ms, samples };
+        Some(ChunkRef { header, piece: Piece::decode(reader)? })
     }
 
     fn read(&self, pieces: &mut PieceReader<'_>) -> io::Result<Arc<Chunk>> {
-        Ok(Arc::new(Chunk {
-            kind: self.kind,
-            first_ms: self.first_ms,
-            last_ms: self.last_ms,
-            start_ms: self.start_ms,
-            samples: self.samples,
-            bytes: pieces.read(self.piece)?.into(),
-        }))
+        Ok(Arc::new(Chunk::new(self.header, pieces.read(self.piece)?.into())))
     }
 }
 

@@ -1,9 +1,12 @@
 //! The blocks on disk: which there are, their indexes as far as they are in use, and how new ones come about.
 
 use super::block::{self, Bounds, Index, OpenBlock, SeriesChunks};
+use super::chunk::Wanted;
+use super::coarse::{self, GRAINS};
 use super::head::Drained;
 use super::postings::Compiled;
 use crate::StoreError;
+use crate::embedded::checkpoint;
 use crate::embedded::flush::make_folder;
 use crate::embedded::inner::lock;
 use crate::embedded::layout::{self, SharedFile};
@@ -19,6 +22,8 @@ use std::time::UNIX_EPOCH;
 const MAX_INDEX_BYTES: usize = 64 << 20;
 /// Times come from outside: chunks of more partitions than this share the oldest of the newest ones.
 const MAX_PARTITIONS: usize = 200;
+/// A coarse file has at most one sample for so many of the block.
+const MIN_COARSER: u64 = 2;
 
 #[derive(Debug)]
 pub struct BlockFile {
@@ -27,10 +32,31 @@ pub struct BlockFile {
     pub bytes: u64,
     pub bounds: Bounds,
     pub modified_ns: i64,
+    /// By grain.
+    coarse: Vec<Option<BlockFile>>,
 }
 
 impl BlockFile {
+    /// The block and its coarse files, as far as they are there.
     pub fn open(path: &Path) -> io::Result<BlockFile> {
+        let mut block = BlockFile::open_alone(path)?;
+        for (_, extension) in GRAINS {
+            let coarse = coarse::path_of(path, extension);
+            block.coarse.push(match BlockFile::open_alone(&coarse) {
+                Ok(file) => Some(file),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+                Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                    layout::set_aside(&coarse, &error.to_string());
+                    None
+                }
+                Err(error) => return Err(error),
+            });
+        }
+        block.bytes += block.coarse.iter().flatten().map(|file| file.bytes).sum::<u64>();
+        Ok(block)
+    }
+
+    fn open_alone(path: &Path) -> io::Result<BlockFile> {
         let file = File::open(path)?;
         let about = file.metadata()?;
         let partition = path.parent().and_then(|folder| folder.file_name()?.to_str()?.parse().ok()).unwrap_or(0);
@@ -40,11 +66,26 @@ impl BlockFile {
             bytes: about.len(),
             bounds: Index::read(&file)?.bounds,
             modified_ns: about.modified()?.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as i64),
+            coarse: Vec::new(),
         })
     }
-}
 
-impl BlockFile {
+    /// The file of a grain, if there is one that has the block's series.
+    pub fn coarse(&self, grain: usize) -> Option<&BlockFile> {
+        self.coarse.get(grain)?.as_ref().filter(|file| file.bounds.series > 0)
+    }
+
+    /// Has it a file of every grain?
+    pub fn is_whole(&self) -> bool {
+        self.coarse.iter().all(Option::is_some)
+    }
+
+    /// Deletes the files once nobody reads them.
+    pub fn doom(&self) {
+        self.shared.doom();
+        self.coarse.iter().flatten().for_each(|file| file.shared.doom());
+    }
+
     pub fn path(&self) -> &Path {
         self.shared.path()
     }
@@ -87,13 +128,12 @@ impl IndexCache {
         &self,
         block: &BlockFile,
         matchers: &[Compiled],
-        from: i64,
-        to: i64,
-        with_chunks: bool,
+        range: (i64, i64),
+        wanted: Option<Wanted<'_>>,
     ) -> io::Result<Vec<SeriesChunks>> {
         let file = File::open(block.path())?;
         let index = self.get(block.path(), &file)?;
-        OpenBlock { file: &file, index: &index }.select(matchers, from, to, with_chunks)
+        OpenBlock { file: &file, index: &index }.select(matchers, range, wanted)
     }
 }
 
@@ -121,7 +161,7 @@ pub fn by_partition(drained: &[Drained], partition_ms: i64) -> BTreeMap<i64, Vec
     partitions
 }
 
-/// Writes the temporary file of one block.
+/// Writes the temporary files of one block and its grains.
 pub fn write_temporary(path: &Path, series: &[SeriesChunks]) -> Result<(), StoreError> {
     let mut symbols = BTreeSet::new();
     for (labels, _) in series {
@@ -133,10 +173,63 @@ pub fn write_temporary(path: &Path, series: &[SeriesChunks]) -> Result<(), Store
             }
         }
     }
-    write_guarded(path, |file| block::write(file, &symbols, series.iter().cloned().map(Ok)))
+    write_all(path, &symbols, &|| series.iter().cloned().map(Ok))
 }
 
-fn write_guarded(path: &Path, body: impl FnOnce(File) -> io::Result<()>) -> Result<(), StoreError> {
+/// The block, then a pass for each grain: a coarse file costs little beside the block, and no memory.
+fn write_all<I: Iterator<Item = io::Result<SeriesChunks>>>(
+    path: &Path,
+    symbols: &BTreeSet<String>,
+    series: &dyn Fn() -> I,
+) -> Result<(), StoreError> {
+    let bounds = write_guarded(path, |file| block::write(file, symbols, series()))?;
+    (0..GRAINS.len()).try_for_each(|grain| write_grain(path, symbols, series, grain, bounds))
+}
+
+/// An empty file says that the grain is no use: the samples are nearly as coarse themselves.
+fn write_grain<I: Iterator<Item = io::Result<SeriesChunks>>>(
+    path: &Path,
+    symbols: &BTreeSet<String>,
+    series: &dyn Fn() -> I,
+    grain: usize,
+    of_block: Bounds,
+) -> Result<(), StoreError> {
+    let path = coarse::path_of(path, GRAINS[grain].1);
+    let coarse = write_guarded(&path, |file| block::write(file, symbols, coarse::of_all(series(), grain)))?;
+    if coarse.samples.saturating_mul(MIN_COARSER) > of_block.samples {
+        write_guarded(&path, |file| block::write(file, &BTreeSet::new(), std::iter::empty()))?;
+    }
+    Ok(())
+}
+
+/// Makes the coarse files that a block lacks.
+pub fn write_coarse(block: &BlockFile) -> Result<(), StoreError> {
+    let path = block.path();
+    let opened = File::open(path).and_then(|file| Index::read(&file).map(|index| (file, index)));
+    let (file, index) = opened.map_err(|error| layout::at(path, error))?;
+    let symbols: BTreeSet<String> = index.symbols().map(str::to_owned).collect();
+    let reader = OpenBlock { file: &file, index: &index };
+    for grain in (0..GRAINS.len()).filter(|grain| block.coarse.get(*grain).is_none_or(Option::is_none)) {
+        write_grain(path, &symbols, &|| reader.all_series(), grain, block.bounds)?;
+        let coarse = coarse::path_of(path, GRAINS[grain].1);
+        layout::publish(&coarse).map_err(|error| layout::at(&coarse, error))?;
+    }
+    Ok(())
+}
+
+/// Deletes the coarse files whose block is gone.
+pub fn sweep_coarse(folder: &Path) -> Result<(), StoreError> {
+    for (_, extension) in GRAINS {
+        for path in layout::files(folder, extension).map_err(|error| layout::at(folder, error))? {
+            if !path.with_extension("block").exists() {
+                checkpoint::remove(&path)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn write_guarded<T>(path: &Path, body: impl FnOnce(File) -> io::Result<T>) -> Result<T, StoreError> {
     make_folder(path)?;
     let temporary = layout::temporary_name(path);
     let written = File::create(&temporary).and_then(body);
@@ -147,7 +240,7 @@ fn write_guarded(path: &Path, body: impl FnOnce(File) -> io::Result<()>) -> Resu
     written.map_err(|error| layout::at(path, error))
 }
 
-/// Merges blocks into the temporary file of one: a walk through all of them in the order of the labels.
+/// Merges blocks into the temporary files of one: a walk through all of them in the order of the labels.
 pub fn merge_temporary(path: &Path, blocks: &[Arc<BlockFile>]) -> Result<(), StoreError> {
     let mut open = Vec::new();
     for block in blocks {
@@ -156,8 +249,8 @@ pub fn merge_temporary(path: &Path, blocks: &[Arc<BlockFile>]) -> Result<(), Sto
     }
     let symbols: BTreeSet<String> = open.iter().flat_map(|(_, index)| index.symbols()).map(str::to_owned).collect();
     let readers: Vec<OpenBlock<'_>> = open.iter().map(|(file, index)| OpenBlock { file, index }).collect();
-    let sources = readers.iter().map(|reader| reader.all_series().peekable()).collect();
-    write_guarded(path, |file| block::write(file, &symbols, Merged { sources }))
+    let sources = || readers.iter().map(|reader| reader.all_series().peekable()).collect();
+    write_all(path, &symbols, &|| Merged { sources: sources() })
 }
 
 /// The series of several sorted sources, in order, those with equal labels joined.

@@ -9,10 +9,12 @@
 
 use super::varint::{Reader, put, put_signed};
 use limpid_model::{ExpHistogram, Sample, Value};
-use std::sync::Arc;
+use std::ops::Deref;
+use std::sync::{Arc, OnceLock};
 
 /// A chunk is closed at this many samples, so that reading an instant stays cheap.
 pub const MAX_SAMPLES: u32 = 240;
+const MAX_HISTOGRAMS: u32 = 120;
 /// Histograms beyond it are downscaled on the way in.
 pub const MAX_BUCKETS: usize = 1024;
 /// Floats up to here are exact as whole numbers.
@@ -45,14 +47,43 @@ fn is_whole(value: f64) -> bool {
     value.abs() <= MAX_WHOLE && value as i64 as f64 == value && (value != 0.0 || value.is_sign_positive())
 }
 
-#[derive(Clone, Debug, PartialEq)]
-pub struct Chunk {
+/// What is known of a chunk without its samples.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Header {
     pub kind: Kind,
     pub first_ms: i64,
     pub last_ms: i64,
     pub start_ms: i64,
     pub samples: u32,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Chunk {
+    pub header: Header,
     pub bytes: Box<[u8]>,
+    /// The same at the finest grain, once somebody has asked for it.
+    pub coarse: OnceLock<Option<Arc<Chunk>>>,
+}
+
+impl Deref for Chunk {
+    type Target = Header;
+
+    fn deref(&self) -> &Header {
+        &self.header
+    }
+}
+
+impl Chunk {
+    pub fn new(header: Header, bytes: Box<[u8]>) -> Chunk {
+        Chunk { header, bytes, coarse: OnceLock::new() }
+    }
+}
+
+impl Header {
+    /// Does `next` count on from where this one ends?
+    pub fn goes_on_in(&self, next: &Header) -> bool {
+        next.first_ms > self.last_ms && next.kind == self.kind && next.start_ms == self.start_ms
+    }
 }
 
 /// A chunk that still grows.
@@ -105,7 +136,8 @@ impl Builder {
             }
             _ => false,
         };
-        fits && start_ms == self.start_ms && self.samples < MAX_SAMPLES && sample.time_ms > self.last_ms
+        let limit = if self.kind == Kind::Histogram { MAX_HISTOGRAMS } else { MAX_SAMPLES };
+        fits && start_ms == self.start_ms && self.samples < limit && sample.time_ms > self.last_ms
     }
 
     pub fn append(&mut self, sample: &Sample) {
@@ -147,22 +179,20 @@ impl Builder {
     }
 
     pub fn close(self) -> Chunk {
-        let header = self.header();
-        Chunk { bytes: self.bytes.into_boxed_slice(), ..header }
+        Chunk::new(self.header(), self.bytes.into_boxed_slice())
     }
 
     pub fn snapshot(&self) -> Chunk {
-        Chunk { bytes: self.bytes.as_slice().into(), ..self.header() }
+        Chunk::new(self.header(), self.bytes.as_slice().into())
     }
 
-    fn header(&self) -> Chunk {
-        Chunk {
+    fn header(&self) -> Header {
+        Header {
             kind: self.kind,
             first_ms: self.first_ms,
             last_ms: self.last_ms,
             start_ms: self.start_ms,
             samples: self.samples,
-            bytes: Box::default(),
         }
     }
 
@@ -232,6 +262,8 @@ pub enum Wanted<'a> {
     Between(i64, i64),
     /// For each of these ascending moments the last sample at or before it.
     At(&'a [i64]),
+    /// For each multiple of so many milliseconds the last sample at or before it.
+    Every(i64),
 }
 
 impl Wanted<'_> {
@@ -243,16 +275,23 @@ impl Wanted<'_> {
                 let following = moments.partition_point(|moment| *moment < time_ms);
                 moments.get(following).is_some_and(|moment| *moment < next_ms)
             }
+            Wanted::Every(grain_ms) => ceiling(time_ms, *grain_ms) < next_ms,
         }
     }
+}
+
+/// The first multiple of `grain_ms` at or after `time_ms`.
+pub fn ceiling(time_ms: i64, grain_ms: i64) -> i64 {
+    let begun = time_ms.rem_euclid(grain_ms);
+    if begun == 0 { time_ms } else { time_ms.saturating_add(grain_ms - begun) }
 }
 
 impl Wanted<'_> {
     /// Must `chunk` be decoded, when `next` follows it? It holds the last sample at the moments before the next one
     /// begins, and the last state of a counter that begins anew there.
-    pub fn needs(&self, chunk: &Chunk, next: Option<&Chunk>) -> bool {
+    pub fn needs(&self, chunk: &Header, next: Option<&Header>) -> bool {
         let (Wanted::At(moments), Some(next)) = (self, next) else { return true };
-        let goes_on = next.first_ms > chunk.last_ms && next.kind == chunk.kind && next.start_ms == chunk.start_ms;
+        let goes_on = chunk.goes_on_in(next);
         let following = moments.partition_point(|moment| *moment < chunk.first_ms);
         !goes_on || moments.get(following).is_some_and(|moment| *moment < next.first_ms)
     }

@@ -3,7 +3,8 @@
 //! A million series must fit, so labels are pairs of symbol numbers, the postings are plain lists of series numbers,
 //! and a series without a sample costs no buffer.
 
-use super::chunk::{Builder, Chunk, MAX_BUCKETS};
+use super::chunk::{Builder, Chunk, MAX_BUCKETS, Wanted};
+use super::coarse;
 use super::postings::{Compiled, Postings, resolve, union};
 use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
 use limpid_model::series::Point;
@@ -176,11 +177,19 @@ impl Head {
     }
 
     /// Matching series with the chunks that touch the interval.
-    pub fn select(&self, matchers: &[Compiled], from: i64, to: i64) -> Vec<(Labels, Vec<Arc<Chunk>>)> {
+    pub fn select(
+        &self,
+        matchers: &[Compiled],
+        (from, to): (i64, i64),
+        wanted: Option<Wanted<'_>>,
+    ) -> Vec<(Labels, Vec<Arc<Chunk>>)> {
         let Ok(numbers) = resolve(self, matchers);
         let mut found = Vec::new();
         for number in numbers {
-            let chunks = self.chunks(number, from, to);
+            let mut chunks = self.chunks(number, from, to);
+            if let Some(Wanted::At(moments)) = wanted {
+                chunks.iter_mut().for_each(|chunk| *chunk = coarse::in_memory(chunk, moments));
+            }
             if !chunks.is_empty() {
                 found.push((self.labels(number), chunks));
             }

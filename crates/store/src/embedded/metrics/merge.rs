@@ -11,7 +11,7 @@ pub fn merge(labels: Labels, mut chunks: Vec<Arc<Chunk>>, wanted: Wanted<'_>, da
     let mut starts: Vec<i64> = Vec::new();
     let mut overlap = false;
     for (at, chunk) in chunks.iter().enumerate() {
-        if !wanted.needs(chunk, chunks.get(at + 1).map(Arc::as_ref)) {
+        if !wanted.needs(chunk, chunks.get(at + 1).map(|next| &next.header)) {
             continue;
         }
         let Some(decoded) = decode(chunk, wanted) else {

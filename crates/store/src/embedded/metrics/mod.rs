@@ -7,6 +7,7 @@
 mod block;
 mod blocks;
 mod chunk;
+mod coarse;
 mod head;
 mod merge;
 mod metadata;
@@ -25,6 +26,7 @@ pub use blocks::BlockFile;
 use blocks::IndexCache;
 use chunk::Chunk;
 pub use chunk::Wanted;
+use coarse::{GRAINS, Reading};
 use head::{Appended, Drained, Head};
 use limpid_model::batch::Batch;
 use limpid_model::series::{Metadata, SourceError};
@@ -39,6 +41,9 @@ use std::time::Instant;
 
 /// A partition with this many blocks is compacted although it still grows.
 const MANY_BLOCKS: usize = 12;
+/// Threads that decode the answer to one question, and how many series are worth one.
+const MAX_DECODERS: usize = 4;
+const SERIES_PER_DECODER: usize = 200;
 
 pub struct Metrics {
     folder: PathBuf,
@@ -58,7 +63,7 @@ struct State {
 
 /// Decodes what was found, series by series.
 fn give(
-    found: BTreeMap<Labels, Vec<Arc<Chunk>>>,
+    found: impl IntoIterator<Item = (Labels, Vec<Arc<Chunk>>)>,
     wanted: Wanted<'_>,
     losses: &Losses,
     each: &mut dyn FnMut(Series) -> bool,
@@ -73,10 +78,20 @@ fn give(
     losses::add(&losses.damaged_chunks, damaged);
 }
 
+/// A block's name and those of its coarse files.
+fn with_coarse(name: String) -> impl Iterator<Item = String> {
+    let coarse = GRAINS.map(|(_, extension)| coarse::path_of(Path::new(&name), extension));
+    let coarse = coarse.map(|path| path.to_string_lossy().into_owned());
+    std::iter::once(name).chain(coarse)
+}
+
 impl Metrics {
     pub fn open(folder: &Path, options: &Options, losses: &Losses, persisted: &mut u64) -> Result<Self, StoreError> {
         let partition_ms = (options.metrics_partition.as_millis() as i64).max(1);
-        *persisted = checkpoint::recover(folder)?.log_record;
+        let checkpoint = checkpoint::recover(folder)?;
+        *persisted = checkpoint.log_record;
+        losses::add(&losses.damaged_files, u64::from(checkpoint.damaged));
+        blocks::sweep_coarse(folder)?;
         let mut blocks = Vec::new();
         for path in layout::files(folder, "block").map_err(|error| layout::at(folder, error))? {
             match BlockFile::open(&path) {
@@ -123,7 +138,8 @@ impl Metrics {
         to: i64,
         losses: &Losses,
     ) -> Result<Vec<Series>, SourceError> {
-        let found = self.find(matchers, from, to, true, losses)?;
+        let wanted = Wanted::Between(from, to);
+        let found = self.find(matchers, (from, to), Some(wanted), losses)?;
         let samples: u64 = found.values().flatten().map(|chunk| u64::from(chunk.samples)).sum();
         if samples > self.options.max_samples as u64 {
             return Err(SourceError::TooMuch(format!(
@@ -132,7 +148,7 @@ impl Metrics {
             )));
         }
         let mut series = Vec::with_capacity(found.len());
-        give(found, Wanted::Between(from, to), losses, &mut |one| {
+        give(found, wanted, losses, &mut |one| {
             series.push(one);
             true
         });
@@ -148,8 +164,49 @@ impl Metrics {
         losses: &Losses,
         each: &mut dyn FnMut(Series) -> bool,
     ) -> Result<(), SourceError> {
-        give(self.find(matchers, from, to, true, losses)?, wanted, losses, each);
+        give(self.find(matchers, (from, to), Some(wanted), losses)?, wanted, losses, each);
         Ok(())
+    }
+
+    /// Of each series the samples at some moments, decoded by all processors.
+    pub fn select_at(
+        &self,
+        matchers: &[Matcher],
+        times_ms: &[i64],
+        lookback_ms: i64,
+        losses: &Losses,
+    ) -> Result<Vec<Series>, SourceError> {
+        let (Some(first), Some(last)) = (times_ms.first(), times_ms.last()) else { return Ok(Vec::new()) };
+        let (range, wanted) = ((first.saturating_sub(lookback_ms), *last), Wanted::At(times_ms));
+        let mut found: Vec<_> = self.find(matchers, range, Some(wanted), losses)?.into_iter().collect();
+        let decode = |found: Vec<(Labels, Vec<Arc<Chunk>>)>| {
+            let mut decoded = Vec::with_capacity(found.len());
+            give(found, wanted, losses, &mut |mut series| {
+                // Chunks that overlap, and staleness markers, leave more than is wanted.
+                series.keep_at(times_ms, lookback_ms);
+                decoded.extend((!series.samples.is_empty()).then_some(series));
+                true
+            });
+            decoded
+        };
+        let threads = std::thread::available_parallelism().map_or(1, |count| count.get().min(MAX_DECODERS));
+        let each = found.len().div_ceil(threads).max(SERIES_PER_DECODER);
+        std::thread::scope(|scope| {
+            let mut rest = Vec::new();
+            while found.len() > each {
+                let part = found.split_off(found.len() - each);
+                rest.push(
+                    std::thread::Builder::new().name("store-decode".into()).spawn_scoped(scope, move || decode(part)),
+                );
+            }
+            let mut decoded = decode(found);
+            for part in rest.into_iter().rev() {
+                let part =
+                    part.map_err(|error| SourceError::Unavailable(format!("no thread to decode in: {error}")))?;
+                decoded.extend(part.join().map_err(|_| SourceError::Unavailable("decoding failed".to_owned()))?);
+            }
+            Ok(decoded)
+        })
     }
 
     pub fn series(
@@ -159,26 +216,25 @@ impl Metrics {
         to: i64,
         losses: &Losses,
     ) -> Result<Vec<Labels>, SourceError> {
-        Ok(self.find(matchers, from, to, false, losses)?.into_keys().collect())
+        Ok(self.find(matchers, (from, to), None, losses)?.into_keys().collect())
     }
 
     fn find(
         &self,
         matchers: &[Matcher],
-        from: i64,
-        to: i64,
-        with_chunks: bool,
+        (from, to): (i64, i64),
+        wanted: Option<Wanted<'_>>,
         losses: &Losses,
     ) -> Result<BTreeMap<Labels, Vec<Arc<Chunk>>>, SourceError> {
         let matchers = Compiled::all(matchers)?;
         let until = Instant::now() + self.options.query_time_limit;
         let state = read(&self.state);
-        let in_head = state.head.select(&matchers, from, to);
+        let in_head = state.head.select(&matchers, (from, to), wanted);
         let blocks = state.blocks.clone();
         drop(state);
         let mut found: BTreeMap<Labels, Vec<Arc<Chunk>>> = BTreeMap::new();
         for block in blocks.iter().filter(|block| block.bounds.first_ms <= to && block.bounds.last_ms >= from) {
-            let series = self.select_block(block, &matchers, (from, to), with_chunks, losses)?;
+            let series = self.select_block(block, &matchers, (from, to), wanted, losses)?;
             series.into_iter().for_each(|(labels, chunks)| found.entry(labels).or_default().extend(chunks));
             self.check_limits(found.len(), until)?;
         }
@@ -204,17 +260,54 @@ impl Metrics {
         &self,
         block: &Arc<BlockFile>,
         matchers: &[Compiled],
-        (from, to): (i64, i64),
-        with_chunks: bool,
+        range: (i64, i64),
+        wanted: Option<Wanted<'_>>,
         losses: &Losses,
     ) -> Result<Vec<SeriesChunks>, SourceError> {
-        match self.indexes.select(block, matchers, from, to, with_chunks) {
+        let Some(Wanted::At(moments)) = wanted else {
+            return self.read_file(block, block, matchers, range, wanted, losses);
+        };
+        let reading = Reading::new(moments, block.bounds.first_ms, block.bounds.last_ms);
+        let Some(coarse) = reading.grain.and_then(|grain| block.coarse(grain)) else {
+            return self.read_file(block, block, matchers, range, wanted, losses);
+        };
+        let mut found = self.read_file(block, coarse, matchers, range, wanted, losses)?;
+        if let Some(moments) = &reading.moments {
+            found.extend(self.read_file(block, block, matchers, range, Some(Wanted::At(moments)), losses)?);
+        }
+        Ok(found)
+    }
+
+    /// Reads the block itself or one of its coarse files; a damaged one is set aside.
+    fn read_file(
+        &self,
+        block: &Arc<BlockFile>,
+        file: &BlockFile,
+        matchers: &[Compiled],
+        range: (i64, i64),
+        wanted: Option<Wanted<'_>>,
+        losses: &Losses,
+    ) -> Result<Vec<SeriesChunks>, SourceError> {
+        match self.indexes.select(file, matchers, range, wanted) {
             Ok(series) => Ok(series),
+            Err(error) if error.kind() == io::ErrorKind::InvalidData && file.path() != block.path() => {
+                self.set_coarse_aside(block, file.path(), &error.to_string(), losses);
+                self.read_file(block, block, matchers, range, wanted, losses)
+            }
             Err(error) if error.kind() == io::ErrorKind::InvalidData => {
                 self.set_aside(block, &error.to_string(), losses);
                 Ok(Vec::new())
             }
-            Err(error) => Err(SourceError::Unavailable(format!("{}: {error}", block.path().display()))),
+            Err(error) => Err(SourceError::Unavailable(format!("{}: {error}", file.path().display()))),
+        }
+    }
+
+    /// The block goes on without its coarse file, until that is made again.
+    fn set_coarse_aside(&self, block: &Arc<BlockFile>, path: &Path, reason: &str, losses: &Losses) {
+        layout::set_aside(path, reason);
+        losses::add(&losses.damaged_files, 1);
+        if let Ok(reopened) = BlockFile::open(block.path()) {
+            self.exchange(std::slice::from_ref(block), Some(Arc::new(reopened)));
         }
     }
 
@@ -277,7 +370,7 @@ impl Metrics {
             for (partition, series) in blocks::by_partition(drained, self.partition_ms) {
                 let name = format!("{partition}/{cut:020}.block");
                 blocks::write_temporary(&self.folder.join(&name), &series)?;
-                checkpoint.files.push(name);
+                checkpoint.files.extend(with_coarse(name));
             }
             read(&self.state).metadata.save(&self.folder)?;
             checkpoint::promise(&self.folder, checkpoint.clone())?;
@@ -295,7 +388,7 @@ impl Metrics {
             let path = self.folder.join(name);
             BlockFile::open(&path).map(Arc::new).map_err(|error| layout::at(&path, error))
         };
-        names.iter().map(open).collect()
+        names.iter().filter(|name| name.ends_with(".block")).map(open).collect()
     }
 
     pub fn exchange(&self, gone: &[Arc<BlockFile>], come: Option<Arc<BlockFile>>) {
@@ -306,7 +399,7 @@ impl Metrics {
 
     /// Joins the blocks of one partition, if there is one worth it; true when something was done.
     pub fn compact(&self, persisted: u64, losses: &Losses) -> Result<bool, StoreError> {
-        let Some((partition, group)) = self.worth_joining() else { return Ok(false) };
+        let Some((partition, group)) = self.worth_joining() else { return self.make_coarse(losses) };
         // Named after the newest of them: a name of its own, since a block has at least two parts only here.
         let newest =
             group.iter().filter_map(|block| block.path().file_stem()?.to_str()).max().unwrap_or("0").to_owned();
@@ -320,12 +413,28 @@ impl Metrics {
         }
         let relative =
             |block: &Arc<BlockFile>| Some(block.path().strip_prefix(&self.folder).ok()?.to_str()?.to_owned());
-        let replaced = group.iter().filter_map(relative).collect();
-        let checkpoint = Checkpoint { log_record: persisted, files: vec![name.clone()], replaced };
+        let replaced = group.iter().filter_map(relative).flat_map(with_coarse).collect();
+        let checkpoint = Checkpoint::new(persisted, with_coarse(name.clone()).collect(), replaced);
         checkpoint::promise(&self.folder, checkpoint)?;
         let joined = self.open_all(&[name])?;
         self.exchange(&group, joined.into_iter().next());
-        group.iter().for_each(|block| block.shared.doom());
+        group.iter().for_each(|block| block.doom());
+        Ok(true)
+    }
+
+    /// Gives one block its coarse files, if one lacks them: it is of a version before, or they were damaged.
+    fn make_coarse(&self, losses: &Losses) -> Result<bool, StoreError> {
+        let Some(block) = self.blocks().into_iter().find(|block| !block.is_whole()) else { return Ok(false) };
+        if let Err(error) = blocks::write_coarse(&block) {
+            if let Err(error) = block.check().map_err(|error| (error.kind(), error.to_string()))
+                && error.0 == io::ErrorKind::InvalidData
+            {
+                self.set_aside(&block, &error.1, losses);
+            }
+            return Err(error);
+        }
+        let reopened = BlockFile::open(block.path()).map_err(|error| layout::at(block.path(), error))?;
+        self.exchange(std::slice::from_ref(&block), Some(Arc::new(reopened)));
         Ok(true)
     }
 

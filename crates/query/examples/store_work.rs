@@ -1,0 +1,257 @@
+//! The embedded store at a week's work, one line a figure: what it is, measured, goal, how; with tabs between.
+//!
+//! `cargo run --release -p limpid-query --example store_work [map] [week] [spans] [disk] [memory]`
+
+#[path = "../../store/examples/data/metrics.rs"]
+mod metrics;
+#[path = "../../store/examples/data/spans.rs"]
+mod spans;
+
+use limpid_model::batch::{Batch, Signal};
+use limpid_query::topology::{TopologyQuery, topology};
+use limpid_query::traces::{TraceQuery, search, trace};
+use limpid_store::embedded::{EmbeddedStore, LogSync, Options};
+use limpid_store::{Order, SpanQuery, Store, Write};
+use metrics::Requests;
+use spans::{BATCH_SPANS, Noise, batch};
+use std::error::Error;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+type Result<T> = std::result::Result<T, Box<dyn Error>>;
+
+const SECOND_NS: u64 = 1_000_000_000;
+const HOUR: u64 = 3600;
+/// An OTLP span of the agent with its attributes, measured on the demo.
+const PAYLOAD_BYTES_PER_SPAN: usize = 480;
+
+fn main() -> Result<()> {
+    let wanted: Vec<String> = std::env::args().skip(1).collect();
+    let figures: [(&str, fn() -> Result<()>); 5] =
+        [("map", map), ("week", week), ("spans", many_spans), ("disk", disk), ("memory", memory)];
+    for (name, measure) in figures {
+        if wanted.is_empty() || wanted.iter().any(|wanted| wanted == name) {
+            measure()?;
+        }
+    }
+    Ok(())
+}
+
+/// CPU time of all threads of this process, also of those that have ended.
+fn cpu() -> Duration {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: clock_gettime fills the structure it is given.
+    unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &mut time) };
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+}
+
+/// The median of five runs after a first one; the store is otherwise at rest, so that the process' CPU time is the query's.
+fn timed<T>(figure: &str, goal: &str, how: &str, work: impl Fn() -> Result<T>) -> Result<T> {
+    let mut answer = work()?;
+    let mut times = Vec::new();
+    for _ in 0..5 {
+        let (began, before) = (Instant::now(), cpu());
+        answer = work()?;
+        times.push((began.elapsed(), cpu() - before));
+    }
+    times.sort();
+    let (wall, cpu) = (times[2].0.as_secs_f64() * 1e3, times[2].1.as_secs_f64() * 1e3);
+    println!("{figure}\t{wall:.0} ms, {cpu:.0} ms of CPU\t{goal}\t{how}");
+    Ok(answer)
+}
+
+fn open(folder: &Path, options: Options) -> Result<EmbeddedStore> {
+    Ok(EmbeddedStore::open(folder, options, |_, _| Batch::default())?)
+}
+
+fn options() -> Options {
+    Options { min_free_ratio: 0.0, ..Options::default() }
+}
+
+fn now_s() -> Result<u64> {
+    Ok(SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs())
+}
+
+fn write(store: &EmbeddedStore, signal: Signal, payload: bytes::Bytes, batch: Batch) -> Result<()> {
+    store.write(Write { signal, batch_id: None, payload, batch })?;
+    Ok(())
+}
+
+fn write_metrics(store: &EmbeddedStore, requests: &mut Requests, second: u64) -> Result<()> {
+    let batch = Batch { points: requests.points(second), ..Batch::default() };
+    write(store, Signal::Metrics, bytes::Bytes::new(), batch)
+}
+
+/// 3,000 series every five seconds; ten million requests in the last hour, its last half still in memory.
+fn map() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let end = now_s()?;
+    let mut requests = Requests::new(3_000, end - 2 * HOUR, 10_000_000.0 / 3600.0 * 2.0);
+    for span in [end - 2 * HOUR..end - HOUR / 2, end - HOUR / 2..end + 1] {
+        let store = open(folder.path(), options())?;
+        for second in span.step_by(5) {
+            write_metrics(&store, &mut requests, second)?;
+        }
+        if end + 1 - requests.last_second > 5 {
+            store.close();
+            continue;
+        }
+        let view = |start: u64| Ok(topology(&store, start * SECOND_NS, end * SECOND_NS, &TopologyQuery::default())?);
+        let how = "10 million requests in an hour, 3,000 series every 5 s";
+        let map = timed("map of the last hour", "≤ 150 ms", how, || view(end - HOUR))?;
+        let requests: u64 = map.nodes.iter().map(|node| node.requests).sum();
+        let found = (map.nodes.len(), map.edges.len());
+        timed("map of 59 minutes, from the samples themselves", "≤ 2 s", how, || view(end - HOUR + 60))?;
+        eprintln!("   {} nodes, {} edges, {requests} requests served and made", found.0, found.1);
+    }
+    Ok(())
+}
+
+/// 1,000 series for seven days: what the coarse files are for.
+fn week() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let end = now_s()?;
+    let start = end - 7 * 24 * HOUR;
+    let store = open(folder.path(), Options { retention: Duration::ZERO, sync: LogSync::Relaxed, ..options() })?;
+    let mut requests = Requests::new(1_000, start, 200.0);
+    for second in (start..=end).step_by(60) {
+        write_metrics(&store, &mut requests, second)?;
+    }
+    store.close();
+    drop(store);
+    let store = open(folder.path(), Options { retention: Duration::ZERO, ..options() })?;
+    let how = "1,000 series every minute";
+    let view = || Ok(topology(&store, start * SECOND_NS, end * SECOND_NS, &TopologyQuery::default())?);
+    timed("map of seven days", "≤ 2 s", how, view)?;
+    Ok(())
+}
+
+/// Ten million spans of one hour.
+fn many_spans() -> Result<()> {
+    const SPANS: usize = 10_000_000;
+    let folder = tempfile::tempdir()?;
+    let store = open(folder.path(), Options { retention: Duration::ZERO, sync: LogSync::Relaxed, ..options() })?;
+    let (mut noise, start) = (Noise(88_172_645_463_325_252), now_s()? / HOUR * HOUR - HOUR);
+    let mut now_ns = (start * SECOND_NS) as i64;
+    let (mut written, mut some_trace) = (0, [0; 16]);
+    while written < SPANS {
+        let rows = batch(&mut noise, &mut now_ns, 2 * HOUR * SECOND_NS / (SPANS as u64 / 2))?;
+        if written < SPANS / 3 {
+            let ids = rows.column_by_name("trace_id").ok_or("no ids")?;
+            let ids = arrow_array::cast::AsArray::as_fixed_size_binary_opt(ids).ok_or("no ids")?;
+            some_trace = ids.value(7).try_into()?;
+        }
+        written += rows.num_rows();
+        let batch = Batch { spans: Some(rows), ..Batch::default() };
+        write(&store, Signal::Traces, bytes::Bytes::from_static(b"x"), batch)?;
+    }
+    store.close();
+    drop(store);
+    let store = open(folder.path(), Options { retention: Duration::ZERO, ..options() })?;
+    let query = |text: &str| TraceQuery {
+        start_ns: start * SECOND_NS,
+        end_ns: (start + HOUR + 60) * SECOND_NS,
+        q: text.to_owned(),
+        ..TraceQuery::default()
+    };
+    let find = |text: &str| Ok(search(&store, &query(text))?);
+    let how = "100 traces of 10 million spans";
+    let found =
+        timed("traces by service and duration", "≤ 200 ms", how, || find("service:service-7 duration:>30ms"))?;
+    let rare =
+        timed("traces by a rare value of an attribute", "≤ 2 s", how, || find("url.path:/api/v1/resource7/4711"))?;
+    let frequent = timed("traces by a frequent value of an attribute", "≤ 2 s", how, || find("client.port:32775"))?;
+    eprintln!("   {}, {} and {} traces found", found.len(), rare.len(), frequent.len());
+    let spans = timed("one trace by its id", "≤ 50 ms", how, || Ok(trace(&store, some_trace)?))?;
+    timed("a trace that is not there", "≤ 50 ms", how, || Ok(store.trace([7; 16])?))?;
+    let slowest = SpanQuery { end_ns: u64::MAX, order: Order::Slowest, limit: 100, ..SpanQuery::default() };
+    timed("the slowest 100 spans", "≤ 200 ms", how, || Ok(store.spans(&slowest)?))?;
+    eprintln!("   the trace has {} spans", spans.map_or(0, |trace| trace.spans.len()));
+    Ok(())
+}
+
+/// An hour of what a host sends whose services answer 1,000 requests a second; a day has 24 of them.
+fn disk() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let start = now_s()? / (2 * HOUR) * 2 * HOUR - 2 * HOUR;
+    let store = open(folder.path(), Options { sync: LogSync::Relaxed, ..options() })?;
+    let mut requests = Requests::new(300 * 4, start, 4_000.0);
+    let (mut noise, mut now_ns) = (Noise(7), (start * SECOND_NS) as i64);
+    while now_ns < ((start + HOUR) * SECOND_NS) as i64 {
+        let rows = batch(&mut noise, &mut now_ns, 2 * SECOND_NS / 50)?;
+        let batch = Batch { spans: Some(rows), ..Batch::default() };
+        write(&store, Signal::Traces, bytes::Bytes::from_static(b"x"), batch)?;
+    }
+    for second in (start..start + HOUR).step_by(5) {
+        write_metrics(&store, &mut requests, second)?;
+    }
+    store.close();
+    let mib = |folder: &Path| Ok::<f64, std::io::Error>(bytes_below(folder)? as f64 * 24.0 / (1 << 20) as f64);
+    let (all, metrics) = (mib(folder.path())?, mib(&folder.path().join("metrics"))?);
+    println!(
+        "disk for a day of 1,000 requests/s\t{all:.0} MiB, {metrics:.0} of them metrics\t≤ 1,024 MiB\t100 spans/s, 1,200 histogram series every 5 s; an hour times 24"
+    );
+    Ok(())
+}
+
+fn bytes_below(folder: &Path) -> std::io::Result<u64> {
+    std::fs::read_dir(folder)?.try_fold(0, |total, entry| {
+        let entry = entry?;
+        let about = entry.metadata()?;
+        Ok(total + if about.is_dir() { bytes_below(&entry.path())? } else { about.len() })
+    })
+}
+
+/// 20,000 spans a second for a minute, while five people ask for maps and traces.
+fn memory() -> Result<()> {
+    const SECONDS: u64 = 60;
+    let folder = tempfile::tempdir()?;
+    let store = open(folder.path(), Options { sync: LogSync::Relaxed, ..options() })?;
+    let start = now_s()?;
+    let mut requests = Requests::new(1_200, start - 600, 20_000.0);
+    (start - 600..start).step_by(5).try_for_each(|second| write_metrics(&store, &mut requests, second))?;
+    let (mut noise, mut now_ns, mut written) = (Noise(99), (start * SECOND_NS) as i64, 0u64);
+    let payload: bytes::Bytes = vec![0x55u8; BATCH_SPANS * PAYLOAD_BYTES_PER_SPAN].into();
+    let (ended, began) = (AtomicBool::new(false), Instant::now());
+    let asked = std::thread::scope(|scope| -> Result<u64> {
+        let people: Vec<_> = (0..5).map(|_| scope.spawn(|| look(&store, start, &ended))).collect();
+        let mut fill = || -> Result<()> {
+            while began.elapsed().as_secs() < SECONDS {
+                let rows = batch(&mut noise, &mut now_ns, 100_000)?;
+                written += rows.num_rows() as u64;
+                let batch = Batch { spans: Some(rows), ..Batch::default() };
+                write(&store, Signal::Traces, payload.clone(), batch)?;
+                std::thread::sleep(Duration::from_secs_f64(written as f64 / 20_000.0).saturating_sub(began.elapsed()));
+            }
+            Ok(())
+        };
+        let filled = fill();
+        ended.store(true, Ordering::Relaxed);
+        let asked = people.into_iter().map(|person| person.join().map_or(0, |asked| asked)).sum();
+        filled.map(|()| asked)
+    })?;
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let most =
+        status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.parse::<u64>().ok());
+    let rate = written as f64 / began.elapsed().as_secs_f64();
+    println!(
+        "memory of the store at work\t{} MiB at most\t≤ 300 MiB\t{rate:.0} spans/s for {SECONDS} s, five people asked {asked} questions",
+        most.ok_or("no figure in /proc/self/status")? >> 10
+    );
+    Ok(())
+}
+
+/// One person: a map, then a search, a second apart.
+fn look(store: &EmbeddedStore, start: u64, ended: &AtomicBool) -> u64 {
+    let (start_ns, end_ns) = ((start - 600) * SECOND_NS, (start + 3600) * SECOND_NS);
+    let traces =
+        TraceQuery { start_ns, end_ns, q: "service:service-3 duration:>20ms".to_owned(), ..TraceQuery::default() };
+    let mut asked = 0;
+    while !ended.load(Ordering::Relaxed) {
+        let map = topology(store, start_ns, end_ns, &TopologyQuery::default());
+        asked += u64::from(map.is_ok()) + u64::from(search(store, &traces).is_ok());
+        std::thread::sleep(Duration::from_secs(1));
+    }
+    asked
+}
