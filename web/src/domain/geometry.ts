@@ -1,7 +1,8 @@
 // From layout units to pixels: what is drawn at which scale, where an edge leaves and arrives, how wide it is.
 import type { Box, Layout, Point } from "./layout";
 import { PITCH_X } from "./layout";
-import type { MapEdge } from "./topology";
+import { groupHeight } from "./expand";
+import type { MapEdge, MapNode } from "./topology";
 
 export type Detail = "full" | "compact" | "ring" | "mark";
 
@@ -9,6 +10,8 @@ export interface Plate {
   detail: Detail;
   width: number;
   height: number;
+  scaleX: number;
+  scaleY: number;
 }
 
 export interface View {
@@ -21,13 +24,20 @@ export interface View {
 
 /** Zoom changes what is drawn, not the size of text. */
 export function plateAt(scaleX: number, scaleY: number): Plate {
-  if (scaleX > 0.93 && scaleY > 0.66) return { detail: "full", width: Math.min(176, PITCH_X * scaleX - 12), height: 60 };
+  const scales = { scaleX, scaleY };
+  if (scaleX > 0.93 && scaleY > 0.66) return { detail: "full", width: Math.min(176, PITCH_X * scaleX - 12), height: 60, ...scales };
   // Narrower than this a small plate would show half a name.
   if (scaleX > 0.64 && scaleY > 0.4) {
-    return { detail: "compact", width: Math.min(150, PITCH_X * scaleX - 10), height: 42 };
+    return { detail: "compact", width: Math.min(150, PITCH_X * scaleX - 10), height: 42, ...scales };
   }
-  if (scaleX > 0.2 && scaleY > 0.2) return { detail: "ring", width: 30, height: 30 };
-  return { detail: "mark", width: 9, height: 9 };
+  if (scaleX > 0.2 && scaleY > 0.2) return { detail: "ring", width: 30, height: 30, ...scales };
+  return { detail: "mark", width: 9, height: 9, ...scales };
+}
+
+/** A collapsed group's plate: as much as there is room for, at least its name. */
+export function groupSize(members: number, plate: Plate): Size {
+  const width = Math.min(176, Math.max(44, PITCH_X * plate.scaleX - 12));
+  return { width, height: Math.max(22, groupHeight(members) * Math.min(1, plate.scaleY)) };
 }
 
 export interface Size {
@@ -90,13 +100,15 @@ export function coreWidth(edge: MapEdge): number {
 
 /** A drawn edge: its path and the points on it that carry labels and signs. */
 export interface Route {
-  path: string;
+  /** As in SVG. Made when it is asked for: a canvas draws the curves themselves. */
+  readonly path: string;
+  cubics: Cubic[];
   start: Point;
   end: Point;
   at: (share: number) => Point;
 }
 
-interface Cubic {
+export interface Cubic {
   from: Point;
   c1: Point;
   c2: Point;
@@ -159,9 +171,13 @@ export interface Extent {
   side: number;
 }
 
-export function extentOf(isClients: boolean, plate: Plate): Extent {
+export function extentOf(node: MapNode | undefined, plate: Plate): Extent {
+  if (node?.members) {
+    const { width, height } = groupSize(node.members.length, plate);
+    return { top: height / 2, bottom: height / 2, side: width / 2 };
+  }
   if (plate.detail === "ring") return { top: 15, bottom: 31, side: 15 };
-  const half = plate.detail === "full" && isClients ? 17 : plate.height / 2;
+  const half = plate.detail === "full" && node?.kind === "clients" ? 17 : plate.height / 2;
   return { top: half, bottom: half, side: plate.width / 2 };
 }
 
@@ -216,15 +232,24 @@ function trace(cubics: Cubic[]): Route {
   const first = cubics[0];
   const last = cubics.at(-1);
   const origin = { x: 0, y: 0 };
-  const n = (value: number) => value.toFixed(1);
-  const head = first ? `M${n(first.from.x)} ${n(first.from.y)}` : "";
-  const path = head + cubics.map((c) => `C${n(c.c1.x)} ${n(c.c1.y)} ${n(c.c2.x)} ${n(c.c2.y)} ${n(c.to.x)} ${n(c.to.y)}`).join("");
   const at = (share: number): Point => {
     const position = Math.min(0.9999, Math.max(0, share)) * cubics.length;
     const cubic = cubics[Math.floor(position)];
     return cubic ? pointOf(cubic, position % 1) : origin;
   };
-  return { path, start: first?.from ?? origin, end: last?.to ?? origin, at };
+  return {
+    get path() {
+      return pathOf(cubics);
+    },
+    cubics, start: first?.from ?? origin, end: last?.to ?? origin, at,
+  };
+}
+
+function pathOf(cubics: Cubic[]): string {
+  const n = (value: number) => value.toFixed(1);
+  const first = cubics[0];
+  const head = first ? `M${n(first.from.x)} ${n(first.from.y)}` : "";
+  return head + cubics.map((c) => `C${n(c.c1.x)} ${n(c.c1.y)} ${n(c.c2.x)} ${n(c.c2.y)} ${n(c.to.x)} ${n(c.to.y)}`).join("");
 }
 
 function pointOf({ from, c1, c2, to }: Cubic, t: number): Point {

@@ -11,15 +11,17 @@ export function layered(input: LayoutInput): Layout {
   const rows = ordered(input.nodes, forward, rank);
   const widest = Math.max(8, Math.ceil(Math.sqrt(input.nodes.length) * 1.6));
   const nodes: Record<string, Point> = {};
+  const tallest = Math.max(0, ...Object.values(input.heights ?? {}));
+  const [gap, pitch] = [Math.max(ROW_GAP, tallest + 36), Math.max(PITCH_Y, tallest + 84)];
   let y = 0;
   for (const row of rows) {
     for (let from = 0; from < row.length; from += widest) {
       const part = row.slice(from, from + widest);
       part.forEach((id, index) => (nodes[id] = { x: (index - (part.length - 1) / 2) * PITCH_X, y }));
-      y += from + widest < row.length ? ROW_GAP : PITCH_Y;
+      y += from + widest < row.length ? gap : pitch;
     }
   }
-  return { nodes, bends: {} };
+  return { nodes, bends: {}, inner: {} };
 }
 
 type Links = Map<string, string[]>;

@@ -3,10 +3,13 @@
 import { bandWidth, extentOf, plateAt, ports, route, toScreen, type Plate, type Route, type Size, type View } from "../../domain/geometry";
 import { edgeMatches, nodeMatches, type Term } from "../../domain/filter";
 import { lineBoxes, placeLabels, type LabelWish, type PlacedLabel } from "../../domain/labels";
+import type { Frame } from "../../domain/expand";
+import { groupFigure } from "../../domain/groups";
 import type { Box, Layout, Point } from "../../domain/layout";
-import { isBad, severity } from "../../domain/status";
+import { isBad, severity, type Status } from "../../domain/status";
 import { isHub, type MapEdge, type MapNode, type Neighbourhood, type Topology } from "../../domain/topology";
-import { labelLines, VIEW_LINE, viewLines, viewsWidth, type LabelLines } from "./EdgeLabel";
+import { MARGIN } from "./margin";
+import { labelLines, VIEW_LINE, viewLines, viewsWidth, type LabelLines } from "./edgeTexts";
 
 export interface DrawnEdge {
   edge: MapEdge;
@@ -21,6 +24,7 @@ export interface Scene {
   labels: { label: PlacedLabel; lines: LabelLines; dimmed: boolean }[];
   /** Where the two views of a selected edge stand together, when it is too short to hold them along its line. */
   views: PlacedLabel | null;
+  frames: DrawnFrame[];
 }
 
 export interface SceneInput {
@@ -33,9 +37,18 @@ export interface SceneInput {
   selection: string;
   /** Only these stay bright: up- or downstream of the selection. */
   reach: ReadonlySet<string> | null;
+  frames: Frame[];
 }
 
-const OUTSIDE = 140;
+export interface DrawnFrame {
+  id: string;
+  value: string;
+  figure: { text: string; status: Status };
+  status: Status;
+  box: Box;
+}
+
+const OUTSIDE = MARGIN;
 const MOST_LINES = 120;
 
 export function scene(input: SceneInput): Scene {
@@ -48,8 +61,17 @@ export function scene(input: SceneInput): Scene {
     return point && isInside(point, size) ? [{ node, at: point, dimmed: !bright(node) }] : [];
   });
   const edges = drawnEdges(input, plate);
-  const placed = drawnLabels(input, plate, nodes, edges);
-  return { plate, nodes, edges, ...placed };
+  const frames = drawnFrames(input);
+  const placed = drawnLabels(input, plate, nodes, edges, frames);
+  return { plate, nodes, edges, frames, ...placed };
+}
+
+/** Frames of open groups: never smaller than what stands in them, which does not shrink with the picture. */
+function drawnFrames({ frames, view }: SceneInput): DrawnFrame[] {
+  return frames.map(({ group, box }) => {
+    const [a, b] = [toScreen({ x: box.left, y: box.top }, view), toScreen({ x: box.right, y: box.bottom }, view)];
+    return { id: group.id, value: group.value, status: group.status, figure: groupFigure(group.members), box: { left: a.x, right: b.x, top: a.y, bottom: b.y } };
+  });
 }
 
 const isInside = ({ x, y }: Point, size: Size): boolean => x > -OUTSIDE && y > -OUTSIDE && x < size.width + OUTSIDE && y < size.height + OUTSIDE;
@@ -67,13 +89,13 @@ export function hubsOf(topology: Topology, around: Neighbourhood): Set<string> {
   return new Set(topology.nodes.filter(isDocked).map((node) => node.id));
 }
 
-function drawnEdges({ topology, around, layout, view, size, selection, terms, reach }: SceneInput, plate: Plate): DrawnEdge[] {
+export function drawnEdges({ topology, around, layout, view, size, selection, terms, reach }: SceneInput, plate: Plate): DrawnEdge[] {
   const hubs = hubsOf(topology, around);
   const shown = topology.edges.filter((edge) => layout.nodes[edge.source] && layout.nodes[edge.target] && isShown(edge, hubs, selection, plate.detail === "mark"));
   const port = ports(shown, layout, plate);
   const end = (id: string) => ({
     at: toScreen(layout.nodes[id] ?? { x: 0, y: 0 }, view),
-    extent: extentOf(around.byId.get(id)?.kind === "clients", plate),
+    extent: extentOf(around.byId.get(id), plate),
   });
   const drawn: DrawnEdge[] = [];
   for (const edge of shown) {
@@ -94,7 +116,7 @@ function crosses(a: Point, b: Point, size: Size): boolean {
   return !misses && Math.max(a.y, b.y) > -OUTSIDE && Math.min(a.y, b.y) < size.height + OUTSIDE;
 }
 
-function drawnLabels(input: SceneInput, plate: Plate, nodes: Scene["nodes"], edges: DrawnEdge[]): Pick<Scene, "labels" | "views"> {
+function drawnLabels(input: SceneInput, plate: Plate, nodes: Scene["nodes"], edges: DrawnEdge[], frames: DrawnFrame[]): Pick<Scene, "labels" | "views"> {
   const lines = new Map<string, LabelLines>();
   const candidates = edges.filter(({ edge }) => {
     if (input.selection === `edge:${edge.id}`) return false;
@@ -118,7 +140,8 @@ function drawnLabels(input: SceneInput, plate: Plate, nodes: Scene["nodes"], edg
   const dimmed = new Map(edges.map((drawn) => [drawn.edge.id, drawn.dimmed]));
   // With hundreds of lines nothing would be free; then labels keep clear of plates and of each other only.
   const clear = new Map(edges.length > MOST_LINES ? [] : edges.map(({ edge, route }) => [edge.id, lineBoxes(route)] as const));
-  const placed = placeLabels(wishes, [...boxes, ...signs, ...views], window, clear);
+  const heads = frames.map(({ box, value }) => ({ left: box.left, right: Math.min(box.right, box.left + 90 + value.length * 7), top: box.top, bottom: box.top + 26 }));
+  const placed = placeLabels(wishes, [...boxes, ...signs, ...views, ...heads], window, clear);
   const labels = placed.flatMap((label) => {
     const line = lines.get(label.id);
     return line ? [{ label, lines: line, dimmed: dimmed.get(label.id) ?? false }] : [];
@@ -137,7 +160,7 @@ function viewsWish({ edge, route }: DrawnEdge): LabelWish {
 const around = ({ x, y }: Point, wide: number, high = wide): Box => ({ left: x - wide, right: x + wide, top: y - high, bottom: y + high });
 
 function boxOf(node: MapNode, at: Point, plate: Plate): Box {
-  const extent = extentOf(node.kind === "clients", plate);
+  const extent = extentOf(node, plate);
   return { left: at.x - extent.side - 3, right: at.x + extent.side + 3, top: at.y - extent.top - 3, bottom: at.y + extent.bottom + 3 };
 }
 
@@ -156,3 +179,34 @@ export function reachOf(start: string, direction: "upstream" | "downstream", aro
   }
   return seen;
 }
+
+/** What stands at a point of a picture that is no element: the node on top, if any. */
+export function nodeAt(at: Point, { topology, layout, view }: SceneInput): MapNode | undefined {
+  const plate = plateAt(view.scaleX, view.scaleY);
+  return topology.nodes.findLast((node) => {
+    const middle = layout.nodes[node.id];
+    if (!middle) return false;
+    const { x, y } = toScreen(middle, view);
+    const { side, top, bottom } = extentOf(node, plate);
+    const reach = Math.max(side, 12);
+    return Math.abs(at.x - x) <= reach && at.y >= y - Math.max(top, 12) && at.y <= y + Math.max(bottom, 12);
+  });
+}
+
+const NEAR = 7;
+
+/** The edge that passes a point. */
+export function edgeAt(at: Point, input: SceneInput): string | undefined {
+  const plate = plateAt(input.view.scaleX, input.view.scaleY);
+  let found: { id: string; far: number } | undefined;
+  for (const { edge, route } of drawnEdges(input, plate)) {
+    for (let step = 0; step <= EDGE_STEPS; step += 1) {
+      const { x, y } = route.at(step / EDGE_STEPS);
+      const far = Math.hypot(x - at.x, y - at.y);
+      if (far <= NEAR && (!found || far < found.far)) found = { id: edge.id, far };
+    }
+  }
+  return found?.id;
+}
+
+const EDGE_STEPS = 60;
