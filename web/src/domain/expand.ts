@@ -13,8 +13,9 @@ export interface Expanded {
   frames: Frame[];
 }
 
-const HEAD = 46;
-const FOOT = 44;
+/** Plates keep their size when the picture shrinks, so a frame needs more room than at its natural size. */
+const HEAD = 76;
+const FOOT = 56;
 const GAP = 24;
 const MARK_PITCH = 11;
 const MARKS_IN_ROW = 14;

@@ -30,14 +30,17 @@ export function plateAt(scaleX: number, scaleY: number): Plate {
   if (scaleX > 0.64 && scaleY > 0.4) {
     return { detail: "compact", width: Math.min(150, PITCH_X * scaleX - 10), height: 42, ...scales };
   }
-  if (scaleX > 0.2 && scaleY > 0.2) return { detail: "ring", width: 30, height: 30, ...scales };
+  // Closer than this, rings would stand on the names above them.
+  if (scaleX > 0.2 && scaleY > 0.28) return { detail: "ring", width: 30, height: 30, ...scales };
   return { detail: "mark", width: 9, height: 9, ...scales };
 }
 
 /** A collapsed group's plate: as much as there is room for, at least its name. */
 export function groupSize(members: number, plate: Plate): Size {
   const width = Math.min(176, Math.max(44, PITCH_X * plate.scaleX - 12));
-  return { width, height: Math.max(22, groupHeight(members) * Math.min(1, plate.scaleY)) };
+  // At least one row of marks, but where nothing has room for more than a name.
+  const least = plate.detail === "mark" ? 22 : Math.min(groupHeight(members), 38);
+  return { width, height: Math.max(least, groupHeight(members) * Math.min(1, plate.scaleY)) };
 }
 
 export interface Size {

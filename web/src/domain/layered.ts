@@ -3,13 +3,13 @@
 import { PITCH_X, PITCH_Y, type Layout, type LayoutInput, type Point } from "./layout";
 
 const SWEEPS = 6;
-const ROW_GAP = 96;
+const ROW_GAP = 140;
 
 export function layered(input: LayoutInput): Layout {
   const forward = acyclic(input);
   const rank = ranks(input.nodes, forward);
   const rows = ordered(input.nodes, forward, rank);
-  const widest = Math.max(8, Math.ceil(Math.sqrt(input.nodes.length) * 1.6));
+  const widest = Math.max(8, Math.ceil(Math.sqrt(input.nodes.length) * 1.8));
   const nodes: Record<string, Point> = {};
   const tallest = Math.max(0, ...Object.values(input.heights ?? {}));
   const [gap, pitch] = [Math.max(ROW_GAP, tallest + 36), Math.max(PITCH_Y, tallest + 84)];

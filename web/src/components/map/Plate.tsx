@@ -2,7 +2,6 @@
 // that panning only moves it.
 import type { JSX } from "preact";
 import { memo } from "../memo";
-import { shorten } from "../../domain/format";
 import type { Plate as PlateSize } from "../../domain/geometry";
 import { isBad, tone, type Status } from "../../domain/status";
 import { isGone, type Glyph, type MapNode } from "../../domain/topology";
@@ -86,12 +85,7 @@ function Mark({ node }: { node: MapNode }) {
         stroke={node.status === "affected" ? "var(--warn-g)" : none ? "var(--none-g)" : "none"} stroke-dasharray={gone ? "2 1.500" : undefined} />
     );
   }
-  return (
-    <>
-      <Badge status={node.status} reasons={0} x={0} y={0} />{" "}
-      <text x="12" y="4" font-size="11" font-weight="650" fill={INK[tone(node.status)]} class="halo">{shorten(node.name, 22)}</text>
-    </>
-  );
+  return <Badge status={node.status} reasons={0} x={0} y={0} />;
 }
 
 function RingNode({ node, glyph, plate, callersOnly, room, selected }: PlateProps) {

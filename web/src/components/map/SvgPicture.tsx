@@ -63,6 +63,12 @@ export function SvgPicture({ drawn, around, layout, hubs, selection, control, ro
         );
       })}
       <g aria-hidden="true">
+        {drawn.names.map(({ node, text, box: place }) => (
+          <g key={`name ${node.id}`} class="lab">
+            <rect x={place.left} y={place.top} width={place.right - place.left} height={place.bottom - place.top} fill="var(--bg)" />
+            <text x={place.left + 2} y={place.bottom - 4} font-size="11" font-weight="650" fill={`var(--${tone(node.status)})`}>{text}</text>
+          </g>
+        ))}
         {drawn.labels.map(({ label: place, lines, dimmed }) => (
           <EdgeLabel key={place.id} label={place} lines={lines} dimmed={dimmed} />
         ))}

@@ -34,6 +34,12 @@ export function paint(brush: Brush, scene: Scene): void {
     paintNode(brush, node, scene.plate);
     brush.pen.restore();
   }
+  for (const { node, text, box, dimmed } of scene.names) {
+    brush.pen.globalAlpha = dimmed ? DIM : 1;
+    brush.pen.fillStyle = color(brush, "bg");
+    brush.pen.fillRect(box.left, box.top, box.right - box.left, box.bottom - box.top);
+    write(brush, text, box.left + 2, box.bottom - 4, { size: 11, weight: 650, ink: inkOf(brush, node.status, "ink") });
+  }
   for (const { label, lines, dimmed } of scene.labels) {
     brush.pen.globalAlpha = dimmed ? DIM : 1;
     const ink = (name: string, otherwise: string) => color(brush, name || otherwise);
@@ -197,7 +203,6 @@ function paintMark(brush: Brush, node: MapNode): void {
   const { pen } = brush;
   if (isBad(node.status)) {
     paintSign(brush, node.status, { x: 0, y: 0 }, "!");
-    write(brush, plateTexts(node, MARK_PLATE, 0).name, 12, 4, { size: 11, weight: 650, ink: inkOf(brush, node.status, "ink"), halo: true });
     return;
   }
   const look = MARK[markOf(node)];
@@ -212,8 +217,6 @@ function paintMark(brush: Brush, node: MapNode): void {
   pen.stroke();
   pen.setLineDash([]);
 }
-
-const MARK_PLATE: Plate = { detail: "mark", width: 9, height: 9, scaleX: 0.1, scaleY: 0.1 };
 
 interface RingPlace {
   x: number;

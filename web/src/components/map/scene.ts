@@ -2,12 +2,14 @@
 // but for the widths of text.
 import { bandWidth, extentOf, plateAt, ports, route, toScreen, type Plate, type Route, type Size, type View } from "../../domain/geometry";
 import { edgeMatches, nodeMatches, type Term } from "../../domain/filter";
-import { lineBoxes, placeLabels, type LabelWish, type PlacedLabel } from "../../domain/labels";
+import { shorten } from "../../domain/format";
+import { lineBoxes, overlaps, placeLabels, type LabelWish, type PlacedLabel } from "../../domain/labels";
 import type { Frame } from "../../domain/expand";
 import { groupFigure } from "../../domain/groups";
 import type { Box, Layout, Point } from "../../domain/layout";
 import { isBad, severity, type Status } from "../../domain/status";
 import { isHub, type MapEdge, type MapNode, type Neighbourhood, type Topology } from "../../domain/topology";
+import { textWidth } from "../measure";
 import { MARGIN } from "./margin";
 import { labelLines, VIEW_LINE, viewLines, viewsWidth, type LabelLines } from "./edgeTexts";
 
@@ -25,6 +27,7 @@ export interface Scene {
   /** Where the two views of a selected edge stand together, when it is too short to hold them along its line. */
   views: PlacedLabel | null;
   frames: DrawnFrame[];
+  names: MarkName[];
 }
 
 export interface SceneInput {
@@ -38,6 +41,14 @@ export interface SceneInput {
   /** Only these stay bright: up- or downstream of the selection. */
   reach: ReadonlySet<string> | null;
   frames: Frame[];
+}
+
+/** The name of something bad on a map of marks. */
+export interface MarkName {
+  node: MapNode;
+  text: string;
+  box: Box;
+  dimmed: boolean;
 }
 
 export interface DrawnFrame {
@@ -60,17 +71,51 @@ export function scene(input: SceneInput): Scene {
     const point = at && toScreen(at, view);
     return point && isInside(point, size) ? [{ node, at: point, dimmed: !bright(node) }] : [];
   });
+  if (plate.detail === "mark") nodes.sort((a, b) => severity(b.node.status) - severity(a.node.status));
   const edges = drawnEdges(input, plate);
-  const frames = drawnFrames(input);
+  const frames = drawnFrames(input, plate);
   const placed = drawnLabels(input, plate, nodes, edges, frames);
-  return { plate, nodes, edges, frames, ...placed };
+  return { plate, nodes, edges, frames, names: plate.detail === "mark" ? markNames(nodes, size) : [], ...placed };
 }
 
-/** Frames of open groups: never smaller than what stands in them, which does not shrink with the picture. */
-function drawnFrames({ frames, view }: SceneInput): DrawnFrame[] {
+const MOST_NAMES = 400;
+
+/** Beside marks only what deviates has a name, the worst first; one that would stand on another is left out. */
+function markNames(nodes: Scene["nodes"], size: Size): MarkName[] {
+  const bad = nodes.filter(({ node }) => isBad(node.status)).sort((a, b) => severity(a.node.status) - severity(b.node.status)).slice(0, MOST_NAMES);
+  const taken: Box[] = bad.map(({ at }) => around(at, 9));
+  return bad.flatMap(({ node, at, dimmed }) => {
+    const text = shorten(node.name, 22);
+    const width = textWidth(text, 11, 650) + 4;
+    const sides = [at.x + 11, at.x - 11 - width];
+    const left = sides.find((from) => {
+      const box = { left: from, right: from + width, top: at.y - 8, bottom: at.y + 8 };
+      return from >= 0 && from + width <= size.width && taken.every((other) => !overlaps(box, other));
+    });
+    if (left === undefined) return [];
+    taken.push({ left, right: left + width, top: at.y - 8, bottom: at.y + 8 });
+    return [{ node, text, box: taken.at(-1) as Box, dimmed }];
+  });
+}
+
+const FRAME = { head: 28, side: 10, foot: 12 };
+
+/** Frames of open groups: as large as they are laid out, and never smaller than the plates in them. */
+function drawnFrames({ frames, layout, view }: SceneInput, plate: Plate): DrawnFrame[] {
   return frames.map(({ group, box }) => {
     const [a, b] = [toScreen({ x: box.left, y: box.top }, view), toScreen({ x: box.right, y: box.bottom }, view)];
-    return { id: group.id, value: group.value, status: group.status, figure: groupFigure(group.members), box: { left: a.x, right: b.x, top: a.y, bottom: b.y } };
+    const whole = { left: a.x, right: b.x, top: a.y, bottom: b.y };
+    for (const node of group.members) {
+      const at = layout.nodes[node.id];
+      if (!at) continue;
+      const { x, y } = toScreen(at, view);
+      const { side, top, bottom } = extentOf(node, plate);
+      whole.left = Math.min(whole.left, x - side - FRAME.side);
+      whole.right = Math.max(whole.right, x + side + FRAME.side);
+      whole.top = Math.min(whole.top, y - top - FRAME.head);
+      whole.bottom = Math.max(whole.bottom, y + bottom + FRAME.foot);
+    }
+    return { id: group.id, value: group.value, status: group.status, figure: groupFigure(group.members), box: whole };
   });
 }
 

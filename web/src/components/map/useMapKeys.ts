@@ -90,6 +90,6 @@ function focusOn(id: string | undefined, { layout, control, box, setFocused }: C
   if (point.y < 40 || point.y > area.height - 60) control.panBy(0, area.height / 2 - point.y);
   setFocused(id);
   // After the picture has moved: a node outside the window is not drawn and cannot be focused.
-  control.rest();
+  control.settle();
   requestAnimationFrame(() => requestAnimationFrame(() => box.current?.querySelector<SVGGElement>(`[role="button"][data-node="${CSS.escape(id)}"], button[data-node="${CSS.escape(id)}"]`)?.focus()));
 }

@@ -19,8 +19,9 @@ export interface ViewControl {
   isFitted: boolean;
   zoom: (factor: number, about?: Point) => void;
   panBy: (x: number, y: number) => void;
-  /** The gesture is over: draw what is seen. */
+  /** The gesture is over: draw what is seen, soon or at once. */
   rest: () => void;
+  settle: () => void;
   fit: () => void;
   whole: () => void;
 }
@@ -37,6 +38,8 @@ interface Options {
 }
 
 const REST_MS = 140;
+/** A picture that follows by itself is right all the time; what else there is can wait until the hand rests. */
+const LONG_REST_MS = 500;
 
 export function useView({ layout, ids, picture, size, box, follows }: Options): ViewControl {
   const [own, setOwn] = useState<View | null>(null);
@@ -62,7 +65,7 @@ export function useView({ layout, ids, picture, size, box, follows }: Options): 
     moving.value = true;
     for (const listener of state.listeners) listener(next);
     clearTimeout(state.timer);
-    state.timer = window.setTimeout(rest, REST_MS);
+    state.timer = window.setTimeout(rest, state.follows ? LONG_REST_MS : REST_MS);
     const { drawn } = state;
     const zoomed = next.scaleX !== drawn.scaleX || next.scaleY !== drawn.scaleY;
     const far = Math.max(Math.abs(next.offsetX - drawn.offsetX), Math.abs(next.offsetY - drawn.offsetY)) > MARGIN * 0.8;
@@ -102,7 +105,8 @@ export function useView({ layout, ids, picture, size, box, follows }: Options): 
     isFitted: own === null,
     zoom: (factor, about = middle()) => setOwn(zoomAt(state.live, factor, about)),
     panBy: (x, y) => go({ ...state.live, offsetX: state.live.offsetX + x, offsetY: state.live.offsetY + y }),
-    rest,
+    rest: () => (state.follows ? undefined : rest()),
+    settle: rest,
     fit: () => {
       setFits((count) => count + 1);
       setOwn(null);
