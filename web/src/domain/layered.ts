@@ -7,7 +7,7 @@ const ROW_GAP = 140;
 
 export function layered(input: LayoutInput): Layout {
   const forward = acyclic(input);
-  const rank = ranks(input.nodes, forward);
+  const rank = shallow(ranks(input.nodes, forward), Math.ceil(Math.sqrt(input.nodes.length) * (input.heights ? 0.9 : 0.7)));
   const rows = ordered(input.nodes, forward, rank);
   const widest = Math.max(8, Math.ceil(Math.sqrt(input.nodes.length) * 1.8));
   const nodes: Record<string, Point> = {};
@@ -70,6 +70,16 @@ function ranks(nodes: string[], forward: Links): Map<string, number> {
   }
   return rank;
 }
+
+/** A chain of a hundred calls would make a picture of a hundred rows: ranks are pressed together, in their order. */
+function shallow(rank: Map<string, number>, most: number): Map<string, number> {
+  const deepest = Math.max(0, ...rank.values());
+  const rows = Math.max(MOST_RANKS, most);
+  if (deepest < rows) return rank;
+  return new Map([...rank].map(([id, at]) => [id, Math.floor((at * rows) / (deepest + 1))]));
+}
+
+const MOST_RANKS = 6;
 
 function ordered(nodes: string[], forward: Links, rank: Map<string, number>): string[][] {
   const rows: string[][] = [];

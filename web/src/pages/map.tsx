@@ -76,7 +76,7 @@ export function MapPage() {
 /** While somebody moves the map, nothing new is read: what arrives would cost the frame in which it does. */
 function useStill(now: string): string {
   const held = useRef(now);
-  if (!moving.value) held.current = now;
+  if (!moving.peek()) held.current = now;
   return held.current;
 }
 

@@ -3,6 +3,7 @@
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import type { Frame } from "../../domain/expand";
 import type { Term } from "../../domain/filter";
+import { plateAt } from "../../domain/geometry";
 import type { Layout, Point } from "../../domain/layout";
 import { deviates } from "../../domain/status";
 import type { Level, Neighbourhood, Topology } from "../../domain/topology";
@@ -75,7 +76,9 @@ export function MapCanvas(props: MapCanvasProps) {
   const down = (event: PointerEvent) => {
     if (event.button !== 0 || !isPicture(event)) return;
     const at = { x: event.clientX, y: event.clientY };
-    grab.current = { id: nodeUnder(event), from: at, last: at, moved: false };
+    // Marks are too small to be taken: there the map is moved.
+    const isMarks = plateAt(control.live().scaleX, control.live().scaleY).detail === "mark";
+    grab.current = { id: isMarks ? null : nodeUnder(event), from: at, last: at, moved: false };
   };
   const move = (event: PointerEvent) => {
     const held = grab.current;
@@ -90,9 +93,18 @@ export function MapCanvas(props: MapCanvasProps) {
     held.moved = true;
     const by = { x: event.clientX - held.last.x, y: event.clientY - held.last.y };
     held.last = { x: event.clientX, y: event.clientY };
+    if (!held.id || !layout.nodes[held.id]) control.panBy(by.x, by.y);
+    else if (!isLarge) drag(held.id, by);
+  };
+  const drag = (id: string, { x, y }: Point) => {
     const { scaleX, scaleY } = control.live();
-    if (held.id && layout.nodes[held.id]) props.onMove(held.id, { x: by.x / scaleX, y: by.y / scaleY });
-    else control.panBy(by.x, by.y);
+    props.onMove(id, { x: x / scaleX, y: y / scaleY });
+  };
+  const up = (event: PointerEvent) => {
+    const held = grab.current;
+    // A large map is drawn anew once, when the node is let go.
+    if (isLarge && held?.moved && held.id && layout.nodes[held.id]) drag(held.id, { x: event.clientX - held.from.x, y: event.clientY - held.from.y });
+    control.rest();
   };
   const click = (event: MouseEvent) => {
     const dragged = grab.current?.moved;
@@ -114,7 +126,7 @@ export function MapCanvas(props: MapCanvasProps) {
   const rovingId = focused ?? topology.nodes.find((node) => deviates(node.status))?.id ?? topology.nodes[0]?.id;
   const common = { around, layout, hubs, selection, control, rovingId, label: summary(topology, props.level), onFocus: setFocused, onKeyDown: keys };
   return (
-    <div class={`cv${props.stale ? " dimmed" : ""}`} ref={box} onPointerDown={down} onPointerMove={move} onPointerUp={control.rest} onClick={click} onDblClick={doubleClick}>
+    <div class={`cv${props.stale ? " dimmed" : ""}`} ref={box} onPointerDown={down} onPointerMove={move} onPointerUp={up} onClick={click} onDblClick={doubleClick}>
       {drawn ? <SvgPicture {...common} drawn={drawn} /> : <CanvasPicture {...common} input={input} />}
       <Legend detail={drawn?.plate.detail ?? "ring"} topology={topology} around={around} />
       <Overview topology={topology} layout={layout} control={control} size={size} />

@@ -108,7 +108,7 @@ function Findings({ found, affected, topology, level }: { found: Finding[]; affe
       <Changed topology={topology} />
       <div class="fs">
         <h2>Show on the map</h2>
-        {questions(topology).map((question) => (
+        {useMemo(() => questions(topology), [topology]).map((question) => (
           <a key={question.filter} class="fq" href={hrefHere({ q: question.filter })}>
             <span>{question.text}</span>
             <span class={`num ${question.answer ? "b" : "dim"}`}>{count(question.answer)}</span>
@@ -119,17 +119,27 @@ function Findings({ found, affected, topology, level }: { found: Finding[]; affe
   );
 }
 
+interface Change {
+  sel: string;
+  sign: string;
+  text: string;
+  what: string;
+  at: number | null;
+}
+
+/** Latest first. */
+function changes(topology: Topology): Change[] {
+  const { byId } = neighbourhood(topology);
+  return [
+    ...topology.nodes.filter((node) => node.firstSeen !== null).map((node) => ({ sel: `node:${node.id}`, sign: "+", text: node.name, what: "new", at: node.firstSeen })),
+    ...topology.edges.filter((edge) => edge.firstSeen !== null).map((edge) => ({ sel: `edge:${edge.id}`, sign: "+", text: `${nameOf(edge.source, byId)} → ${nameOf(edge.target, byId)}`, what: "new call", at: edge.firstSeen })),
+    ...topology.nodes.filter(isGone).map((node) => ({ sel: `node:${node.id}`, sign: "−", text: node.name, what: "gone", at: node.lastSeen })),
+  ].sort((a, b) => (b.at ?? 0) - (a.at ?? 0));
+}
+
 /** What came and what went in the range, by name. */
 function Changed({ topology }: { topology: Topology }) {
-  const news = topology.nodes.filter((node) => node.firstSeen !== null);
-  const gone = topology.nodes.filter(isGone);
-  const edges = topology.edges.filter((edge) => edge.firstSeen !== null);
-  const { byId } = neighbourhood(topology);
-  const lines = [
-    ...news.map((node) => ({ sel: `node:${node.id}`, sign: "+", text: node.name, what: "new", at: node.firstSeen })),
-    ...edges.map((edge) => ({ sel: `edge:${edge.id}`, sign: "+", text: `${nameOf(edge.source, byId)} → ${nameOf(edge.target, byId)}`, what: "new call", at: edge.firstSeen })),
-    ...gone.map((node) => ({ sel: `node:${node.id}`, sign: "−", text: node.name, what: "gone", at: node.lastSeen })),
-  ].sort((a, b) => (b.at ?? 0) - (a.at ?? 0));
+  const lines = useMemo(() => changes(topology), [topology]);
   if (lines.length === 0) return null;
   return (
     <div class="fs">

@@ -10,6 +10,9 @@ const QUICK_FROM = 160;
 /** There may be many groups, and each takes its time. */
 const QUICK_INSIDE = 40;
 
+/** Groups call each other in all directions: an exact layout of many is one long column. */
+const MANY_GROUPS = 12;
+
 interface Request {
   ticket: number;
   input: LayoutInput;
@@ -31,7 +34,8 @@ function arrangedInside({ nodes, edges }: LayoutInput): Layout {
 
 function arranged(input: LayoutInput): Layout {
   const { nodes, edges, heights } = input;
-  if (nodes.length > QUICK_FROM) return layered(input);
+  const groups = Object.keys(heights ?? {}).length;
+  if (nodes.length > QUICK_FROM || groups > MANY_GROUPS) return layered(input);
   const graph = new Graph({ multigraph: true });
   graph.setGraph({
     rankdir: "TB", nodesep: PITCH_X - NODE.width, edgesep: 24, ranksep: PITCH_Y - NODE.height,

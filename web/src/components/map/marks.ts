@@ -47,8 +47,12 @@ export interface GroupTexts {
   figure: { text: string; status: Status } | null;
 }
 
+/** A plate that is smaller has no name, as a mark has none. */
+const LEAST_NAMED = 44;
+
 /** The name comes first: the figure gets what is left, or nothing. */
 export function groupTexts(node: MapNode, width: number): GroupTexts {
+  if (width < LEAST_NAMED) return { name: "", figure: null };
   const figure = groupFigure(node.members ?? []);
   const room = width - 16;
   const wanted = textWidth(figure.text, 11, 650) + 8;

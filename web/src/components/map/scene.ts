@@ -82,7 +82,7 @@ const MOST_NAMES = 400;
 
 /** Beside marks only what deviates has a name, the worst first; one that would stand on another is left out. */
 function markNames(nodes: Scene["nodes"], size: Size): MarkName[] {
-  const bad = nodes.filter(({ node }) => isBad(node.status)).sort((a, b) => severity(a.node.status) - severity(b.node.status)).slice(0, MOST_NAMES);
+  const bad = nodes.filter(({ node }) => isBad(node.status) && !node.members).sort((a, b) => severity(a.node.status) - severity(b.node.status)).slice(0, MOST_NAMES);
   const taken: Box[] = bad.map(({ at }) => around(at, 9));
   return bad.flatMap(({ node, at, dimmed }) => {
     const text = shorten(node.name, 22);
@@ -173,7 +173,7 @@ function drawnLabels(input: SceneInput, plate: Plate, nodes: Scene["nodes"], edg
     const line = labelLines(edge);
     lines.set(edge.id, line);
     const rank = severity(edge.status) * 1e6 - Math.min(1e5, edge.rate ?? 0);
-    return { id: edge.id, route, width: line.width, band: bandWidth(edge.rate), priority: rank, required: isBad(edge.status) };
+    return { id: edge.id, route, width: line.width, band: bandWidth(edge.rate), priority: rank, required: isBad(edge.status) && !edge.parts };
   });
   const window: Box = { left: 2, right: input.size.width - 2, top: 2, bottom: input.size.height - 30 };
   const boxes = nodes.map(({ node, at }) => boxOf(node, at, plate));
