@@ -154,7 +154,7 @@ export function glyphOf(node: MapNode, incoming: MapEdge[]): Glyph {
 
 const PROTOCOL_NAMES: Record<string, string> = {
   http: "HTTP", http2: "HTTP/2", grpc: "gRPC", redis: "Redis", postgresql: "PostgreSQL", mysql: "MySQL",
-  kafka: "Kafka", dns: "DNS", amqp: "AMQP", nats: "NATS", mongodb: "MongoDB", memcached: "memcached", tls: "TLS",
+  kafka: "Kafka", dns: "DNS", amqp: "AMQP", nats: "NATS", mongodb: "MongoDB", memcached: "memcached", tls: "TLS", tcp: "TCP",
 };
 export const protocolName = (protocol: string): string => PROTOCOL_NAMES[protocol.toLowerCase()] ?? protocol;
 
