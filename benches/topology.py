@@ -1,8 +1,14 @@
 """A made-up cluster as an agent would tell of it: OTLP metrics of both sides of each call, for the last half hour. The
-same numbers always give the same cluster, so that two measurements are comparable."""
+same numbers always give the same cluster, so that two measurements are comparable.
+
+    topology.py PORT NODES EDGES      sends it to the server that takes OTLP over HTTP there
+"""
 
 import random
 import struct
+import sys
+import time
+import urllib.error
 import urllib.request
 
 STEP_SECONDS = 60
@@ -108,3 +114,20 @@ def post(port, points):
     )
     with urllib.request.urlopen(request, timeout=60) as answer:
         answer.read()
+
+
+def main():
+    port, nodes, edges = map(int, sys.argv[1:])
+    until = time.monotonic() + 20
+    while True:
+        try:
+            Cluster(nodes, edges).send(port, int(time.time()) // STEP_SECONDS * STEP_SECONDS)
+            return
+        except urllib.error.URLError as error:
+            if time.monotonic() > until:
+                sys.exit(f"topology: nothing takes OTLP on port {port}: {error}")
+            time.sleep(0.2)
+
+
+if __name__ == "__main__":
+    main()

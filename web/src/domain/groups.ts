@@ -1,7 +1,7 @@
 // Groups of the map: by host, unit, container, language, or a label of one's own. A collapsed group is one node, and
 // calls that cross its border are one edge for each pair of ends.
 import { isBad, severity, worstFirst, type Status } from "./status";
-import { edgeId, isGone, isOutside, protocolName, runtimeOf, type Figures, type MapEdge, type MapNode, type Reason, type Topology, type Waiting } from "./topology";
+import { edgeId, isGone, isOutside, languageOf, protocolName, type Figures, type MapEdge, type MapNode, type Reason, type Topology, type Waiting } from "./topology";
 
 /** What a map can be grouped by; anything else is the name of an attribute. */
 export const GROUPINGS = ["host", "unit", "container", "language"] as const;
@@ -29,7 +29,7 @@ export const groupId = (by: string, value: string): string => `group:${by}:${val
 /** The group of a node; what is outside, and what lacks the property, is in none. */
 export function groupOf(node: MapNode, by: string): string {
   if (isOutside(node)) return "";
-  return by === "language" ? runtimeOf(node) : (node.attributes[ATTRIBUTE[by] ?? by] ?? "");
+  return by === "language" ? languageOf(node) : (node.attributes[ATTRIBUTE[by] ?? by] ?? "");
 }
 
 /** Labels of one's own that nodes of this map have, so that they can be grouped by. */

@@ -164,10 +164,12 @@ const RUNTIMES: Record<string, string> = { nodejs: "node", cpython: "python", "o
 export function runtimeOf(node: MapNode): string {
   const addresses = node.attributes["limpid.addresses"];
   if (node.kind === "clients") return addresses ? `${addresses} addr.` : "";
-  const language =
-    node.attributes["process.runtime.name"] ?? node.attributes["telemetry.sdk.language"] ?? node.attributes["limpid.language"];
-  if (language) return RUNTIMES[language.toLowerCase()] ?? language.toLowerCase();
-  return node.attributes["service.version"] ?? executableOf(node);
+  return languageOf(node) || (node.attributes["service.version"] ?? executableOf(node));
+}
+
+export function languageOf(node: MapNode): string {
+  const language = (node.attributes["process.runtime.name"] ?? node.attributes["telemetry.sdk.language"] ?? node.attributes["limpid.language"] ?? "").toLowerCase();
+  return RUNTIMES[language] ?? language;
 }
 
 function executableOf(node: MapNode): string {

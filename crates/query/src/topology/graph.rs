@@ -130,14 +130,15 @@ struct Identity {
     name: String,
 }
 
-/// Instances and hosts of a service by side, to find the other end below the level of services.
+/// Instances and hosts of a service by side, to find the other end below the level of services: of those that saw
+/// something in the range, since what was there an hour ago may have been restarted.
 #[derive(Default)]
 struct Members(FxHashMap<(Side, String), FxHashMap<String, BTreeSet<(String, String)>>>);
 
 impl Members {
-    fn new(all: &[Seen]) -> Self {
+    fn new(all: &[Seen], grown: &[Grown]) -> Self {
         let mut members = Members::default();
-        for seen in all {
+        for (seen, _) in all.iter().zip(grown).filter(|(_, grown)| is_active(grown)) {
             let of_service = members.0.entry((seen.side, seen.service.clone())).or_default();
             of_service.entry(seen.peer.clone()).or_default().insert((seen.instance.clone(), seen.host.clone()));
         }
@@ -174,15 +175,15 @@ impl Graph {
             reported: vec![false; super::increase::BUCKETS],
             hosts_ms: BTreeMap::new(),
         };
-        let members = Members::new(all);
         let grown: Vec<Grown> = all.iter().map(|seen| grown(seen, moments)).collect();
+        let members = Members::new(all, &grown);
         let mut idle = Vec::new();
         // Clients first: they tell which edges there are that a server's view may belong to.
         for side in [Side::Client, Side::Server] {
             for (seen, grown) in all.iter().zip(&grown).filter(|(seen, _)| seen.side == side) {
                 graph.note_samples(seen, moments);
                 let own = graph.own_node(seen, resolver);
-                let active = grown.iter().any(|(slot, ..)| matches!(slot, Slot::Bucket(_)));
+                let active = is_active(grown);
                 let own_id = own.id.clone();
                 graph.touch(own, seen, active);
                 match active {
@@ -424,6 +425,10 @@ fn grown<'a>(seen: &'a Seen, moments: &Moments) -> Grown<'a> {
     let mut grown = Vec::new();
     increases(&seen.series, moments, |slot, now, before| grown.push((slot, now, before)));
     grown
+}
+
+fn is_active(grown: &Grown) -> bool {
+    grown.iter().any(|(slot, ..)| matches!(slot, Slot::Bucket(_)))
 }
 
 fn fill(view: &mut Option<View>, seen: &Seen, grown: &Grown) {
