@@ -13,6 +13,7 @@ import time
 
 import cost
 import engine
+import map as console_map
 import memory
 import overhead
 import seen
@@ -28,6 +29,7 @@ FIGURES = [
     ("memory", memory.measure),
     ("parsers", engine.parsers),
     ("spans", engine.spans),
+    ("map", console_map.measure),
 ]
 
 
