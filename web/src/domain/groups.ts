@@ -170,6 +170,17 @@ export function opensByItself(groups: Group[], room: number): string[] {
   return open;
 }
 
+/** What stands on the map for something that is selected: its group, or the edge that its call is a part of. */
+export function standsFor(selection: string, { topology, groups }: Grouped): string {
+  const id = selection.slice(5);
+  if (selection.startsWith("node:")) {
+    const group = groups.find((one) => !one.isOpen && one.members.some((node) => node.id === id));
+    return group ? `node:${group.id}` : selection;
+  }
+  const edge = selection ? topology.edges.find((one) => one.parts?.some((part) => part.id === id)) : undefined;
+  return edge ? `edge:${edge.id}` : selection;
+}
+
 /** The groups that the address says are open; null while nobody has chosen. */
 export function openOf(param: string): string[] | null {
   if (!param) return null;

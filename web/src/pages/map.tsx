@@ -13,7 +13,7 @@ import { Busy, Center, FailureLine, Nothing } from "../components/states";
 import { expanded } from "../domain/expand";
 import { parseFilter } from "../domain/filter";
 import { findings } from "../domain/findings";
-import { grouped, groupingOf, groupsOf, openOf, openParam, opensByItself, type Grouped } from "../domain/groups";
+import { grouped, groupingOf, groupsOf, openOf, openParam, opensByItself, standsFor, type Grouped } from "../domain/groups";
 import { LEVELS, neighbourhood, type Topology } from "../domain/topology";
 import { interval } from "../state/clock";
 import { findingCount } from "../state/health";
@@ -31,11 +31,13 @@ export function MapPage() {
   const by = groupingOf(param("group"), topology);
   const { shown, open } = useGroups(topology, by, level);
   const around = useMemo(() => neighbourhood(shown.topology), [shown]);
+  // A filter and a table are of all there is, whether it is shown by itself or in a group.
+  const whole = useMemo(() => (!topology || shown.topology === topology ? around : neighbourhood(topology)), [topology, shown]);
   const terms = useMemo(() => parseFilter(filter), [filter]);
   const pinned = useLayout(topology, level, by);
   const picture = useMemo(() => pinned.layout && expanded(pinned.layout, shown.groups), [pinned.layout, shown]);
   const replay = useReplay();
-  useKeys(() => [{ keys: "Shift T", what: "tidy: lay the map out anew", run: pinned.tidy }], [pinned.layout, topology]);
+  useKeys(() => ["t", "Shift T"].map((keys) => ({ keys, what: "tidy: lay the map out anew", run: pinned.tidy })), [pinned.layout, topology]);
   useEffect(() => {
     findingCount.value = topology ? findings(topology).filter((one) => one.status !== "affected").length : 0;
   }, [topology]);
@@ -52,23 +54,23 @@ export function MapPage() {
       <div class="mapcol">
         <Tools level={level} by={by} isTable={isTable} filter={filter} topology={topology} pinned={pinned} replay={replay} />
         <FailureLine what="The map" query={query} />
-        {topology && <Chips topology={topology} around={around} terms={terms} filter={filter} level={level} selection={selection} show={param("show")} />}
+        {topology && <Chips topology={topology} around={whole} terms={terms} filter={filter} level={level} selection={selection} show={param("show")} />}
         {!topology ? (
           <Nothing what="The map" query={query} />
         ) : topology.nodes.length === 0 ? (
           <NoRequests />
         ) : isTable ? (
-          <TableView topology={topology} around={around} terms={terms} />
+          <TableView topology={topology} around={whole} terms={terms} />
         ) : pinned.failed ? (
           <Center>The map cannot be laid out: {pinned.failed}. The table shows the same.</Center>
         ) : picture ? (
-          <MapCanvas topology={shown.topology} around={around} layout={picture.layout} frames={picture.frames} level={level} picture={`${level} ${by} ${open.join()} ${pinned.tidied}`} terms={terms} selection={selection}
+          <MapCanvas topology={shown.topology} around={around} layout={picture.layout} frames={picture.frames} level={level} picture={`${level} ${by} ${open.join()} ${pinned.tidied}`} terms={terms} selection={standsFor(selection, shown)}
             show={param("show")} stale={query.stale} onSelect={select} onMove={pinned.move} onOpen={toggle} />
         ) : (
           <div class="cv" />
         )}
       </div>
-      {topology && topology.nodes.length > 0 && <Panel topology={topology} shown={shown} around={around} level={level} selection={selection} onOpen={toggle} />}
+      {topology && topology.nodes.length > 0 && <Panel topology={topology} shown={shown} around={around} whole={whole} level={level} selection={selection} onOpen={toggle} />}
     </>
   );
 }

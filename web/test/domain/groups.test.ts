@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { expanded, stretching } from "../../src/domain/expand";
 import { nodeMatches, parseFilter, withoutTerm } from "../../src/domain/filter";
-import { grouped, groupFigure, groupingOf, groupsOf, labelsOf, openOf, openParam, opensByItself } from "../../src/domain/groups";
+import { grouped, groupFigure, groupingOf, groupsOf, labelsOf, openOf, openParam, opensByItself, standsFor } from "../../src/domain/groups";
 import { layered } from "../../src/domain/layered";
 import { placeInside, splitGroups, type Layout } from "../../src/domain/layout";
 import { seeded } from "../../src/domain/levels";
@@ -122,5 +122,16 @@ describe("the filter", () => {
   it("takes one term away and leaves the others as they were written", () => {
     const terms = parseFilter('lang:java -status:ok "a b"');
     expect(withoutTerm('lang:java -status:ok "a b"', terms[1]!)).toBe('lang:java "a b"');
+  });
+});
+
+describe("a selection", () => {
+  it("in a collapsed group is shown by the group, and a call by the edge that it is a part of", () => {
+    const map = shop();
+    const shown = grouped(map, "host", new Set(["shop-1"]));
+    expect(standsFor(`node:${service("checkout")}`, shown)).toBe("node:group:host:shop-2");
+    expect(standsFor(`node:${service("web")}`, shown)).toBe(`node:${service("web")}`);
+    expect(standsFor(`edge:${service("web")}>${service("checkout")}:http`, shown)).toBe(`edge:${service("web")}>group:host:shop-2:*`);
+    expect(standsFor("", shown)).toBe("");
   });
 });

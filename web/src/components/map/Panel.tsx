@@ -19,15 +19,15 @@ interface PanelProps {
   topology: Topology;
   shown: Grouped;
   around: Neighbourhood;
+  /** Of all there is: a node in a collapsed group can be looked at as any other. */
+  whole: Neighbourhood;
   level: Level;
   selection: string;
   onOpen: (group: string) => void;
 }
 
-export function Panel({ topology, shown, around, level, selection, onOpen }: PanelProps) {
+export function Panel({ topology, shown, around, whole, level, selection, onOpen }: PanelProps) {
   const all = useMemo(() => findings(topology), [topology]);
-  // A node in a collapsed group can be looked at as any other.
-  const whole = useMemo(() => (shown.topology === topology ? around : neighbourhood(topology)), [topology, shown, around]);
   const found = all.filter((one) => one.status !== "affected");
   const id = selection.slice(5);
   const node = selection.startsWith("node:") ? whole.byId.get(id) : undefined;
