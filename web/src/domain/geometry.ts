@@ -52,11 +52,11 @@ const MARGIN = { top: 46, bottom: 94 };
 const RING_SIDE = 36;
 
 /** The picture fills the window: both scales as large as fit, never so large that little stands in much. */
-export function fit(box: Box, size: Size): View {
+export function fit(box: Box, size: Size, hasGroups = false): View {
   const top = size.width < 500 ? 26 : MARGIN.top;
   const height = Math.max(60, size.height - top - MARGIN.bottom);
   const scaleY = Math.min(1.12, height / Math.max(1, box.bottom - box.top));
-  const scaleX = Math.min(1.1, widthScale(box.right - box.left, size.width, scaleY));
+  const scaleX = Math.min(1.1, widthScale(box.right - box.left, size.width, scaleY, hasGroups));
   return {
     scaleX,
     scaleY,
@@ -66,8 +66,10 @@ export function fit(box: Box, size: Size): View {
 }
 
 /** The largest scale at which whole plates fit; rings need less room beside them than plates do. */
-function widthScale(length: number, width: number, scaleY: number): number {
+function widthScale(length: number, width: number, scaleY: number, hasGroups: boolean): number {
   const ofPlates = (width - 8) / (length + PITCH_X);
+  // A group stays a plate where nodes are rings.
+  if (hasGroups) return ofPlates;
   const { detail } = plateAt(Math.min(1.1, ofPlates), scaleY);
   if (detail === "full" || detail === "compact") return ofPlates;
   const ofRings = Math.max(60, width - 2 * RING_SIDE) / Math.max(1, length);

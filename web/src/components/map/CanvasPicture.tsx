@@ -13,6 +13,7 @@ import type { Painted, PaintRequest } from "./paint.worker";
 import { nodeMatches } from "../../domain/filter";
 import type { SceneInput } from "./scene";
 import { spoken } from "./spoken";
+import { matrix } from "./useView";
 import { belowText, tabOrder, type PictureProps } from "./SvgPicture";
 
 interface Props extends Omit<PictureProps, "drawn"> {
@@ -42,12 +43,6 @@ export function CanvasPicture(props: Props) {
       </div>
     </>
   );
-}
-
-/** From where something was drawn to where it is now. */
-function matrix(drawn: View, now: View): string {
-  const [across, down] = [now.scaleX / drawn.scaleX, now.scaleY / drawn.scaleY];
-  return `matrix(${across}, 0, 0, ${down}, ${now.offsetX - drawn.offsetX * across}, ${now.offsetY - drawn.offsetY * down})`;
 }
 
 function shownButtons({ topology, layout, view, size, terms, around }: SceneInput, { rovingId }: Props): MapNode[] {

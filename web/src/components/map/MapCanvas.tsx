@@ -44,12 +44,15 @@ interface Grab {
 /** Above this a canvas draws what SVG would be too slow for. */
 export const MOST_PLATES = 300;
 
+/** So many plates are drawn within a frame. */
+const QUICKLY_DRAWN = 80;
+
 export function MapCanvas(props: MapCanvasProps) {
   const { topology, around, layout, frames, selection, terms, show } = props;
   const [box, size] = useSize<HTMLDivElement>();
   const isLarge = topology.nodes.length > MOST_PLATES;
   const ids = useMemo(() => topology.nodes.map((node) => node.id), [topology]);
-  const control = useView({ layout, ids, picture: props.picture, size, box, follows: isLarge });
+  const control = useView({ layout, frames, ids, picture: props.picture, size, box, follows: isLarge ? "itself" : topology.nodes.length > QUICKLY_DRAWN ? "stretched" : "redrawn" });
   const reach = useMemo(() => {
     const id = selection.startsWith("node:") ? selection.slice(5) : "";
     return id && (show === "upstream" || show === "downstream") ? reachOf(id, show, around) : null;

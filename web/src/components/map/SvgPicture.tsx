@@ -12,7 +12,7 @@ import { GroupPlate } from "./GroupPlate";
 import { Plate } from "./Plate";
 import type { DrawnFrame, Scene } from "./scene";
 import { spoken } from "./spoken";
-import type { ViewControl } from "./useView";
+import { matrix, type ViewControl } from "./useView";
 
 export interface PictureProps {
   drawn: Scene;
@@ -33,8 +33,7 @@ export function SvgPicture({ drawn, around, layout, hubs, selection, control, ro
     const follow = () => {
       const { view } = control;
       const now = control.live();
-      const isSame = now.scaleX === view.scaleX && now.scaleY === view.scaleY;
-      if (box.current && isSame) box.current.style.transform = now === view ? "" : `translate(${now.offsetX - view.offsetX}px, ${now.offsetY - view.offsetY}px)`;
+      if (box.current) box.current.style.transform = now === view ? "" : matrix(view, now);
     };
     follow();
     return control.onLive(follow);
