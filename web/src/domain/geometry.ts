@@ -37,7 +37,7 @@ export function plateAt(scaleX: number, scaleY: number): Plate {
 
 /** A collapsed group's plate: as much as there is room for, at least its name. */
 export function groupSize(members: number, plate: Plate): Size {
-  const width = Math.min(176, Math.max(14, PITCH_X * plate.scaleX - 12));
+  const width = Math.min(176, Math.max(14, PITCH_X * plate.scaleX - (plate.detail === "ring" || plate.detail === "mark" ? 6 : 12)));
   // At least one row of marks, but where nothing has room for more than a name.
   const least = plate.detail === "mark" ? 14 : Math.min(groupHeight(members), 38);
   return { width, height: Math.max(least, groupHeight(members) * Math.min(1, plate.scaleY)) };

@@ -2,7 +2,7 @@
 import { groupSize, type Plate } from "../../domain/geometry";
 import { isBad, tone, type Status } from "../../domain/status";
 import type { MapNode } from "../../domain/topology";
-import { groupMarks, groupTexts, MARK } from "./marks";
+import { groupMarks, groupTexts, MARK, NARROW } from "./marks";
 import { memo } from "../memo";
 
 interface Props {
@@ -25,7 +25,7 @@ export const GroupPlate = memo(function GroupPlate({ node, plate, selected }: Pr
       {selected && <rect x={x - 3} y={y - 3} width={width + 6} height={height + 6} rx="10" fill="none" stroke="var(--accent)" stroke-width="3" opacity=".3" />}
       <rect class="pl" x={x} y={y} width={width} height={height} rx="5" fill={none ? "var(--bg)" : "var(--surface)"} stroke={selected ? "var(--accent)" : (BORDER[node.status] ?? (none ? "var(--none-g)" : "var(--line-2)"))}
         stroke-width={isBad(node.status) || selected ? 1.5 : 0.8} stroke-dasharray={none ? "3 3" : undefined} />
-      <text x={x + 8} y={y + 15} font-size="12" font-weight="650" fill={none ? "var(--none)" : "var(--ink)"}>{name}</text>{" "}
+      <text x={x + (width < NARROW ? 4 : 8)} y={y + 15} font-size={width < NARROW ? 11 : 12} font-weight="650" fill={none ? "var(--none)" : "var(--ink)"}>{name}</text>{" "}
       {figure && <text x={x + width - 8} y={y + 15} font-size="11" text-anchor="end" font-weight={isBad(figure.status) ? 650 : 400} fill={INK[tone(figure.status)] ?? "var(--ink-2)"}>{figure.text}</text>}
       <Marks members={members} plate={plate} x={x} y={y} />
     </g>

@@ -50,11 +50,16 @@ export interface GroupTexts {
 /** A plate that is smaller has no name, as a mark has none. */
 const LEAST_NAMED = 44;
 
+/** On a narrow plate the name is small, and of a long one the end is kept: groups differ there. */
+export const NARROW = 80;
+const lastPart = (name: string, most: number): string => (name.length <= most ? name : `…${name.slice(-Math.max(1, most - 1))}`);
+
 /** The name comes first: the figure gets what is left, or nothing. */
 export function groupTexts(node: MapNode, width: number): GroupTexts {
   if (width < LEAST_NAMED) return { name: "", figure: null };
   const figure = groupFigure(node.members ?? []);
-  const room = width - 16;
+  const room = width - (width < NARROW ? 8 : 16);
+  if (width < NARROW) return { name: fitText(node.name, room, 11, 650, lastPart), figure: null };
   const wanted = textWidth(figure.text, 11, 650) + 8;
   const fits = textWidth(node.name, 12, 650) + wanted <= room || room - wanted >= 60;
   return { name: fitText(node.name, fits ? room - wanted : room, 12, 650, shorten), figure: fits ? figure : null };

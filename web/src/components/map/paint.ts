@@ -4,7 +4,7 @@ import { GLYPHS } from "../../domain/glyphs";
 import { isBad, tone, type Status } from "../../domain/status";
 import { glyphOf, isGone, seenFromCallersOnly, type Glyph, type MapNode, type Neighbourhood } from "../../domain/topology";
 import type { Point } from "../../domain/layout";
-import { groupMarks, groupTexts, MARK, markOf } from "./marks";
+import { groupMarks, groupTexts, MARK, markOf, NARROW } from "./marks";
 import { pulsePaths } from "./pulse";
 import type { DrawnEdge, Scene } from "./scene";
 import { plateTexts } from "./texts";
@@ -34,6 +34,7 @@ export function paint(brush: Brush, scene: Scene): void {
     paintNode(brush, node, scene.plate);
     brush.pen.restore();
   }
+  paintNewTags(brush, scene);
   for (const { node, text, box, dimmed } of scene.names) {
     brush.pen.globalAlpha = dimmed ? DIM : 1;
     brush.pen.fillStyle = color(brush, "bg");
@@ -94,6 +95,23 @@ function paintEdges(brush: Brush, edges: DrawnEdge[], plate: Plate): void {
   for (const batch of heads.values()) paintHeads(brush, batch);
   if (plate.detail !== "mark") for (const { edge, route } of edges) if (isBad(edge.status)) paintSign(brush, edge.status, route.at(0.5), "!");
   pen.globalAlpha = 1;
+}
+
+/** An edge that was not there before the range, or not at its beginning. */
+function paintNewTags(brush: Brush, { edges, plate }: Scene): void {
+  const { pen } = brush;
+  if (plate.detail === "mark") return;
+  for (const { edge, route } of edges.filter(({ edge }) => edge.firstSeen !== null && !isBad(edge.status))) {
+    const { x, y } = route.at(0.5);
+    pen.beginPath();
+    pen.roundRect(x - 14, y - 8, 28, 15, 3);
+    pen.fillStyle = color(brush, "surface");
+    pen.fill();
+    pen.lineWidth = 1;
+    pen.strokeStyle = color(brush, "line-2");
+    pen.stroke();
+    write(brush, "new", x, y + 3.5, { size: 11, ink: color(brush, "ink-2"), align: "middle" });
+  }
 }
 
 interface Look {
@@ -346,7 +364,7 @@ function paintGroup(brush: Brush, node: MapNode, members: MapNode[], plate: Plat
   pen.lineWidth = isBad(node.status) ? 1.5 : 0.8;
   pen.stroke();
   const { name, figure } = groupTexts(node, width);
-  write(brush, name, x + 8, y + 15, { size: 12, weight: 650, ink: color(brush, none ? "none" : "ink") });
+  write(brush, name, x + (width < NARROW ? 4 : 8), y + 15, { size: width < NARROW ? 11 : 12, weight: 650, ink: color(brush, none ? "none" : "ink") });
   if (figure) write(brush, figure.text, x + width - 8, y + 15, { size: 11, weight: isBad(figure.status) ? 650 : 400, ink: inkOf(brush, figure.status, "ink-2"), align: "end" });
   pen.save();
   pen.translate(x, y);
