@@ -101,7 +101,7 @@ function paintEdges(brush: Brush, edges: DrawnEdge[], plate: Plate): void {
 function paintNewTags(brush: Brush, { edges, plate }: Scene): void {
   const { pen } = brush;
   if (plate.detail === "mark") return;
-  for (const { edge, route } of edges.filter(({ edge }) => edge.firstSeen !== null && !isBad(edge.status))) {
+  for (const { route } of edges.filter(({ edge }) => edge.firstSeen !== null && !isBad(edge.status))) {
     const { x, y } = route.at(0.5);
     pen.beginPath();
     pen.roundRect(x - 14, y - 8, 28, 15, 3);
