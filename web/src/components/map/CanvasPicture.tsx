@@ -8,7 +8,7 @@ import type { MapNode } from "../../domain/topology";
 import { theme } from "../../state/theme";
 import { fontFamily } from "../measure";
 import { MARGIN } from "./margin";
-import { COLOR_NAMES, type Colors } from "./paint";
+import { COLOR_NAMES, type Colors } from "./brush";
 import type { Painted, PaintRequest } from "./paint.worker";
 import { nodeMatches } from "../../domain/filter";
 import type { SceneInput } from "./scene";

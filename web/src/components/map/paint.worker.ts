@@ -6,7 +6,8 @@ import type { Layout } from "../../domain/layout";
 import { neighbourhood, type Neighbourhood, type Topology } from "../../domain/topology";
 import { useFamily } from "../measure";
 import { MARGIN } from "./margin";
-import { paint, type Colors } from "./paint";
+import type { Colors } from "./brush";
+import { paint } from "./paint";
 import { scene } from "./scene";
 
 export interface MapData {
