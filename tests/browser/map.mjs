@@ -11,6 +11,13 @@ const button = (page, name) => page.getByRole("button", { name }).first();
 const places = (page) => page.evaluate(() => Object.fromEntries([...document.querySelectorAll("g.node[data-node]")].map((one) => [one.getAttribute("data-node"), one.getAttribute("transform")])));
 const focused = (page) => page.evaluate(() => document.activeElement?.getAttribute("aria-label") ?? "");
 
+await check("the demo is seen", () =>
+  until("calls between its services", async () => {
+    const map = await (await fetch(`${demo}/api/topology`)).json();
+    return map.edges.filter((edge) => edge.requests > 0).length >= 8;
+  }),
+);
+
 await check("a group opens and collapses, its calls are one edge, and the link keeps it", async () => {
   const page = await open(`${demo}/map?last=5m&group=language`);
   await button(page, /^go .*group of \d/).click({ timeout: 60_000 });
