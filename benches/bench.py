@@ -13,6 +13,7 @@ import time
 
 import cost
 import engine
+import map as console_map
 import memory
 import overhead
 import seen
@@ -29,6 +30,7 @@ FIGURES = [
     ("parsers", engine.parsers),
     ("spans", engine.spans),
     ("store", engine.store),
+    ("map", console_map.measure),
 ]
 
 

@@ -62,6 +62,8 @@ export function readNode(value: Json, where: string): MapNode {
     pulse: pulse(value["pulse"]),
     attributes: attributes(value["attributes"]),
     made: null,
+    firstSeen: secondsOf(string(value["first_seen_ns"])),
+    lastSeen: secondsOf(string(value["last_seen_ns"])),
   };
 }
 
@@ -87,6 +89,7 @@ export function readEdge(value: Json, where: string): MapEdge {
     queue: maybe(value["queue"], waiting),
     networkOrQueue: maybe(value["network_or_queue"], waiting),
     attributes: attributes(value["attributes"]),
+    firstSeen: secondsOf(string(value["first_seen_ns"])),
   };
 }
 

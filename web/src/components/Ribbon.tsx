@@ -2,18 +2,22 @@
 // scrubber, range picker and history on every page: drag to select, drag the ends, arrow keys to move.
 import { useRef, useState } from "preact/hooks";
 import { clock, day, rate, share, zone, between } from "../domain/format";
-import { RIBBON_BUCKETS, ribbonWindow, shift, timeTicks, type Interval } from "../domain/range";
+import { RIBBON_BUCKETS, ribbonWindow, shift, timeTicks, type Interval, type Range } from "../domain/range";
 import { fetchTimeline, type Bucket, type Timeline } from "../api/series";
 import { useQuery } from "../state/query";
 import { interval, live, now, pausedOrLive } from "../state/clock";
 import { setRange, utc } from "../state/location";
+import { rest, scrub, scrubbing } from "../state/scrub";
 import { useWidth } from "./useSize";
 
 const BASE = 30;
 const HEIGHT = 46;
 
 export function Ribbon() {
-  const history = ribbonWindow(interval.value, now.value);
+  const held = useRef<Interval | null>(null);
+  // While the range is dragged or played, what it is dragged over stands still.
+  const history = (scrubbing.value && held.current) || ribbonWindow(interval.value, now.value);
+  held.current = history;
   const length = history.end - history.start;
   const read = useQuery(`timeline ${length} ${live.value ? "" : history.end}`, `${history.end} ${Math.floor(now.value / 5)}`, (signal) =>
     fetchTimeline(history, RIBBON_BUCKETS, signal),
@@ -82,6 +86,7 @@ function Bars({ timeline, window }: { timeline: Timeline; window: Interval }) {
   const [box, width] = useWidth<HTMLDivElement>();
   const [drag, setDrag] = useState<Interval | null>(null);
   const from = useRef<number | null>(null);
+  const grabbed = useRef<{ at: number; start: number; end: number } | null>(null);
   const length = window.end - window.start;
   const x = (at: number) => ((at - window.start) / length) * width;
   const timeAt = (event: PointerEvent) => {
@@ -94,16 +99,29 @@ function Bars({ timeline, window }: { timeline: Timeline; window: Interval }) {
   const down = (event: PointerEvent) => {
     (event.currentTarget as Element).setPointerCapture(event.pointerId);
     const at = timeAt(event);
+    const { start, end } = interval.value;
+    // Inside the range it is taken and moved; at its ends it is made longer or shorter; elsewhere a new one begins.
+    const edge = x(end) - x(start) < 28 ? 3 : 7;
+    if (x(at) > x(start) + edge && x(at) < x(end) - edge) {
+      grabbed.current = { at, start, end };
+      return;
+    }
     const near = (edge: number) => Math.abs(x(edge) - x(at)) < 7;
     from.current = near(interval.value.start) ? interval.value.end : near(interval.value.end) ? interval.value.start : at;
     setDrag({ start: Math.min(at, from.current), end: Math.max(at, from.current) });
   };
   const move = (event: PointerEvent) => {
+    if (grabbed.current) return scrub(moved(grabbed.current, timeAt(event) - grabbed.current.at, window, now.value));
     if (from.current === null) return;
     const at = timeAt(event);
     setDrag({ start: Math.min(at, from.current), end: Math.max(at, from.current) });
   };
   const up = () => {
+    if (grabbed.current) {
+      grabbed.current = null;
+      rest();
+      return;
+    }
     from.current = null;
     if (drag && x(drag.end) - x(drag.start) > 3) {
       const untilNow = live.value && drag.end >= interval.value.end - length / 400;
@@ -122,7 +140,7 @@ function Bars({ timeline, window }: { timeline: Timeline; window: Interval }) {
       <svg
         role="slider" tabIndex={0} aria-label="Selected time" aria-valuemin={Math.round(window.start)} aria-valuemax={Math.round(window.end)}
         aria-valuenow={Math.round(selected.end)} aria-valuetext={between(selected.start, selected.end, utc.value)}
-        onPointerDown={down} onPointerMove={move} onPointerUp={up} onPointerCancel={() => setDrag(null)} onKeyDown={keys}
+        onPointerDown={down} onPointerMove={move} onPointerUp={up} onPointerCancel={up} onKeyDown={keys}
       >
         <rect x={x(selected.start)} y="0" width={Math.max(2, x(selected.end) - x(selected.start))} height={HEIGHT} fill="var(--accent-soft)" />
         <Buckets timeline={timeline} selected={selected} x={x} />
@@ -141,6 +159,18 @@ function Bars({ timeline, window }: { timeline: Timeline; window: Interval }) {
       </svg>
     </div>
   );
+}
+
+const STEP_SECONDS = 60;
+
+/** The range as far away as it was dragged, in whole steps; at the end of time it is live again. */
+function moved({ start, end }: Interval, by: number, window: Interval, now: number): Range {
+  const length = end - start;
+  const step = length < 10 * STEP_SECONDS ? STEP_SECONDS / 6 : STEP_SECONDS;
+  const to = Math.round((end + by) / step) * step;
+  if (to >= now - step) return { kind: "last", seconds: Math.round(length) };
+  const last = Math.max(window.start + length, to);
+  return { kind: "fixed", start: last - length, end: last };
 }
 
 const Handles = ({ left, right }: { left: number; right: number }) => (

@@ -6,9 +6,11 @@ export interface Term {
   key: string;
   value: string;
   negated: boolean;
+  /** As it was written. */
+  text: string;
 }
 
-export const FILTER_KEYS = ["lang", "proto", "status", "host", "kind", "is"] as const;
+export const FILTER_KEYS = ["lang", "proto", "status", "host", "kind", "is", "unit", "container"] as const;
 const MOST_TERMS = 16;
 
 export function parseFilter(text: string): Term[] {
@@ -18,18 +20,23 @@ export function parseFilter(text: string): Term[] {
     const body = negated ? word.slice(1) : word;
     const colon = body.indexOf(":");
     const key = colon > 0 ? body.slice(0, colon).toLowerCase() : "";
-    const isKey = (FILTER_KEYS as readonly string[]).includes(key);
+    // What has a dot in it is the name of an attribute.
+    const isKey = (FILTER_KEYS as readonly string[]).includes(key) || key.includes(".");
     const value = (isKey ? body.slice(colon + 1) : body).replace(/"/g, "").toLowerCase();
-    if (value) terms.push({ key: isKey ? key : "", value, negated });
+    if (value) terms.push({ key: isKey ? key : "", value, negated, text: word });
     if (terms.length === MOST_TERMS) break;
   }
   return terms;
 }
 
+export const withoutTerm = (filter: string, term: Term): string => parseFilter(filter).filter((one) => one.text !== term.text).map((one) => one.text).join(" ");
+
 const has = (text: string | undefined, part: string): boolean => text?.toLowerCase().includes(part) ?? false;
 
 /** `is:` asks for a place in the whole: called from outside, calling out, seen from one side. */
-function isA(value: string, edges: MapEdge[], around: Neighbourhood): boolean {
+function isA(value: string, edges: MapEdge[], around: Neighbourhood, node?: MapNode): boolean {
+  if (value === "new") return node ? node.firstSeen !== null : edges.some((edge) => edge.firstSeen !== null);
+  if (value === "gone") return node !== undefined && node.lastSeen !== null;
   const kindOf = (id: string) => around.byId.get(id)?.kind;
   if (value === "inbound") return edges.some((edge) => kindOf(edge.source) === "clients" || kindOf(edge.source) === "external");
   if (value === "outbound") return edges.some((edge) => kindOf(edge.target) === "external");
@@ -38,6 +45,8 @@ function isA(value: string, edges: MapEdge[], around: Neighbourhood): boolean {
 }
 
 function termMatches(term: Term, node: MapNode, around: Neighbourhood): boolean {
+  // A collapsed group matches with any of its members.
+  if (node.members) return termMatchesGroup(term, node, node.members, around);
   const incoming = around.incoming.get(node.id) ?? [];
   const edges = [...incoming, ...(around.outgoing.get(node.id) ?? [])];
   switch (term.key) {
@@ -52,10 +61,21 @@ function termMatches(term: Term, node: MapNode, around: Neighbourhood): boolean 
     case "kind":
       return has(glyphOf(node, incoming), term.value) || has(node.kind, term.value);
     case "is":
-      return isA(term.value, edges, around);
+      return isA(term.value, edges, around, node);
+    case "unit":
+      return has(node.attributes["limpid.systemd.unit"], term.value);
+    case "container":
+      return has(node.attributes["container.name"], term.value) || has(node.attributes["container.id"], term.value);
     default:
+      if (term.key) return has(node.attributes[term.key], term.value);
       return has(node.name, term.value) || has(node.id, term.value);
   }
+}
+
+/** Edges of members are those of the group; all else is asked of each of them. */
+function termMatchesGroup(term: Term, group: MapNode, members: MapNode[], around: Neighbourhood): boolean {
+  if (term.key === "proto") return [...(around.incoming.get(group.id) ?? []), ...(around.outgoing.get(group.id) ?? [])].some((edge) => edgeTermMatches(term, edge, around));
+  return has(group.name, term.value) || members.some((member) => termMatches(term, member, around));
 }
 
 export function nodeMatches(terms: Term[], node: MapNode, around: Neighbourhood): boolean {

@@ -109,5 +109,7 @@ export function questions(topology: Topology): Question[] {
     { text: "Calls to the outside", filter: "is:outbound", answer: out.length },
     { text: "Seen from one side only", filter: "is:one-sided", answer: oneSided.length },
     { text: "Without data", filter: "status:no-data", answer: noData.length },
+    { text: "New in this range", filter: "is:new", answer: topology.nodes.filter((node) => node.firstSeen !== null).length },
+    { text: "Gone in this range", filter: "is:gone", answer: topology.nodes.filter((node) => node.lastSeen !== null).length },
   ];
 }

@@ -1,7 +1,8 @@
 // From layout units to pixels: what is drawn at which scale, where an edge leaves and arrives, how wide it is.
 import type { Box, Layout, Point } from "./layout";
 import { PITCH_X } from "./layout";
-import type { MapEdge } from "./topology";
+import { groupHeight } from "./expand";
+import type { MapEdge, MapNode } from "./topology";
 
 export type Detail = "full" | "compact" | "ring" | "mark";
 
@@ -9,6 +10,8 @@ export interface Plate {
   detail: Detail;
   width: number;
   height: number;
+  scaleX: number;
+  scaleY: number;
 }
 
 export interface View {
@@ -21,13 +24,23 @@ export interface View {
 
 /** Zoom changes what is drawn, not the size of text. */
 export function plateAt(scaleX: number, scaleY: number): Plate {
-  if (scaleX > 0.93 && scaleY > 0.66) return { detail: "full", width: Math.min(176, PITCH_X * scaleX - 12), height: 60 };
+  const scales = { scaleX, scaleY };
+  if (scaleX > 0.93 && scaleY > 0.66) return { detail: "full", width: Math.min(176, PITCH_X * scaleX - 12), height: 60, ...scales };
   // Narrower than this a small plate would show half a name.
   if (scaleX > 0.64 && scaleY > 0.4) {
-    return { detail: "compact", width: Math.min(150, PITCH_X * scaleX - 10), height: 42 };
+    return { detail: "compact", width: Math.min(150, PITCH_X * scaleX - 10), height: 42, ...scales };
   }
-  if (scaleX > 0.2 && scaleY > 0.2) return { detail: "ring", width: 30, height: 30 };
-  return { detail: "mark", width: 9, height: 9 };
+  // Closer than this, rings would stand on the names above them.
+  if (scaleX > 0.2 && scaleY > 0.28) return { detail: "ring", width: 30, height: 30, ...scales };
+  return { detail: "mark", width: 9, height: 9, ...scales };
+}
+
+/** A collapsed group's plate: as much as there is room for, at least its name. */
+export function groupSize(members: number, plate: Plate): Size {
+  const width = Math.min(176, Math.max(14, PITCH_X * plate.scaleX - (plate.detail === "ring" || plate.detail === "mark" ? 6 : 12)));
+  // At least one row of marks, but where nothing has room for more than a name.
+  const least = plate.detail === "mark" ? 14 : Math.min(groupHeight(members), 38);
+  return { width, height: Math.max(least, groupHeight(members) * Math.min(1, plate.scaleY)) };
 }
 
 export interface Size {
@@ -39,11 +52,11 @@ const MARGIN = { top: 46, bottom: 94 };
 const RING_SIDE = 36;
 
 /** The picture fills the window: both scales as large as fit, never so large that little stands in much. */
-export function fit(box: Box, size: Size): View {
+export function fit(box: Box, size: Size, hasGroups = false): View {
   const top = size.width < 500 ? 26 : MARGIN.top;
   const height = Math.max(60, size.height - top - MARGIN.bottom);
   const scaleY = Math.min(1.12, height / Math.max(1, box.bottom - box.top));
-  const scaleX = Math.min(1.1, widthScale(box.right - box.left, size.width, scaleY));
+  const scaleX = Math.min(1.1, widthScale(box.right - box.left, size.width, scaleY, hasGroups));
   return {
     scaleX,
     scaleY,
@@ -53,8 +66,10 @@ export function fit(box: Box, size: Size): View {
 }
 
 /** The largest scale at which whole plates fit; rings need less room beside them than plates do. */
-function widthScale(length: number, width: number, scaleY: number): number {
+function widthScale(length: number, width: number, scaleY: number, hasGroups: boolean): number {
   const ofPlates = (width - 8) / (length + PITCH_X);
+  // A group stays a plate where nodes are rings.
+  if (hasGroups) return ofPlates;
   const { detail } = plateAt(Math.min(1.1, ofPlates), scaleY);
   if (detail === "full" || detail === "compact") return ofPlates;
   const ofRings = Math.max(60, width - 2 * RING_SIDE) / Math.max(1, length);
@@ -90,13 +105,15 @@ export function coreWidth(edge: MapEdge): number {
 
 /** A drawn edge: its path and the points on it that carry labels and signs. */
 export interface Route {
-  path: string;
+  /** As in SVG. Made when it is asked for: a canvas draws the curves themselves. */
+  readonly path: string;
+  cubics: Cubic[];
   start: Point;
   end: Point;
   at: (share: number) => Point;
 }
 
-interface Cubic {
+export interface Cubic {
   from: Point;
   c1: Point;
   c2: Point;
@@ -159,9 +176,13 @@ export interface Extent {
   side: number;
 }
 
-export function extentOf(isClients: boolean, plate: Plate): Extent {
+export function extentOf(node: MapNode | undefined, plate: Plate): Extent {
+  if (node?.members) {
+    const { width, height } = groupSize(node.members.length, plate);
+    return { top: height / 2, bottom: height / 2, side: width / 2 };
+  }
   if (plate.detail === "ring") return { top: 15, bottom: 31, side: 15 };
-  const half = plate.detail === "full" && isClients ? 17 : plate.height / 2;
+  const half = plate.detail === "full" && node?.kind === "clients" ? 17 : plate.height / 2;
   return { top: half, bottom: half, side: plate.width / 2 };
 }
 
@@ -216,15 +237,24 @@ function trace(cubics: Cubic[]): Route {
   const first = cubics[0];
   const last = cubics.at(-1);
   const origin = { x: 0, y: 0 };
-  const n = (value: number) => value.toFixed(1);
-  const head = first ? `M${n(first.from.x)} ${n(first.from.y)}` : "";
-  const path = head + cubics.map((c) => `C${n(c.c1.x)} ${n(c.c1.y)} ${n(c.c2.x)} ${n(c.c2.y)} ${n(c.to.x)} ${n(c.to.y)}`).join("");
   const at = (share: number): Point => {
     const position = Math.min(0.9999, Math.max(0, share)) * cubics.length;
     const cubic = cubics[Math.floor(position)];
     return cubic ? pointOf(cubic, position % 1) : origin;
   };
-  return { path, start: first?.from ?? origin, end: last?.to ?? origin, at };
+  return {
+    get path() {
+      return pathOf(cubics);
+    },
+    cubics, start: first?.from ?? origin, end: last?.to ?? origin, at,
+  };
+}
+
+function pathOf(cubics: Cubic[]): string {
+  const n = (value: number) => value.toFixed(1);
+  const first = cubics[0];
+  const head = first ? `M${n(first.from.x)} ${n(first.from.y)}` : "";
+  return head + cubics.map((c) => `C${n(c.c1.x)} ${n(c.c1.y)} ${n(c.c2.x)} ${n(c.c2.y)} ${n(c.to.x)} ${n(c.to.y)}`).join("");
 }
 
 function pointOf({ from, c1, c2, to }: Cubic, t: number): Point {

@@ -3,23 +3,25 @@
 import { PITCH_X, PITCH_Y, type Layout, type LayoutInput, type Point } from "./layout";
 
 const SWEEPS = 6;
-const ROW_GAP = 96;
+const ROW_GAP = 140;
 
 export function layered(input: LayoutInput): Layout {
   const forward = acyclic(input);
-  const rank = ranks(input.nodes, forward);
+  const rank = shallow(ranks(input.nodes, forward), Math.ceil(Math.sqrt(input.nodes.length) * (input.heights ? 0.9 : 0.7)));
   const rows = ordered(input.nodes, forward, rank);
-  const widest = Math.max(8, Math.ceil(Math.sqrt(input.nodes.length) * 1.6));
+  const widest = Math.max(8, Math.ceil(Math.sqrt(input.nodes.length) * 1.8));
   const nodes: Record<string, Point> = {};
+  const tallest = Math.max(0, ...Object.values(input.heights ?? {}));
+  const [gap, pitch] = [Math.max(ROW_GAP, tallest + 36), Math.max(PITCH_Y, tallest + 84)];
   let y = 0;
   for (const row of rows) {
     for (let from = 0; from < row.length; from += widest) {
       const part = row.slice(from, from + widest);
       part.forEach((id, index) => (nodes[id] = { x: (index - (part.length - 1) / 2) * PITCH_X, y }));
-      y += from + widest < row.length ? ROW_GAP : PITCH_Y;
+      y += from + widest < row.length ? gap : pitch;
     }
   }
-  return { nodes, bends: {} };
+  return { nodes, bends: {}, inner: {} };
 }
 
 type Links = Map<string, string[]>;
@@ -68,6 +70,16 @@ function ranks(nodes: string[], forward: Links): Map<string, number> {
   }
   return rank;
 }
+
+/** A chain of a hundred calls would make a picture of a hundred rows: ranks are pressed together, in their order. */
+function shallow(rank: Map<string, number>, most: number): Map<string, number> {
+  const deepest = Math.max(0, ...rank.values());
+  const rows = Math.max(MOST_RANKS, most);
+  if (deepest < rows) return rank;
+  return new Map([...rank].map(([id, at]) => [id, Math.floor((at * rows) / (deepest + 1))]));
+}
+
+const MOST_RANKS = 6;
 
 function ordered(nodes: string[], forward: Links, rank: Map<string, number>): string[][] {
   const rows: string[][] = [];

@@ -1,6 +1,8 @@
 // Where things stand on the map. A whole layout is computed once per level (components/map/layout.worker.ts) and then
 // pinned: on refresh nothing moves, a new node takes the free slot nearest to its neighbours. Units are pixels at
 // scale 1; the view scales x and y apart.
+import { grouped } from "./groups";
+import { groupHeight } from "./expand";
 import type { MapEdge, MapNode, Topology } from "./topology";
 import { isHub, neighbourhood } from "./topology";
 
@@ -8,10 +10,11 @@ export interface Point {
   x: number;
   y: number;
 }
-/** Middle of each node by id, and the bends of edges that pass a rank. */
+/** Middle of each node by id, the bends of edges that pass a rank, and where the members of groups stand in their own. */
 export interface Layout {
   nodes: Record<string, Point>;
   bends: Record<string, Point[]>;
+  inner: Record<string, Point>;
 }
 
 export const PITCH_X = 188;
@@ -22,11 +25,29 @@ const DOCK_GAP = 128;
 export interface LayoutInput {
   nodes: string[];
   edges: { id: string; source: string; target: string }[];
+  /** Of nodes that are higher than others: collapsed groups. */
+  heights?: Record<string, number>;
+  /** The insides of the groups, each laid out for itself. */
+  insides?: LayoutInput[];
 }
 
 export interface Split {
   input: LayoutInput;
   docked: string[];
+}
+
+/** A grouped map: the groups collapsed, and each group's inside. */
+export function splitGroups(topology: Topology, by: string): Split {
+  const { topology: collapsed, groups } = grouped(topology, by, new Set());
+  const { input, docked } = split(collapsed);
+  const inside = new Map(groups.flatMap((group, at) => group.members.map((node) => [node.id, at] as const)));
+  const insides: LayoutInput[] = groups.map((group) => ({ nodes: group.members.map((node) => node.id), edges: [] }));
+  for (const { id, source, target } of topology.edges) {
+    const at = inside.get(source);
+    if (at !== undefined && at === inside.get(target) && source !== target) insides[at]?.edges.push({ id, source, target });
+  }
+  const heights = Object.fromEntries(groups.map((group) => [group.id, groupHeight(group.members.length)]));
+  return { input: { ...input, heights, insides }, docked };
 }
 
 export function split(topology: Topology): Split {
@@ -47,18 +68,19 @@ function drawable(edge: MapEdge, hubs: Set<string>, byId: Map<string, MapNode>):
 }
 
 /** Docked nodes stand in rows under the rest. */
-export function dock(layout: Layout, docked: string[]): Layout {
+export function dock(layout: Layout, docked: string[], heights: Record<string, number> = {}): Layout {
   if (docked.length === 0) return layout;
+  const pitch = Math.max(110, ...docked.map((id) => (heights[id] ?? 0) + 40));
   const box = bounds(Object.values(layout.nodes));
-  const perRow = Math.max(5, Math.floor((box.right - box.left) / PITCH_X) + 1);
+  const perRow = Math.max(5, Math.ceil(Math.sqrt(docked.length)), Math.floor((box.right - box.left) / PITCH_X) + 1);
   const nodes = { ...layout.nodes };
   const top = Object.keys(layout.nodes).length ? box.bottom + DOCK_GAP : 0;
   docked.forEach((id, index) => {
     const inRow = Math.min(perRow, docked.length - Math.floor(index / perRow) * perRow);
     const middle = (box.left + box.right) / 2 - ((inRow - 1) * PITCH_X) / 2;
-    nodes[id] = { x: middle + (index % perRow) * PITCH_X, y: top + Math.floor(index / perRow) * 110 };
+    nodes[id] = { x: middle + (index % perRow) * PITCH_X, y: top + Math.floor(index / perRow) * pitch };
   });
-  return { nodes, bends: layout.bends };
+  return { ...layout, nodes };
 }
 
 export interface Box {
@@ -92,7 +114,19 @@ export function place(pinned: Layout, topology: Topology): Layout {
   if (missing.length === 0) return pinned;
   const nodes = { ...pinned.nodes };
   for (const node of missing) nodes[node.id] = freeSlot(nodes, node.id, topology.edges);
-  return { nodes, bends: pinned.bends };
+  return { ...pinned, nodes };
+}
+
+/** The same for the insides of groups: what is new in one stands near what it talks to there. */
+export function placeInside(pinned: Layout, topology: Topology, by: string): Layout {
+  const missing = grouped(topology, by, new Set()).groups.map((group) => group.members.filter((node) => !pinned.inner[node.id]).map((node) => [node.id, group] as const)).flat();
+  if (missing.length === 0) return pinned;
+  const inner = { ...pinned.inner };
+  for (const [id, group] of missing) {
+    const there = Object.fromEntries(group.members.flatMap((node) => (inner[node.id] ? [[node.id, inner[node.id] as Point]] : [])));
+    inner[id] = Object.keys(there).length ? freeSlot(there, id, topology.edges) : { x: 0, y: 0 };
+  }
+  return { ...pinned, inner };
 }
 
 function freeSlot(nodes: Record<string, Point>, id: string, edges: MapEdge[]): Point {
@@ -108,7 +142,7 @@ function freeSlot(nodes: Record<string, Point>, id: string, edges: MapEdge[]): P
   return nearestFree(taken, { x, y });
 }
 
-function nearestFree(taken: Point[], wanted: Point): Point {
+export function nearestFree(taken: Point[], wanted: Point): Point {
   const isFree = (at: Point) =>
     taken.every((other) => Math.abs(other.x - at.x) >= PITCH_X * 0.98 || Math.abs(other.y - at.y) >= PITCH_Y * 0.6);
   for (let step = 0; step < 400; step += 1) {
@@ -119,7 +153,7 @@ function nearestFree(taken: Point[], wanted: Point): Point {
   return wanted;
 }
 
-function median(values: number[]): number {
+export function median(values: number[]): number {
   const sorted = [...values].sort((a, b) => a - b);
   return sorted[Math.floor((sorted.length - 1) / 2)] ?? 0;
 }
@@ -134,10 +168,13 @@ export function readLayout(text: string | null): Layout | null {
     for (const [id, point] of Object.entries(value.nodes as object)) {
       if (isPoint(point)) nodes[id] = { x: point.x, y: point.y };
     }
+    const inner: Record<string, Point> = {};
+    const inside = "inner" in value && typeof value.inner === "object" && value.inner ? value.inner : {};
+    for (const [id, point] of Object.entries(inside)) if (isPoint(point)) inner[id] = { x: point.x, y: point.y };
     const bends: Record<string, Point[]> = {};
     const given = "bends" in value && typeof value.bends === "object" && value.bends ? value.bends : {};
     for (const [id, list] of Object.entries(given)) if (Array.isArray(list)) bends[id] = list.filter(isPoint);
-    return { nodes, bends };
+    return { nodes, bends, inner };
   } catch {
     return null;
   }

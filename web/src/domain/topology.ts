@@ -48,7 +48,16 @@ export interface MapNode extends Figures, Judged {
   attributes: Record<string, string>;
   /** What it calls, for nodes that serve nothing themselves. */
   made: Made | null;
+  /** Since when it is there, of what is new in the range. */
+  firstSeen: number | null;
+  /** When it was there last, of what is gone at the range's end. */
+  lastSeen: number | null;
+  /** What a collapsed group holds, worst first. */
+  members?: MapNode[];
 }
+
+/** It is no longer there, and nothing else is the matter with it. */
+export const isGone = (node: MapNode): boolean => node.lastSeen !== null && !isBad(node.status);
 
 export interface Made {
   rate: number;
@@ -72,6 +81,9 @@ export interface MapEdge extends Judged {
   queue: Waiting | null;
   networkOrQueue: Waiting | null;
   attributes: Record<string, string>;
+  firstSeen: number | null;
+  /** The calls that an edge into or out of a collapsed group stands for. */
+  parts?: MapEdge[];
 }
 
 export interface Topology {
@@ -115,7 +127,7 @@ export const wholeRange = (since: number, { start, end }: Interval): boolean => 
 export const EMPTY: Topology = { nodes: [], edges: [] };
 export const edgeId = (source: string, target: string, protocol: string): string => `${source}>${target}:${protocol}`;
 
-export type Glyph = "service" | "gateway" | "database" | "cache" | "queue" | "dns" | "external" | "clients" | "host";
+export type Glyph = "service" | "gateway" | "database" | "cache" | "queue" | "dns" | "external" | "clients" | "host" | "group";
 
 const GLYPH_OF_PROTOCOL: Record<string, Glyph> = {
   postgresql: "database", mysql: "database", mongodb: "database", redis: "cache", memcached: "cache",
@@ -125,7 +137,7 @@ const ROLES: Record<string, Glyph> = {
   database: "database", cache: "cache", queue: "queue", messaging: "queue", gateway: "gateway", proxy: "gateway",
   dns: "dns", service: "service",
 };
-const KINDS: Record<string, Glyph> = { external: "external", clients: "clients", host: "host" };
+const KINDS: Record<string, Glyph> = { external: "external", clients: "clients", host: "host", group: "group" };
 
 /** What a node is, from its role, else from what it is called with. */
 export function glyphOf(node: MapNode, incoming: MapEdge[]): Glyph {
@@ -142,7 +154,7 @@ export function glyphOf(node: MapNode, incoming: MapEdge[]): Glyph {
 
 const PROTOCOL_NAMES: Record<string, string> = {
   http: "HTTP", http2: "HTTP/2", grpc: "gRPC", redis: "Redis", postgresql: "PostgreSQL", mysql: "MySQL",
-  kafka: "Kafka", dns: "DNS", amqp: "AMQP", nats: "NATS", mongodb: "MongoDB", memcached: "memcached", tls: "TLS",
+  kafka: "Kafka", dns: "DNS", amqp: "AMQP", nats: "NATS", mongodb: "MongoDB", memcached: "memcached", tls: "TLS", tcp: "TCP",
 };
 export const protocolName = (protocol: string): string => PROTOCOL_NAMES[protocol.toLowerCase()] ?? protocol;
 
@@ -152,10 +164,12 @@ const RUNTIMES: Record<string, string> = { nodejs: "node", cpython: "python", "o
 export function runtimeOf(node: MapNode): string {
   const addresses = node.attributes["limpid.addresses"];
   if (node.kind === "clients") return addresses ? `${addresses} addr.` : "";
-  const language =
-    node.attributes["process.runtime.name"] ?? node.attributes["telemetry.sdk.language"] ?? node.attributes["limpid.language"];
-  if (language) return RUNTIMES[language.toLowerCase()] ?? language.toLowerCase();
-  return node.attributes["service.version"] ?? executableOf(node);
+  return languageOf(node) || (node.attributes["service.version"] ?? executableOf(node));
+}
+
+export function languageOf(node: MapNode): string {
+  const language = (node.attributes["process.runtime.name"] ?? node.attributes["telemetry.sdk.language"] ?? node.attributes["limpid.language"] ?? "").toLowerCase();
+  return RUNTIMES[language] ?? language;
 }
 
 function executableOf(node: MapNode): string {
@@ -199,7 +213,7 @@ const HUB_CALLERS = 5;
 
 /** A callee of many with nothing to say (DNS, a log sink) is docked without edges: they would only darken the map. */
 export function isHub(node: MapNode, incoming: MapEdge[]): boolean {
-  if (isBad(node.status) || node.kind === "clients") return false;
+  if (isBad(node.status) || node.kind === "clients" || node.kind === "group") return false;
   if (incoming.some((edge) => edge.reasons.length > 0 && isBad(edge.status))) return false;
   return new Set(incoming.map((edge) => edge.source)).size > HUB_CALLERS;
 }

@@ -35,7 +35,10 @@ const isTyping = (target: EventTarget | null): boolean =>
 function onKey(event: KeyboardEvent): void {
   if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target)) return;
   if (document.querySelector("dialog[open]")) return;
-  const typed = event.shiftKey && /^[a-z]$/i.test(event.key) ? `Shift ${event.key.toUpperCase()}` : event.key;
+  // Space presses the button that has the focus.
+  if (event.key === " " && event.target instanceof Element && event.target.closest("button, a, summary, [role=button]")) return;
+  const named = event.key === " " ? "Space" : event.key;
+  const typed = event.shiftKey && /^[a-z]$/i.test(event.key) ? `Shift ${event.key.toUpperCase()}` : named;
   const pair = performance.now() - firstAt < 1200 ? `${first} ${typed}` : "";
   const all = layers.flat();
   const key = all.findLast((one) => one.keys === pair) ?? all.findLast((one) => one.keys === typed);

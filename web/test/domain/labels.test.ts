@@ -12,11 +12,11 @@ describe("labels", () => {
   it("keep clear of their own line where it is slanted", () => {
     const map = topology("a>db:redis b>db:redis c>db:redis");
     const nodes = { [service("a")]: { x: 0, y: 0 }, [service("b")]: { x: PITCH_X, y: 0 }, [service("c")]: { x: 2 * PITCH_X, y: 0 }, [service("db")]: { x: PITCH_X, y: PITCH_Y } };
-    const layout: Layout = { nodes, bends: {} };
+    const layout: Layout = { nodes, bends: {}, inner: {} };
     const view = fit(bounds(Object.values(nodes)), { width: 1040, height: 740 });
     const plate = plateAt(view.scaleX, view.scaleY);
     const port = ports(map.edges, layout, plate);
-    const end = (id: string) => ({ at: toScreen(nodes[id] ?? { x: 0, y: 0 }, view), extent: extentOf(false, plate) });
+    const end = (id: string) => ({ at: toScreen(nodes[id] ?? { x: 0, y: 0 }, view), extent: extentOf(undefined, plate) });
     const routes = map.edges.map((edge) => ({ edge, route: route(end(edge.source), end(edge.target), [], port.get(edge.id) ?? { out: 0, in: 0 }) }));
     const wishes = routes.map(({ edge, route }): LabelWish => ({ id: edge.id, route, width: WIDTH, band: 4, priority: 1, required: false }));
     const lines = new Map(routes.map(({ edge, route }) => [edge.id, lineBoxes(route)]));
@@ -43,8 +43,8 @@ describe("fit", () => {
   it("draws calls to oneself apart from each other", () => {
     const map = topology("a>a:http a>a:redis");
     const plate = plateAt(1, 1);
-    const port = ports(map.edges, { nodes: { [service("a")]: { x: 0, y: 0 } }, bends: {} }, plate);
-    const end = { at: { x: 0, y: 0 }, extent: extentOf(false, plate) };
+    const port = ports(map.edges, { nodes: { [service("a")]: { x: 0, y: 0 } }, bends: {}, inner: {} }, plate);
+    const end = { at: { x: 0, y: 0 }, extent: extentOf(undefined, plate) };
     const starts = map.edges.map((edge) => route(end, end, [], port.get(edge.id) ?? { out: 0, in: 0 }).start.y);
     expect(Math.abs((starts[0] ?? 0) - (starts[1] ?? 0))).toBeGreaterThanOrEqual(16);
   });

@@ -84,7 +84,7 @@ describe("kinds", () => {
 });
 
 describe("layout", () => {
-  const pinned: Layout = { nodes: { [service("a")]: { x: 0, y: 0 }, [service("b")]: { x: 0, y: 156 } }, bends: {} };
+  const pinned: Layout = { nodes: { [service("a")]: { x: 0, y: 0 }, [service("b")]: { x: 0, y: 156 } }, bends: {}, inner: {} };
   it("moves nothing that is pinned and finds a free slot for what is new", () => {
     const placed = place(pinned, topology("a>b a>c"));
     expect(placed.nodes[service("a")]).toEqual({ x: 0, y: 0 });

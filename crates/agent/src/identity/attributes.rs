@@ -41,6 +41,7 @@ pub fn process(
         attributes.push("container.name", container.name.clone().unwrap_or_default());
         attributes.push("container.image.name", container.image.clone().unwrap_or_default());
     }
+    attributes.push("limpid.systemd.unit", image.place.unit.clone().unwrap_or_default());
     attributes.push("limpid.service.name.source", name.source.as_str());
     attributes.push_host(host);
     attributes.push_told(image.resource_attributes.as_deref().unwrap_or_default());

@@ -127,6 +127,12 @@ pub struct Node {
     /// Thirty buckets of the range, of the requests served, or of the calls made by what serves none; `null` where
     /// nothing was seen because no agent reported.
     pub pulse: Vec<Option<PulseBucket>>,
+    /// Since when it is there, of what is new in the range; `None`: it was there before, or nobody was watching then.
+    #[serde(serialize_with = "maybe_text")]
+    pub first_seen_ns: Option<u64>,
+    /// When it was there last, of what is gone at the range's end; `None`: it is still there.
+    #[serde(serialize_with = "maybe_text")]
+    pub last_seen_ns: Option<u64>,
     pub attributes: BTreeMap<String, String>,
 }
 
@@ -150,10 +156,20 @@ pub struct Edge {
     pub queue: Option<Waiting>,
     /// Set while the arrival is not known, when `network` and `queue` are not.
     pub network_or_queue: Option<Waiting>,
+    /// Since when it is there, of what is new in the range.
+    #[serde(serialize_with = "maybe_text")]
+    pub first_seen_ns: Option<u64>,
     pub attributes: BTreeMap<String, String>,
 }
 
 /// Nanoseconds of Unix time exceed what a JSON number holds exactly in a browser.
 pub fn as_text<S: Serializer>(value: &u64, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(value)
+}
+
+fn maybe_text<S: Serializer>(value: &Option<u64>, serializer: S) -> Result<S::Ok, S::Error> {
+    match value {
+        Some(value) => as_text(value, serializer),
+        None => serializer.serialize_none(),
+    }
 }

@@ -86,10 +86,14 @@ pub struct NodeParts {
     pub calls: BTreeSet<String>,
     /// The newest sample of any of its series.
     pub last_ms: i64,
+    /// The oldest one that the reading found.
+    pub first_ms: Option<i64>,
 }
 
 #[derive(Default)]
 pub struct EdgeParts {
+    /// The oldest sample of any of its series.
+    pub first_ms: Option<i64>,
     pub client: Option<View>,
     pub server: Option<View>,
     /// Where the caller was seen, to tell which edge a server's view from an address belongs to.
@@ -115,8 +119,8 @@ pub struct Graph {
     pub edges: BTreeMap<EdgeKey, EdgeParts>,
     /// Buckets in which any agent reported.
     pub reported: Vec<bool>,
-    /// The newest sample of each host.
-    pub hosts_last_ms: BTreeMap<String, i64>,
+    /// The oldest and the newest sample of each host.
+    pub hosts_ms: BTreeMap<String, (i64, i64)>,
 }
 
 /// A node before it has anything in it.
@@ -126,14 +130,15 @@ struct Identity {
     name: String,
 }
 
-/// Instances and hosts of a service by side, to find the other end below the level of services.
+/// Instances and hosts of a service by side, to find the other end below the level of services: of those that saw
+/// something in the range, since what was there an hour ago may have been restarted.
 #[derive(Default)]
 struct Members(FxHashMap<(Side, String), FxHashMap<String, BTreeSet<(String, String)>>>);
 
 impl Members {
-    fn new(all: &[Seen]) -> Self {
+    fn new(all: &[Seen], grown: &[Grown]) -> Self {
         let mut members = Members::default();
-        for seen in all {
+        for (seen, _) in all.iter().zip(grown).filter(|(_, grown)| is_active(grown)) {
             let of_service = members.0.entry((seen.side, seen.service.clone())).or_default();
             of_service.entry(seen.peer.clone()).or_default().insert((seen.instance.clone(), seen.host.clone()));
         }
@@ -168,17 +173,17 @@ impl Graph {
             nodes: BTreeMap::new(),
             edges: BTreeMap::new(),
             reported: vec![false; super::increase::BUCKETS],
-            hosts_last_ms: BTreeMap::new(),
+            hosts_ms: BTreeMap::new(),
         };
-        let members = Members::new(all);
         let grown: Vec<Grown> = all.iter().map(|seen| grown(seen, moments)).collect();
+        let members = Members::new(all, &grown);
         let mut idle = Vec::new();
         // Clients first: they tell which edges there are that a server's view may belong to.
         for side in [Side::Client, Side::Server] {
             for (seen, grown) in all.iter().zip(&grown).filter(|(seen, _)| seen.side == side) {
                 graph.note_samples(seen, moments);
                 let own = graph.own_node(seen, resolver);
-                let active = grown.iter().any(|(slot, ..)| matches!(slot, Slot::Bucket(_)));
+                let active = is_active(grown);
                 let own_id = own.id.clone();
                 graph.touch(own, seen, active);
                 match active {
@@ -188,7 +193,7 @@ impl Graph {
             }
         }
         // What saw nothing in the range lends what was usual to the edges that there are, and makes none.
-        for (own, seen, grown) in idle.into_iter().filter(|(.., grown)| !grown.is_empty()) {
+        for (own, seen, grown) in idle {
             graph.add_usual(&own, seen, grown, resolver, &members);
         }
         graph
@@ -206,6 +211,9 @@ impl Graph {
             return;
         };
         let edge = self.edges.entry(key).or_default();
+        if let Some((first_ms, _)) = first_and_last(&seen.series) {
+            edge.first_ms = earlier(edge.first_ms, first_ms);
+        }
         match seen.side {
             Side::Client => {
                 edge.hosts.insert(seen.host.clone());
@@ -223,11 +231,17 @@ impl Graph {
             let (source, target) = ordered(seen.side, own, &other.id);
             let key = EdgeKey { source, target, protocol: seen.protocol.clone() };
             if let Some(edge) = self.edges.get_mut(&key) {
+                if let Some((first_ms, _)) = first_and_last(&seen.series) {
+                    edge.first_ms = earlier(edge.first_ms, first_ms);
+                }
+                if grown.is_empty() {
+                    return;
+                }
                 fill(if seen.side == Side::Client { &mut edge.client } else { &mut edge.server }, seen, grown);
                 return;
             }
         }
-        if seen.side == Side::Server {
+        if seen.side == Side::Server && !grown.is_empty() {
             fill(&mut self.node_mut(own).served_apart, seen, grown);
         }
     }
@@ -241,9 +255,9 @@ impl Graph {
                 }
             }
         }
-        let last_ms = seen.series.samples.last().map_or(0, |sample| sample.time_ms);
-        let known = self.hosts_last_ms.entry(seen.host.clone()).or_insert(last_ms);
-        *known = (*known).max(last_ms);
+        let Some((first_ms, last_ms)) = first_and_last(&seen.series) else { return };
+        let known = self.hosts_ms.entry(seen.host.clone()).or_insert((first_ms, last_ms));
+        *known = (known.0.min(first_ms), known.1.max(last_ms));
     }
 
     fn node_mut(&mut self, id: &str) -> &mut NodeParts {
@@ -251,10 +265,12 @@ impl Graph {
     }
 
     fn touch(&mut self, own: Identity, seen: &Seen, active: bool) {
-        let last_ms = seen.series.samples.last().map_or(0, |sample| sample.time_ms);
         let node = self.nodes.entry(own.id).or_default();
         (node.kind, node.name) = (own.kind, own.name);
-        node.last_ms = node.last_ms.max(last_ms);
+        if let Some((first_ms, last_ms)) = first_and_last(&seen.series) {
+            node.last_ms = node.last_ms.max(last_ms);
+            node.first_ms = earlier(node.first_ms, first_ms);
+        }
         node.services.insert(seen.service.clone());
         node.hosts.insert(seen.host.clone());
         if !NOT_AN_INSTANCE.contains(&seen.instance.as_str()) {
@@ -353,6 +369,9 @@ impl Graph {
             node.addresses.insert(seen.peer_address.clone());
         }
         node.services.extend(other_service.clone());
+        if let Some((first_ms, _)) = first_and_last(&seen.series) {
+            node.first_ms = earlier(node.first_ms, first_ms);
+        }
         let list = if seen.side == Side::Client { &mut node.serves } else { &mut node.calls };
         list.insert(seen.protocol.clone());
         let (source, target) = ordered(seen.side, own, &other.id);
@@ -408,9 +427,21 @@ fn grown<'a>(seen: &'a Seen, moments: &Moments) -> Grown<'a> {
     grown
 }
 
+fn is_active(grown: &Grown) -> bool {
+    grown.iter().any(|(slot, ..)| matches!(slot, Slot::Bucket(_)))
+}
+
 fn fill(view: &mut Option<View>, seen: &Seen, grown: &Grown) {
     let view = view.get_or_insert_with(View::default);
     grown.iter().for_each(|(slot, now, before)| view.add(*slot, seen.outcome, now, *before));
+}
+
+fn first_and_last(series: &Series) -> Option<(i64, i64)> {
+    Some((series.samples.first()?.time_ms, series.samples.last()?.time_ms))
+}
+
+fn earlier(known_ms: Option<i64>, ms: i64) -> Option<i64> {
+    Some(known_ms.map_or(ms, |known_ms| known_ms.min(ms)))
 }
 
 /// (source, target) from the view of one side.

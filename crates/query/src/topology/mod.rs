@@ -6,10 +6,12 @@
 //! [`judge`] compares with fixed limits and with what was usual, and gives each node and edge a status with reasons.
 
 mod answer;
+mod attributes;
 mod figures;
 mod graph;
 mod increase;
 mod judge;
+mod lifetime;
 mod nodes;
 mod resolve;
 mod spans;

@@ -4,10 +4,12 @@
 //! explain is *affected*, and so is an edge into it.
 
 use super::answer::{Edge, Level, Node, Reason, Severity, Status, Topology, TopologyQuery};
+use super::attributes::{self, Known};
 use super::figures::View;
 use super::graph::{EdgeKey, EdgeParts, Graph, NodeParts};
 use super::increase::Moments;
 use super::judge::{self, MIN_TO_JUDGE, Subject};
+use super::lifetime::Lifetimes;
 use limpid_model::Entity;
 use rustc_hash::FxHashMap;
 use std::collections::BTreeMap;
@@ -20,49 +22,58 @@ const EXPLAINS_ERRORS: f64 = 0.8;
 /// A callee explains its caller's slowness when its p95 is at least this share of the caller's.
 const EXPLAINS_LATENCY: f64 = 0.5;
 
-/// What a protocol says about who serves it.
-const ROLES: &[(&str, &str)] = &[
-    ("postgresql", "database"),
-    ("mysql", "database"),
-    ("mongodb", "database"),
-    ("cassandra", "database"),
-    ("clickhouse", "database"),
-    ("redis", "cache"),
-    ("memcached", "cache"),
-    ("kafka", "queue"),
-    ("amqp", "queue"),
-    ("nats", "queue"),
-    ("dns", "dns"),
-];
+/// What all nodes are made from.
+struct Parts<'a> {
+    graph: &'a Graph,
+    known: &'a Known<'a>,
+    moments: &'a Moments,
+    lifetimes: &'a Lifetimes<'a>,
+    edges: &'a [Judged<'a>],
+    /// Edges by the node that they end at and by the one that they begin at, as places in `edges`.
+    into: FxHashMap<&'a str, Vec<usize>>,
+    out_of: FxHashMap<&'a str, Vec<usize>>,
+}
+
+impl<'a> Parts<'a> {
+    fn incoming(&self, id: &str) -> impl Iterator<Item = &'a Judged<'a>> {
+        self.into.get(id).into_iter().flatten().filter_map(|at| self.edges.get(*at))
+    }
+
+    fn outgoing(&self, id: &str) -> impl Iterator<Item = &'a Judged<'a>> {
+        self.out_of.get(id).into_iter().flatten().filter_map(|at| self.edges.get(*at))
+    }
+}
 
 pub fn finish(graph: Graph, entities: &[Entity], moments: &Moments, query: &TopologyQuery) -> Topology {
-    let known = latest(entities);
+    let known = Known::new(entities);
+    let lifetimes = Lifetimes::new(&graph, &known, moments);
     let mut edges: Vec<Judged> = graph.edges.iter().map(|(key, parts)| Judged::new(key, parts, moments)).collect();
-    let mut nodes: BTreeMap<String, Node> = BTreeMap::new();
-    for (id, parts) in &graph.nodes {
-        nodes.insert(id.clone(), node(id, parts, &graph, &edges, &known, moments));
-    }
-    add_idle(&mut nodes, entities, &graph, query);
+    let mut nodes = judged_nodes(&graph, &known, moments, &lifetimes, &edges);
+    add_idle(&mut nodes, entities, &graph, &known, &lifetimes, query);
     for edge in &mut edges {
         let suffers = |id: &str| nodes.get(id).is_some_and(|node| node.status == Status::Affected);
         if suffers(&edge.key.target) {
             edge.reasons.iter_mut().for_each(|reason| reason.severity = Severity::Affected);
         }
     }
-    let edges = edges.into_iter().map(|edge| edge.finish(moments)).collect();
+    let edges = edges.into_iter().map(|edge| edge.finish(moments, &lifetimes)).collect();
     Topology { nodes: nodes.into_values().collect(), edges }
 }
 
-/// The newest state of each entity.
-fn latest(entities: &[Entity]) -> FxHashMap<&str, &Entity> {
-    let mut known: FxHashMap<&str, &Entity> = FxHashMap::default();
-    for entity in entities {
-        let newest = known.entry(entity.id.as_str()).or_insert(entity);
-        if entity.end_ns >= newest.end_ns {
-            *newest = entity;
-        }
+fn judged_nodes(
+    graph: &Graph,
+    known: &Known,
+    moments: &Moments,
+    lifetimes: &Lifetimes,
+    edges: &[Judged],
+) -> BTreeMap<String, Node> {
+    let mut parts =
+        Parts { graph, known, moments, lifetimes, edges, into: FxHashMap::default(), out_of: FxHashMap::default() };
+    for (at, edge) in edges.iter().enumerate() {
+        parts.into.entry(&edge.key.target).or_default().push(at);
+        parts.out_of.entry(&edge.key.source).or_default().push(at);
     }
-    known
+    graph.nodes.iter().map(|(id, of_node)| (id.clone(), node(id, of_node, &parts))).collect()
 }
 
 /// An edge with the rules that fire on it.
@@ -83,7 +94,7 @@ impl<'a> Judged<'a> {
         Judged { key, parts, reasons, failed: seen.failed(), p95_ms: seen.quantile_ms(0.95) }
     }
 
-    fn finish(self, moments: &Moments) -> Edge {
+    fn finish(self, moments: &Moments, lifetimes: &Lifetimes) -> Edge {
         let parts = self.parts;
         let view = parts.view();
         let total = view.map(View::total).unwrap_or_default();
@@ -104,7 +115,8 @@ impl<'a> Judged<'a> {
             network: parts.network.waiting(),
             queue: parts.queue.waiting(),
             network_or_queue: parts.network_or_queue.waiting().filter(|_| !split_known),
-            attributes: edge_attributes(parts),
+            first_seen_ns: lifetimes.edge_first_ns(self.key, parts),
+            attributes: attributes::of_edge(parts),
         }
     }
 }
@@ -118,21 +130,6 @@ impl EdgeParts {
     }
 }
 
-fn edge_attributes(parts: &EdgeParts) -> BTreeMap<String, String> {
-    let mut attributes = BTreeMap::new();
-    let joined = |texts: Vec<&str>| texts.join(",");
-    let split = |address: &String| address.rsplit_once(':').map(|(host, port)| (host.to_string(), port.to_string()));
-    let split: Vec<(String, String)> = parts.addresses.iter().filter_map(split).collect();
-    let mut ports: Vec<&str> = split.iter().map(|(_, port)| port.as_str()).collect();
-    ports.sort_unstable();
-    ports.dedup();
-    if !split.is_empty() {
-        attributes.insert("server.port".into(), joined(ports));
-        attributes.insert("server.address".into(), joined(split.iter().map(|(address, _)| address.as_str()).collect()));
-    }
-    attributes
-}
-
 fn status(reasons: &[Reason], requests: f64) -> Status {
     match reasons.iter().map(|reason| reason.severity).min() {
         Some(Severity::Critical) => Status::Critical,
@@ -144,18 +141,12 @@ fn status(reasons: &[Reason], requests: f64) -> Status {
     }
 }
 
-fn node(
-    id: &str,
-    parts: &NodeParts,
-    graph: &Graph,
-    edges: &[Judged],
-    known: &FxHashMap<&str, &Entity>,
-    moments: &Moments,
-) -> Node {
-    let view = served(id, parts, edges);
+fn node(id: &str, parts: &NodeParts, all: &Parts) -> Node {
+    let (graph, moments) = (all.graph, all.moments);
+    let view = served(parts, &all.incoming(id).map(|edge| edge.parts).collect::<Vec<_>>());
     let view = view.as_ref();
     let total = view.map(View::total).unwrap_or_default();
-    let calls: Vec<&Judged> = edges.iter().filter(|edge| edge.key.source == id && edge.key.target != id).collect();
+    let calls: Vec<&Judged> = all.outgoing(id).filter(|edge| edge.key.target != id).collect();
     let outgoing: f64 = calls.iter().filter_map(|edge| edge.parts.view()).map(|view| view.total().requests).sum();
     let link = page_of(id, parts.kind);
     let mut reasons = view.map_or_else(Vec::new, |view| judge::reasons(view, moments, &Subject { link }));
@@ -186,13 +177,14 @@ fn node(
         p95_ms: total.quantile_ms(0.95),
         p99_ms: total.quantile_ms(0.99),
         pulse: shown.pulse(slow_ms, &graph.reported),
-        attributes: node_attributes(id, parts, known),
+        first_seen_ns: all.lifetimes.node_first_ns(id, parts),
+        last_seen_ns: all.lifetimes.node_last_ns(id, parts),
+        attributes: attributes::of_node(id, parts, all.known),
     }
 }
 
 /// What a node served: as it saw it itself where it is watched, else as its callers saw it.
-fn served(id: &str, parts: &NodeParts, edges: &[Judged]) -> Option<View> {
-    let incoming: Vec<&EdgeParts> = edges.iter().filter(|edge| edge.key.target == id).map(|edge| edge.parts).collect();
+fn served(parts: &NodeParts, incoming: &[&EdgeParts]) -> Option<View> {
     let of_server = incoming.iter().filter_map(|edge| edge.server.as_ref()).chain(&parts.served_apart);
     let own = of_server.cloned().reduce(|into, view| merged(into, &view));
     own.or_else(|| incoming.iter().filter_map(|edge| edge.client.clone()).reduce(|into, view| merged(into, &view)))
@@ -260,7 +252,7 @@ fn short_name(id: &str) -> &str {
 /// The agents that watched this node stopped reporting before the range's end.
 fn silence(id: &str, parts: &NodeParts, graph: &Graph, moments: &Moments) -> Option<Reason> {
     let now_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(i64::MAX, |now| now.as_millis() as i64);
-    let last_ms = parts.hosts.iter().filter_map(|host| graph.hosts_last_ms.get(host)).max().copied()?;
+    let last_ms = parts.hosts.iter().filter_map(|host| graph.hosts_ms.get(host)).map(|(_, last_ms)| *last_ms).max()?;
     let silent_ms = moments.end_ms.min(now_ms) - last_ms;
     if silent_ms < SILENT_MS {
         return None;
@@ -269,57 +261,29 @@ fn silence(id: &str, parts: &NodeParts, graph: &Graph, moments: &Moments) -> Opt
     Some(Reason {
         kind: "no_data",
         severity: Severity::NoData,
-        text: format!("no data for {value}: the agent on {} is silent", joined(&parts.hosts)),
+        text: format!(
+            "no data for {value}: the agent on {} is silent",
+            attributes::joined(parts.hosts.iter().map(String::as_str))
+        ),
         value,
         usual: None,
         since_ns: last_ms.max(0) as u64 * 1_000_000,
-        link: format!("/status?host={}&node={id}", joined(&parts.hosts)),
+        link: format!("/status?host={}&node={id}", attributes::joined(parts.hosts.iter().map(String::as_str))),
     })
 }
 
-fn joined<'a>(texts: impl IntoIterator<Item = &'a String>) -> String {
-    texts.into_iter().map(String::as_str).collect::<Vec<_>>().join(",")
-}
-
-fn node_attributes(id: &str, parts: &NodeParts, known: &FxHashMap<&str, &Entity>) -> BTreeMap<String, String> {
-    let mut attributes = BTreeMap::new();
-    let mut put = |name: &str, value: String| {
-        if !value.is_empty() {
-            attributes.insert(name.to_string(), value);
-        }
-    };
-    let of_service =
-        || parts.services.iter().find_map(|name| known.get(&*limpid_model::entity::service_id("default", name)));
-    let entity = known.get(id).or_else(|| if parts.kind == "process" { of_service() } else { None });
-    for (name, value) in entity.iter().flat_map(|entity| entity.attributes.iter()) {
-        put(name, value.to_string());
-    }
-    put("host.name", joined(&parts.hosts));
-    put("limpid.role", role(parts).unwrap_or_default().to_string());
-    put("limpid.protocols", joined(&parts.serves));
-    if parts.kind == "service" && !parts.instances.is_empty() {
-        put("limpid.instances", parts.instances.len().to_string());
-    }
-    if parts.kind == "clients" {
-        put("limpid.addresses", parts.addresses.len().to_string());
-        put("client.address", parts.addresses.iter().take(20).map(String::as_str).collect::<Vec<_>>().join(","));
-    }
-    attributes
-}
-
-fn role(parts: &NodeParts) -> Option<&'static str> {
-    let by_protocol = ROLES.iter().find(|(protocol, _)| parts.serves.contains(*protocol)).map(|(_, role)| *role);
-    let proxies = parts.serves.contains("http") && parts.calls.contains("http");
-    let only_http = parts.calls.iter().all(|protocol| protocol == "http");
-    by_protocol.or((proxies && only_http).then_some("gateway"))
-}
-
 /// Services that listen and talk to nobody are there too: idle is not gone.
-fn add_idle(nodes: &mut BTreeMap<String, Node>, entities: &[Entity], graph: &Graph, query: &TopologyQuery) {
+fn add_idle(
+    nodes: &mut BTreeMap<String, Node>,
+    entities: &[Entity],
+    graph: &Graph,
+    known: &Known,
+    lifetimes: &Lifetimes,
+    query: &TopologyQuery,
+) {
     if graph.level != Level::Service || !query.protocols.is_empty() {
         return;
     }
-    let known = latest(entities);
     let listening =
         entities.iter().filter(|entity| entity.kind == "process" && entity.attribute("limpid.listen").is_some());
     for process in listening {
@@ -328,7 +292,7 @@ fn add_idle(nodes: &mut BTreeMap<String, Node>, entities: &[Entity], graph: &Gra
         if nodes.contains_key(id) || (!query.hosts.is_empty() && !query.hosts.iter().any(|wanted| wanted == host)) {
             continue;
         }
-        let name = known.get(id).map_or_else(|| short_name(id).to_string(), |service| service.name.to_string());
+        let name = known.newest(id).map_or_else(|| short_name(id).to_string(), |service| service.name.to_string());
         let mut parts = NodeParts { kind: "service", name, ..NodeParts::default() };
         parts.hosts.extend((!host.is_empty()).then(|| host.to_string()));
         let node = Node {
@@ -346,7 +310,9 @@ fn add_idle(nodes: &mut BTreeMap<String, Node>, entities: &[Entity], graph: &Gra
             p95_ms: None,
             p99_ms: None,
             pulse: View::default().pulse(f64::INFINITY, &graph.reported),
-            attributes: node_attributes(id, &parts, &known),
+            first_seen_ns: None,
+            last_seen_ns: lifetimes.node_last_ns(id, &parts),
+            attributes: attributes::of_node(id, &parts, known),
         };
         nodes.insert(id.to_string(), node);
     }

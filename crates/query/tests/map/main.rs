@@ -335,3 +335,62 @@ fn reading_at_moments_gives_what_reading_everything_would() {
             .all(|series| (50..70).contains(&series.samples.len()) && series.starts.len() == series.samples.len())
     );
 }
+
+#[test]
+fn what_is_new_and_what_is_gone_is_told_with_its_time() {
+    let world = World::new();
+    let minute = |minute: u64| HOUR + minute * 60;
+    world.flow(&Flow::client("web", "shop", "http"), 2 * HOUR);
+    world.flow(&Flow::server("shop", "web", "http"), 2 * HOUR);
+    world.flow(&Flow::client("web", "mail", "http").between(minute(30), 2 * HOUR), 2 * HOUR);
+    world.flow(&Flow::server("mail", "web", "http").between(minute(30), 2 * HOUR), 2 * HOUR);
+    world.flow(&Flow::client("web", "old", "http"), minute(20));
+    world.flow(&Flow::server("old", "web", "http"), minute(20));
+    let map = map(&world, Level::Service);
+    let at = |minute: u64| world.t0 + HOUR * SECOND_NS + minute * MINUTE_NS;
+    let near = |seen: Option<u64>, minute: u64| seen.is_some_and(|seen| seen.abs_diff(at(minute)) <= MINUTE_NS);
+    let service = |name: &str| node(&map, &format!("service:default/{name}"));
+    assert!(near(service("mail").first_seen_ns, 30), "{:?}", service("mail").first_seen_ns);
+    assert!(near(edge(&map, "/web", "/mail").first_seen_ns, 30));
+    assert!(near(service("old").last_seen_ns, 20), "{:?}", service("old").last_seen_ns);
+    for stays in ["web", "shop"] {
+        assert_eq!((service(stays).first_seen_ns, service(stays).last_seen_ns), (None, None), "{stays}");
+    }
+    assert_eq!(edge(&map, "/web", "/shop").first_seen_ns, None);
+}
+
+#[test]
+fn nothing_is_new_while_watching_begins() {
+    let world = World::new();
+    let from = HOUR + 600;
+    world.flow(&Flow::client("web", "shop", "http").between(from, 2 * HOUR), 2 * HOUR);
+    world.flow(&Flow::server("shop", "web", "http").between(from, 2 * HOUR), 2 * HOUR);
+    let map = map(&world, Level::Service);
+    assert!(map.nodes.iter().all(|node| node.first_seen_ns.is_none()), "the agent began with them");
+    assert!(map.edges.iter().all(|edge| edge.first_seen_ns.is_none()));
+}
+
+#[test]
+fn a_service_takes_over_what_its_processes_have_in_common() {
+    let world = World::new();
+    world.flow(&Flow::client("web", "shop", "http"), 2 * HOUR);
+    world.flow(&Flow::server("shop", "web", "http"), 2 * HOUR);
+    for (pid, zone) in [("1", "a"), ("2", "b")] {
+        let attributes = [
+            ("limpid.service", "service:default/shop"),
+            ("limpid.systemd.unit", "shop"),
+            ("process.pid", pid),
+            ("deployment.environment.name", "test"),
+            ("zone", zone),
+        ];
+        world.entity(&format!("process:alpha/1-{pid}"), "process", "shop", &attributes);
+    }
+    let map = map(&world, Level::Service);
+    let shop = &node(&map, "service:default/shop").attributes;
+    let of = |name: &str| shop.get(name).map(String::as_str);
+    assert_eq!(of("limpid.systemd.unit"), Some("shop"));
+    assert_eq!(of("deployment.environment.name"), Some("test"));
+    assert_eq!(of("zone"), Some("a,b"));
+    assert_eq!(of("process.pid"), None, "of one process only");
+    assert_eq!(of("host.name"), Some("alpha"));
+}

@@ -1,41 +1,11 @@
 // What an edge says: protocol, rate and p95 at the callee's end; of a selected one both views along the line.
-import { failReason, slowReason } from "../../domain/findings";
-import { milliseconds, rate, share } from "../../domain/format";
+import { slowReason } from "../../domain/findings";
+import { milliseconds } from "../../domain/format";
 import type { Route } from "../../domain/geometry";
 import type { PlacedLabel } from "../../domain/labels";
 import { isBad, tone } from "../../domain/status";
-import { protocolName, type MapEdge } from "../../domain/topology";
-import { textWidth } from "../measure";
-
-export interface LabelLines {
-  head: string;
-  headTone: string;
-  left: string;
-  right: string;
-  rightTone: string;
-  width: number;
-}
-
-export function labelLines(edge: MapEdge): LabelLines {
-  const protocol = protocolName(edge.protocol);
-  const bad = isBad(edge.status);
-  const color = bad ? tone(edge.status) : "";
-  if (edge.status === "no_data") return sized({ head: protocol, headTone: "", left: "no data", right: "", rightTone: "" });
-  if (bad && failReason(edge) && (edge.errorRatio ?? 0) > 0) {
-    return sized({ head: `${share(edge.errorRatio)} failed`, headTone: color, left: `${protocol} ${rate(edge.rate)} · `, right: milliseconds(edge.p95), rightTone: slowReason(edge) ? color : "" });
-  }
-  const failed = (edge.errorRatio ?? 0) >= 0.01;
-  return sized({
-    head: protocol, headTone: "", left: `${rate(edge.rate)}  `, right: failed ? `${share(edge.errorRatio)} failed` : edge.p95 === null ? "" : milliseconds(edge.p95),
-    rightTone: bad && slowReason(edge) ? color : failed ? "warn" : "",
-  });
-}
-
-function sized(lines: Omit<LabelLines, "width">): LabelLines {
-  const head = textWidth(lines.head, lines.headTone ? 12 : 11, lines.headTone ? 650 : 400);
-  const second = textWidth(lines.left, 11) + textWidth(lines.right, 11, lines.rightTone ? 600 : 400) + 4;
-  return { ...lines, width: Math.max(head, second) };
-}
+import type { MapEdge } from "../../domain/topology";
+import { VIEW_LINE, type LabelLines, type ViewLine } from "./edgeTexts";
 
 const ink = (name: string, otherwise: string): string => (name ? `var(--${name})` : otherwise);
 
@@ -54,25 +24,6 @@ export function EdgeLabel({ label, lines, dimmed }: { label: PlacedLabel; lines:
     </g>
   );
 }
-
-export interface ViewLine {
-  text: string;
-  value: string;
-  tone: string;
-}
-
-/** The two views of an edge, and what lies between them. */
-export function viewLines(edge: MapEdge): ViewLine[] {
-  const slow = isBad(edge.status) && slowReason(edge) ? tone(edge.status) : "";
-  const lines: ViewLine[] = [{ text: "client ", value: edge.client ? milliseconds(edge.client.p95) : "not watched", tone: "" }];
-  if (edge.network) lines.push({ text: "network ", value: milliseconds(edge.network.p95), tone: "" });
-  else if (edge.networkOrQueue) lines.push({ text: "network or queue ", value: milliseconds(edge.networkOrQueue.p95), tone: "" });
-  lines.push({ text: "server ", value: edge.server ? milliseconds(edge.server.p95) : "not watched", tone: slow });
-  return lines;
-}
-
-export const VIEW_LINE = 14;
-export const viewsWidth = (lines: ViewLine[]): number => Math.max(...lines.map((line) => textWidth(line.text, 11) + textWidth(line.value, 11, 650)));
 
 /** On a short edge the views stand together where there is room. */
 export function ViewsBlock({ label, lines }: { label: PlacedLabel; lines: ViewLine[] }) {
@@ -112,3 +63,11 @@ export function BothViews({ edge, route }: { edge: MapEdge; route: Route }) {
     </g>
   );
 }
+
+/** An edge that was not there before the range, or not at its beginning. */
+export const NewTag = ({ at }: { at: { x: number; y: number } }) => (
+  <g class="lab" transform={`translate(${at.x.toFixed(1)} ${at.y.toFixed(1)})`}>
+    <rect x="-14" y="-8" width="28" height="15" rx="3" fill="var(--surface)" stroke="var(--line-2)" />
+    <text y="3.500" font-size="11" text-anchor="middle" fill="var(--ink-2)">new</text>
+  </g>
+);

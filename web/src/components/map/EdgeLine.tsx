@@ -9,19 +9,18 @@ interface EdgeProps {
   selected: boolean;
   dimmed: boolean;
   signs: boolean;
-  onSelect: (id: string) => void;
 }
 
 const CORE: Record<string, string> = { critical: "var(--crit-g)", warning: "var(--warn-g)", no_data: "var(--none-g)" };
 const BAND: Record<string, string> = { critical: "var(--crit-soft)", warning: "var(--warn-soft)" };
 
-export function EdgeLine({ edge, route, selected, dimmed, signs, onSelect }: EdgeProps) {
+export function EdgeLine({ edge, route, selected, dimmed, signs }: EdgeProps) {
   const color = CORE[edge.status] ?? "var(--edge)";
   const none = edge.status === "no_data";
   const band = bandWidth(edge.rate);
   const { end } = route;
   return (
-    <g class="edge" opacity={dimmed ? 0.25 : undefined} data-edge={edge.id} onClick={() => onSelect(edge.id)}>
+    <g class="edge" opacity={dimmed ? 0.25 : undefined} data-edge={edge.id}>
       {selected && <path d={route.path} fill="none" stroke="var(--accent)" stroke-width={band + 7} stroke-linecap="round" opacity=".28" />}
       {band > 0 && !none && <path d={route.path} fill="none" stroke={BAND[edge.status] ?? "var(--flow)"} stroke-width={band.toFixed(1)} />}
       <path d={route.path} fill="none" stroke={color} stroke-width={coreWidth(edge).toFixed(1)} stroke-dasharray={none ? "1 5" : undefined} stroke-linecap={none ? "round" : undefined} />

@@ -1,19 +1,20 @@
-// The map: an SVG whose nodes are buttons. Geometry comes from domain/, what is drawn at which zoom from the scene.
-import { useMemo, useRef, useState } from "preact/hooks";
-import type { Level, MapNode, Neighbourhood, Topology } from "../../domain/topology";
-import { glyphOf, seenFromCallersOnly } from "../../domain/topology";
+// The map: pointer, wheel and keys, and around the picture its legend and overview. Up to some hundred plates the
+// picture is SVG, above that a canvas that a worker draws.
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import type { Frame } from "../../domain/expand";
 import type { Term } from "../../domain/filter";
-import { plural } from "../../domain/format";
-import { PITCH_X, type Layout, type Point } from "../../domain/layout";
-import { deviates, severity } from "../../domain/status";
+import { plateAt } from "../../domain/geometry";
+import type { Layout, Point } from "../../domain/layout";
+import { deviates } from "../../domain/status";
+import type { Level, Neighbourhood, Topology } from "../../domain/topology";
 import { useSize } from "../useSize";
-import { BothViews, EdgeLabel, ViewsBlock, viewLines } from "./EdgeLabel";
-import { EdgeLine } from "./EdgeLine";
+import { CanvasPicture } from "./CanvasPicture";
 import { Legend } from "./Legend";
 import { Overview } from "./Overview";
-import { Plate } from "./Plate";
-import { hubsOf, reachOf, scene } from "./scene";
-import { spoken, summary } from "./spoken";
+import { edgeAt, nodeAt } from "./hits";
+import { hubsOf, reachOf, scene, type SceneInput } from "./scene";
+import { summary } from "./spoken";
+import { SvgPicture } from "./SvgPicture";
 import { useMapKeys } from "./useMapKeys";
 import { useView } from "./useView";
 
@@ -21,13 +22,17 @@ export interface MapCanvasProps {
   topology: Topology;
   around: Neighbourhood;
   layout: Layout;
+  frames: Frame[];
   level: Level;
+  /** Which picture this is: level, grouping, open groups, how often tidied. Another one is fitted anew. */
+  picture: string;
   terms: Term[];
   selection: string;
   show: string;
   stale: boolean;
   onSelect: (selection: string) => void;
-  onMove: (id: string, to: Point) => void;
+  onMove: (id: string, by: Point) => void;
+  onOpen: (id: string) => void;
 }
 
 interface Grab {
@@ -37,33 +42,54 @@ interface Grab {
   moved: boolean;
 }
 
+/** Above this a canvas draws what SVG would be too slow for. */
+export const MOST_PLATES = 300;
+
+/** So many plates are drawn within a frame. */
+const QUICKLY_DRAWN = 80;
+
 export function MapCanvas(props: MapCanvasProps) {
-  const { topology, around, layout, selection, terms, show } = props;
+  const { topology, around, layout, frames, selection, terms, show } = props;
   const [box, size] = useSize<HTMLDivElement>();
+  const isLarge = topology.nodes.length > MOST_PLATES;
   const ids = useMemo(() => topology.nodes.map((node) => node.id), [topology]);
-  const control = useView(layout, ids, size, box);
+  const control = useView({ layout, frames, ids, picture: props.picture, size, box, follows: isLarge ? "itself" : topology.nodes.length > QUICKLY_DRAWN ? "stretched" : "redrawn" });
   const reach = useMemo(() => {
     const id = selection.startsWith("node:") ? selection.slice(5) : "";
     return id && (show === "upstream" || show === "downstream") ? reachOf(id, show, around) : null;
   }, [selection, show, around]);
-  const drawn = useMemo(
-    () => scene({ topology, around, layout, view: control.view, size, terms, selection, reach }),
-    [topology, around, layout, control.view, size, terms, selection, reach],
-  );
+  const input: SceneInput = { topology, around, layout, frames, view: control.view, size, terms, selection, reach };
+  const drawn = useMemo(() => (isLarge ? null : scene(input)), [topology, around, layout, frames, control.view, size, terms, selection, reach, isLarge]);
   const hubs = useMemo(() => hubsOf(topology, around), [topology, around]);
   const [focused, setFocused] = useState<string | null>(null);
   const keys = useMapKeys({ ...props, control, focused, setFocused, box });
   const grab = useRef<Grab | null>(null);
 
+  /** The picture of a canvas is nothing that could be pointed at: what is there is computed. */
+  const under = (event: MouseEvent) => {
+    const area = box.current?.getBoundingClientRect();
+    const at = { x: event.clientX - (area?.left ?? 0), y: event.clientY - (area?.top ?? 0) };
+    return { at, input: { ...input, view: control.live() } };
+  };
+  const nodeUnder = (event: MouseEvent): string | null => {
+    const element = (event.target as Element).closest("[data-node]")?.getAttribute("data-node");
+    if (element || !isLarge || !isPicture(event)) return element ?? null;
+    const found = under(event);
+    return nodeAt(found.at, found.input)?.id ?? null;
+  };
   const down = (event: PointerEvent) => {
-    if (event.button !== 0) return;
-    const node = (event.target as Element).closest("[data-node]");
+    if (event.button !== 0 || !isPicture(event)) return;
     const at = { x: event.clientX, y: event.clientY };
-    grab.current = { id: node?.getAttribute("data-node") ?? null, from: at, last: at, moved: false };
+    // Marks are too small to be taken: there the map is moved.
+    const isMarks = plateAt(control.live().scaleX, control.live().scaleY).detail === "mark";
+    grab.current = { id: isMarks ? null : nodeUnder(event), from: at, last: at, moved: false };
   };
   const move = (event: PointerEvent) => {
     const held = grab.current;
-    if (!held || event.buttons === 0) return;
+    if (!held || event.buttons === 0) {
+      if (isLarge && box.current) box.current.style.cursor = nodeUnder(event) ? "pointer" : "";
+      return;
+    }
     const far = Math.hypot(event.clientX - held.from.x, event.clientY - held.from.y) > 4;
     if (!held.moved && !far) return;
     // Captured only now: a click must still reach what it was on.
@@ -71,60 +97,46 @@ export function MapCanvas(props: MapCanvasProps) {
     held.moved = true;
     const by = { x: event.clientX - held.last.x, y: event.clientY - held.last.y };
     held.last = { x: event.clientX, y: event.clientY };
-    const at = held.id ? layout.nodes[held.id] : undefined;
-    if (held.id && at) props.onMove(held.id, { x: at.x + by.x / control.view.scaleX, y: at.y + by.y / control.view.scaleY });
-    else control.panBy(by.x, by.y);
+    if (!held.id || !layout.nodes[held.id]) control.panBy(by.x, by.y);
+    else if (!isLarge) drag(held.id, by);
+  };
+  const drag = (id: string, { x, y }: Point) => {
+    const { scaleX, scaleY } = control.live();
+    props.onMove(id, { x: x / scaleX, y: y / scaleY });
+  };
+  const up = (event: PointerEvent) => {
+    const held = grab.current;
+    // A large map is drawn anew once, when the node is let go.
+    if (isLarge && held?.moved && held.id && layout.nodes[held.id]) drag(held.id, { x: event.clientX - held.from.x, y: event.clientY - held.from.y });
+    control.rest();
   };
   const click = (event: MouseEvent) => {
     const dragged = grab.current?.moved;
     grab.current = null;
-    if (dragged) return;
-    const target = event.target as Element;
-    const node = target.closest("[data-node]")?.getAttribute("data-node");
-    if (node) props.onSelect(`node:${node}`);
-    else if (!target.closest("[data-edge]") && selection) props.onSelect("");
+    if (dragged || !isPicture(event)) return;
+    const node = nodeUnder(event);
+    if (node) return props.onSelect(`node:${node}`);
+    const edge = isLarge ? edgeAt(under(event).at, under(event).input) : (event.target as Element).closest("[data-edge]")?.getAttribute("data-edge");
+    if (edge) props.onSelect(`edge:${edge}`);
+    else if (selection) props.onSelect("");
   };
+  const doubleClick = (event: MouseEvent) => {
+    const id = nodeUnder(event);
+    if (id?.startsWith("group:")) props.onOpen(id);
+  };
+  // A selection that comes from elsewhere, and something bad that is out of sight, are shown by the overview.
+  useEffect(() => setFocused((id) => (id && around.byId.has(id) ? id : null)), [around]);
 
-  const room = PITCH_X * control.view.scaleX;
   const rovingId = focused ?? topology.nodes.find((node) => deviates(node.status))?.id ?? topology.nodes[0]?.id;
-  const nodes = [...drawn.nodes].sort((a, b) => tabOrder(a.node, b.node, layout));
+  const common = { around, layout, hubs, selection, control, rovingId, label: summary(topology, props.level), onFocus: setFocused, onKeyDown: keys };
   return (
-    <div class={`cv${props.stale ? " dimmed" : ""}`} ref={box} onPointerDown={down} onPointerMove={move}>
-      <svg class="m" role="group" aria-label={summary(topology, props.level)} onClick={click} onKeyDown={keys}>
-        {drawn.edges.map(({ edge, route, dimmed }) => (
-          <EdgeLine key={edge.id} edge={edge} route={route} dimmed={dimmed} selected={selection === `edge:${edge.id}`} signs={drawn.plate.detail !== "mark"}
-            onSelect={(id) => !grab.current?.moved && props.onSelect(`edge:${id}`)} />
-        ))}
-        {nodes.map(({ node, at, dimmed }) => {
-          const incoming = around.incoming.get(node.id) ?? [];
-          const callersOnly = seenFromCallersOnly(node, incoming);
-          const docked = hubs.has(node.id) ? `called by ${plural(new Set(incoming.map((edge) => edge.source)).size, "service")}` : "";
-          return (
-            <g key={node.id} class="node" role="button" data-node={node.id} tabIndex={node.id === rovingId || deviates(node.status) ? 0 : -1} aria-label={spoken(node, drawn.plate, room, docked || (callersOnly ? "seen from callers only" : ""))}
-              aria-pressed={selection === `node:${node.id}`} opacity={dimmed ? 0.3 : undefined} transform={`translate(${at.x.toFixed(1)} ${at.y.toFixed(1)})`} onFocus={() => setFocused(node.id)}>
-              <Plate node={node} glyph={glyphOf(node, incoming)} plate={drawn.plate} callersOnly={callersOnly} selected={selection === `node:${node.id}`}
-                dockedText={docked} room={room} />
-            </g>
-          );
-        })}
-        <g aria-hidden="true">
-          {drawn.labels.map(({ label, lines, dimmed }) => (
-            <EdgeLabel key={label.id} label={label} lines={lines} dimmed={dimmed} />
-          ))}
-          {drawn.edges.filter(({ edge }) => selection === `edge:${edge.id}`).map(({ edge, route }) =>
-            drawn.views ? <ViewsBlock key={edge.id} label={drawn.views} lines={viewLines(edge)} /> : <BothViews key={edge.id} edge={edge} route={route} />,
-          )}
-        </g>
-      </svg>
-      <Legend detail={drawn.plate.detail} topology={topology} around={around} />
+    <div class={`cv${props.stale ? " dimmed" : ""}`} ref={box} onPointerDown={down} onPointerMove={move} onPointerUp={up} onClick={click} onDblClick={doubleClick}>
+      {drawn ? <SvgPicture {...common} drawn={drawn} /> : <CanvasPicture {...common} input={input} />}
+      <Legend detail={drawn?.plate.detail ?? "ring"} topology={topology} around={around} />
       <Overview topology={topology} layout={layout} control={control} size={size} />
     </div>
   );
 }
 
-/** Findings first, then by rank and place, as one reads. */
-function tabOrder(a: MapNode, b: MapNode, layout: Layout): number {
-  const bad = (node: MapNode) => (deviates(node.status) ? severity(node.status) : 9);
-  const at = (node: MapNode) => layout.nodes[node.id] ?? { x: 0, y: 0 };
-  return bad(a) - bad(b) || at(a).y - at(b).y || at(a).x - at(b).x;
-}
+const isPicture = (event: Event): boolean => (event.target as Element).closest(".mm, .leg") === null;
+

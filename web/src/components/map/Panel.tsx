@@ -1,28 +1,40 @@
 // Beside the map: without a selection all findings, else the node or the edge that is selected.
+import { useMemo } from "preact/hooks";
 import type { ComponentChildren } from "preact";
 import { findings, questions, type Finding } from "../../domain/findings";
 import { between, clock, count, plural } from "../../domain/format";
-import { nameOf, wholeRange, type Level, type Neighbourhood, type Topology } from "../../domain/topology";
+import type { Grouped } from "../../domain/groups";
+import { isGone, nameOf, neighbourhood, wholeRange, type Level, type Neighbourhood, type Topology } from "../../domain/topology";
 import type { Status } from "../../domain/status";
 import { interval } from "../../state/clock";
 import { hrefHere, utc } from "../../state/location";
 import { Cross, Sign } from "../Sign";
 import { answerCopy } from "../TopBar";
 import { EdgeDetail } from "./EdgeDetail";
+import { GroupDetail, MergedDetail } from "./GroupDetail";
 import { NodeDetail } from "./NodeDetail";
 
 interface PanelProps {
+  /** All there is, and what of it is shown as groups. */
   topology: Topology;
+  shown: Grouped;
   around: Neighbourhood;
+  /** Of all there is: a node in a collapsed group can be looked at as any other. */
+  whole: Neighbourhood;
   level: Level;
   selection: string;
+  onOpen: (group: string) => void;
 }
 
-export function Panel({ topology, around, level, selection }: PanelProps) {
-  const all = findings(topology);
+export function Panel({ topology, shown, around, whole, level, selection, onOpen }: PanelProps) {
+  const all = useMemo(() => findings(topology), [topology]);
   const found = all.filter((one) => one.status !== "affected");
-  const node = selection.startsWith("node:") ? around.byId.get(selection.slice(5)) : undefined;
-  const edge = selection.startsWith("edge:") ? topology.edges.find((one) => `edge:${one.id}` === selection) : undefined;
+  const id = selection.slice(5);
+  const node = selection.startsWith("node:") ? whole.byId.get(id) : undefined;
+  const group = selection.startsWith("node:") ? shown.groups.find((one) => one.id === id) : undefined;
+  const isEdge = (one: { id: string }) => `edge:${one.id}` === selection;
+  const edge = topology.edges.find(isEdge);
+  const merged = edge ? undefined : shown.topology.edges.find(isEdge);
   const back = (
     <div class="back">
       <a href={hrefHere({ sel: null, show: null })}>‹ {found.length ? `All ${plural(found.length, "finding")}` : "Overview"}</a>
@@ -34,8 +46,10 @@ export function Panel({ topology, around, level, selection }: PanelProps) {
     </div>
   );
   let content: ComponentChildren;
-  if (node) content = <NodeDetail node={node} around={around} />;
-  else if (edge) content = <EdgeDetail edge={edge} around={around} />;
+  if (node) content = <NodeDetail node={node} around={whole} />;
+  else if (group) content = <GroupDetail group={group} node={around.byId.get(group.id)} around={around} whole={whole} onOpen={onOpen} />;
+  else if (edge) content = <EdgeDetail edge={edge} around={whole} />;
+  else if (merged) content = <MergedDetail edge={merged} around={around} whole={whole} />;
   else if (selection) content = <Gone name={nameOf(selection.slice(5), around.byId)} />;
   return (
     <aside class="col side pn" aria-label="Details">
@@ -91,9 +105,10 @@ function Findings({ found, affected, topology, level }: { found: Finding[]; affe
             : `Nothing else deviates: ${plural(nodes + topology.edges.length - found.length - affected.length, "other node and edge", "other nodes and edges")}${judged}.`}
         </li>
       </ol>
+      <Changed topology={topology} />
       <div class="fs">
         <h2>Show on the map</h2>
-        {questions(topology).map((question) => (
+        {useMemo(() => questions(topology), [topology]).map((question) => (
           <a key={question.filter} class="fq" href={hrefHere({ q: question.filter })}>
             <span>{question.text}</span>
             <span class={`num ${question.answer ? "b" : "dim"}`}>{count(question.answer)}</span>
@@ -101,6 +116,42 @@ function Findings({ found, affected, topology, level }: { found: Finding[]; affe
         ))}
       </div>
     </>
+  );
+}
+
+interface Change {
+  sel: string;
+  sign: string;
+  text: string;
+  what: string;
+  at: number | null;
+}
+
+/** Latest first. */
+function changes(topology: Topology): Change[] {
+  const { byId } = neighbourhood(topology);
+  return [
+    ...topology.nodes.filter((node) => node.firstSeen !== null).map((node) => ({ sel: `node:${node.id}`, sign: "+", text: node.name, what: "new", at: node.firstSeen })),
+    ...topology.edges.filter((edge) => edge.firstSeen !== null).map((edge) => ({ sel: `edge:${edge.id}`, sign: "+", text: `${nameOf(edge.source, byId)} → ${nameOf(edge.target, byId)}`, what: "new call", at: edge.firstSeen })),
+    ...topology.nodes.filter(isGone).map((node) => ({ sel: `node:${node.id}`, sign: "−", text: node.name, what: "gone", at: node.lastSeen })),
+  ].sort((a, b) => (b.at ?? 0) - (a.at ?? 0));
+}
+
+/** What came and what went in the range, by name. */
+function Changed({ topology }: { topology: Topology }) {
+  const lines = useMemo(() => changes(topology), [topology]);
+  if (lines.length === 0) return null;
+  return (
+    <div class="fs">
+      <h2>Changed in this range</h2>
+      {lines.slice(0, MOST_NAMES).map((line) => (
+        <a key={line.sel} class="fq" href={hrefHere({ sel: line.sel })}>
+          <span class="el"><span class="dim" aria-hidden="true">{line.sign}</span> {line.text}</span>
+          <span class="dim nw">{line.what} {clock(line.at, utc.value)}</span>
+        </a>
+      ))}
+      {lines.length > MOST_NAMES && <div class="sub">and {count(lines.length - MOST_NAMES)} more</div>}
+    </div>
   );
 }
 

@@ -2,11 +2,10 @@
 // that panning only moves it.
 import type { JSX } from "preact";
 import { memo } from "../memo";
-import { shorten } from "../../domain/format";
 import type { Plate as PlateSize } from "../../domain/geometry";
 import { isBad, tone, type Status } from "../../domain/status";
-import type { Glyph, MapNode } from "../../domain/topology";
-import { GLYPHS } from "../Sign";
+import { isGone, type Glyph, type MapNode } from "../../domain/topology";
+import { GLYPHS } from "../../domain/glyphs";
 import { pulsePaths } from "./pulse";
 import { plateTexts } from "./texts";
 
@@ -26,7 +25,7 @@ const RING: Record<Status, string> = {
 const INK: Record<string, string> = { crit: "var(--crit)", warn: "var(--warn)", nonec: "var(--none)", "": "var(--ink-2)" };
 
 function Ring({ node, glyph, x, y, radius, callersOnly, size }: { node: MapNode; glyph: Glyph; x: number; y: number; radius: number; callersOnly: boolean; size: number }) {
-  const { status } = node;
+  const status: Status = isGone(node) ? "no_data" : node.status;
   const color = node.kind === "clients" ? "var(--line-2)" : RING[status];
   const fill = status === "critical" ? "var(--crit-soft)" : status === "warning" ? "var(--warn-soft)" : "none";
   const width = status === "critical" ? 3 : status === "warning" ? 2.6 : 1.5;
@@ -79,18 +78,14 @@ export function Badge({ status, reasons, x, y }: { status: Status; reasons: numb
 function Mark({ node }: { node: MapNode }) {
   const bad = isBad(node.status);
   if (!bad) {
-    const none = node.status === "no_data" || node.status === "unknown";
+    const gone = node.status === "no_data" || isGone(node);
+    const none = gone || node.status === "unknown";
     return (
       <rect x="-3.500" y="-3.500" width="7" height="7" rx="1.500" fill={none || node.status === "affected" ? "var(--bg)" : "var(--p50)"}
-        stroke={node.status === "affected" ? "var(--warn-g)" : none ? "var(--none-g)" : "none"} stroke-dasharray={node.status === "no_data" ? "2 1.500" : undefined} />
+        stroke={node.status === "affected" ? "var(--warn-g)" : none ? "var(--none-g)" : "none"} stroke-dasharray={gone ? "2 1.500" : undefined} />
     );
   }
-  return (
-    <>
-      <Badge status={node.status} reasons={0} x={0} y={0} />{" "}
-      <text x="12" y="4" font-size="11" font-weight="650" fill={INK[tone(node.status)]} class="halo">{shorten(node.name, 22)}</text>
-    </>
-  );
+  return <Badge status={node.status} reasons={0} x={0} y={0} />;
 }
 
 function RingNode({ node, glyph, plate, callersOnly, room, selected }: PlateProps) {
@@ -111,7 +106,7 @@ function FullPlate({ node, glyph, plate, callersOnly, dockedText, selected }: Pl
   const compact = plate.detail === "compact";
   const isPill = node.kind === "clients" && !compact;
   const round = node.kind === "external" || node.kind === "clients";
-  const none = node.status === "no_data";
+  const none = node.status === "no_data" || isGone(node);
   const width = plate.width;
   const height = isPill ? 34 : plate.height;
   const x = -width / 2;
@@ -132,7 +127,7 @@ function FullPlate({ node, glyph, plate, callersOnly, dockedText, selected }: Pl
       <text x={textX} y={y + (isPill ? 14 : 17)} font-size={compact || isPill ? 12 : 13} font-weight="650" fill={none ? "var(--none)" : "var(--ink)"}>{name}</text>
       {" "}
       {runtime && (
-        <text x={rightX} y={y + (isPill ? 14 : 17)} font-size="11" text-anchor="end" fill="var(--ink-3)">{runtime}</text>
+        <text x={rightX} y={y + (isPill ? 14 : 17)} font-size="11" text-anchor="end" fill={node.firstSeen !== null ? "var(--ink)" : "var(--ink-3)"} font-weight={node.firstSeen !== null ? 600 : 400}>{runtime}</text>
       )}{" "}
       <text x={textX} y={y + (isPill ? 28 : 32)} font-size={size} font-weight={left?.strong ? 650 : 400} fill={INK[left?.tone ?? ""]}>{left?.text}</text>{" "}
       {right && (
@@ -142,9 +137,7 @@ function FullPlate({ node, glyph, plate, callersOnly, dockedText, selected }: Pl
       {" "}
       {node.status !== "no_data" && <Badge status={node.status} reasons={node.reasons.length} x={x + 5 + (round ? 4 : 0)} y={y + 3} />}
       {" "}
-      {(dockedText || callersOnly) && (
-        <text y={y + height + 13} font-size="11" text-anchor="middle" fill="var(--ink-3)" class="halo">{dockedText || "seen from callers only"}</text>
-      )}
+      {dockedText && <text y={y + height + 13} font-size="11" text-anchor="middle" fill="var(--ink-3)" class="halo">{dockedText}</text>}
     </>
   );
 }
@@ -153,7 +146,7 @@ function Pulse({ node, x, bottom, width }: { node: MapNode; x: number; bottom: n
   const paths = pulsePaths(node.pulse, width, 13);
   return (
     <g transform={`translate(${x.toFixed(1)} ${bottom})`}>
-      <path d={paths.ok} fill={node.status === "no_data" ? "var(--none-g)" : "var(--p50)"} />
+      <path d={paths.ok} fill={node.status === "no_data" || isGone(node) ? "var(--none-g)" : "var(--p50)"} />
       <path d={paths.slow} fill="var(--warn-g)" />
       <path d={paths.failed} fill="var(--crit-g)" />
       <path d={paths.none} fill="var(--none-g)" />

@@ -2,7 +2,7 @@
 import { edgeMatches, nodeMatches, type Term } from "../../domain/filter";
 import { count, milliseconds, perSecond, share } from "../../domain/format";
 import { isBad, severity, tone } from "../../domain/status";
-import { glyphOf, nameOf, protocolName, runtimeOf, type MapEdge, type MapNode, type Neighbourhood, type Topology } from "../../domain/topology";
+import { glyphOf, isGone, nameOf, protocolName, runtimeOf, type MapEdge, type MapNode, type Neighbourhood, type Topology } from "../../domain/topology";
 import { hrefHere } from "../../state/location";
 import { KindGlyph, Sign } from "../Sign";
 import { Table, type Column } from "../Table";
@@ -23,6 +23,8 @@ function figureColumns<T extends Both>(): Column<T>[] {
   ];
 }
 
+const lifeOf = (node: MapNode): string => (isGone(node) ? "gone" : node.firstSeen !== null ? "new" : "");
+
 export function TableView({ topology, around, terms }: { topology: Topology; around: Neighbourhood; terms: Term[] }) {
   const nodes = topology.nodes.filter((node) => nodeMatches(terms, node, around));
   const edges = topology.edges.filter((edge) => edgeMatches(terms, edge, around));
@@ -30,7 +32,7 @@ export function TableView({ topology, around, terms }: { topology: Topology; aro
     { key: "state", head: "State", value: (node) => severity(node.status), cell: (node) => <Sign status={node.status} /> },
     {
       key: "name", head: "Name", value: (node) => node.name,
-      cell: (node) => <><KindGlyph glyph={glyphOf(node, around.incoming.get(node.id) ?? [])} size={14} /> <a href={hrefHere({ view: null, sel: `node:${node.id}` })}>{node.name}</a></>,
+      cell: (node) => <><KindGlyph glyph={glyphOf(node, around.incoming.get(node.id) ?? [])} size={14} /> <a href={hrefHere({ view: null, sel: `node:${node.id}` })}>{node.name}</a>{lifeOf(node) && <span class="dim"> {lifeOf(node)}</span>}</>,
     },
     { key: "runtime", head: "Runs", optional: "h1c", value: runtimeOf, cell: (node) => <span class="dim">{runtimeOf(node)}</span> },
     ...figureColumns<MapNode>(),
@@ -39,7 +41,7 @@ export function TableView({ topology, around, terms }: { topology: Topology; aro
     { key: "state", head: "State", value: (edge) => severity(edge.status), cell: (edge) => <Sign status={edge.status} /> },
     { key: "source", head: "Caller", value: (edge) => nameOf(edge.source, around.byId), cell: (edge) => nameOf(edge.source, around.byId) },
     { key: "target", head: "Callee", value: (edge) => nameOf(edge.target, around.byId), cell: (edge) => <a href={hrefHere({ view: null, sel: `edge:${edge.id}` })}>{nameOf(edge.target, around.byId)}</a> },
-    { key: "protocol", head: "Protocol", value: (edge) => edge.protocol, cell: (edge) => <span class="dim">{protocolName(edge.protocol)}</span> },
+    { key: "protocol", head: "Protocol", value: (edge) => edge.protocol, cell: (edge) => <span class="dim">{protocolName(edge.protocol)}{edge.firstSeen !== null ? ", new" : ""}</span> },
     { key: "client", head: "caller's p95", numeric: true, optional: "h2c", value: (edge) => edge.client?.p95, cell: (edge) => milliseconds(edge.client?.p95) },
     { key: "server", head: "server's p95", numeric: true, optional: "h2c", value: (edge) => edge.server?.p95, cell: (edge) => milliseconds(edge.server?.p95) },
     ...figureColumns<MapEdge>(),

@@ -2,7 +2,7 @@
 import { failReason, slowReason } from "../../domain/findings";
 import { MISSING, milliseconds, rate, share } from "../../domain/format";
 import { isBad, tone } from "../../domain/status";
-import type { MapNode } from "../../domain/topology";
+import { isGone, type MapNode } from "../../domain/topology";
 
 export interface Figure {
   text: string;
@@ -12,6 +12,7 @@ export interface Figure {
 
 export function figuresOf(node: MapNode): { left: Figure; right: Figure | null } {
   if (node.status === "no_data") return { left: { text: "no data", tone: "nonec", strong: false }, right: null };
+  if (isGone(node)) return { left: { text: "gone", tone: "nonec", strong: false }, right: null };
   if (node.made) {
     const right = node.made.p95 === null ? null : { text: milliseconds(node.made.p95), tone: "", strong: false };
     return { left: { text: `calls ${rate(node.made.rate)}`, tone: "", strong: false }, right };

@@ -2,11 +2,16 @@
 // but for the widths of text.
 import { bandWidth, extentOf, plateAt, ports, route, toScreen, type Plate, type Route, type Size, type View } from "../../domain/geometry";
 import { edgeMatches, nodeMatches, type Term } from "../../domain/filter";
-import { lineBoxes, placeLabels, type LabelWish, type PlacedLabel } from "../../domain/labels";
+import { shorten } from "../../domain/format";
+import { lineBoxes, overlaps, placeLabels, type LabelWish, type PlacedLabel } from "../../domain/labels";
+import type { Frame } from "../../domain/expand";
+import { groupFigure } from "../../domain/groups";
 import type { Box, Layout, Point } from "../../domain/layout";
-import { isBad, severity } from "../../domain/status";
+import { isBad, severity, type Status } from "../../domain/status";
 import { isHub, type MapEdge, type MapNode, type Neighbourhood, type Topology } from "../../domain/topology";
-import { labelLines, VIEW_LINE, viewLines, viewsWidth, type LabelLines } from "./EdgeLabel";
+import { textWidth } from "../measure";
+import { MARGIN } from "./margin";
+import { labelLines, VIEW_LINE, viewLines, viewsWidth, type LabelLines } from "./edgeTexts";
 
 export interface DrawnEdge {
   edge: MapEdge;
@@ -21,6 +26,8 @@ export interface Scene {
   labels: { label: PlacedLabel; lines: LabelLines; dimmed: boolean }[];
   /** Where the two views of a selected edge stand together, when it is too short to hold them along its line. */
   views: PlacedLabel | null;
+  frames: DrawnFrame[];
+  names: MarkName[];
 }
 
 export interface SceneInput {
@@ -33,9 +40,26 @@ export interface SceneInput {
   selection: string;
   /** Only these stay bright: up- or downstream of the selection. */
   reach: ReadonlySet<string> | null;
+  frames: Frame[];
 }
 
-const OUTSIDE = 140;
+/** The name of something bad on a map of marks. */
+export interface MarkName {
+  node: MapNode;
+  text: string;
+  box: Box;
+  dimmed: boolean;
+}
+
+export interface DrawnFrame {
+  id: string;
+  value: string;
+  figure: { text: string; status: Status };
+  status: Status;
+  box: Box;
+}
+
+const OUTSIDE = MARGIN;
 const MOST_LINES = 120;
 
 export function scene(input: SceneInput): Scene {
@@ -47,9 +71,52 @@ export function scene(input: SceneInput): Scene {
     const point = at && toScreen(at, view);
     return point && isInside(point, size) ? [{ node, at: point, dimmed: !bright(node) }] : [];
   });
+  if (plate.detail === "mark") nodes.sort((a, b) => severity(b.node.status) - severity(a.node.status));
   const edges = drawnEdges(input, plate);
-  const placed = drawnLabels(input, plate, nodes, edges);
-  return { plate, nodes, edges, ...placed };
+  const frames = drawnFrames(input, plate);
+  const placed = drawnLabels(input, plate, nodes, edges, frames);
+  return { plate, nodes, edges, frames, names: plate.detail === "mark" ? markNames(nodes, size) : [], ...placed };
+}
+
+const MOST_NAMES = 400;
+
+/** Beside marks only what deviates has a name, the worst first; one that would stand on another is left out. */
+function markNames(nodes: Scene["nodes"], size: Size): MarkName[] {
+  const bad = nodes.filter(({ node }) => isBad(node.status) && !node.members).sort((a, b) => severity(a.node.status) - severity(b.node.status)).slice(0, MOST_NAMES);
+  const taken: Box[] = bad.map(({ at }) => around(at, 9));
+  return bad.flatMap(({ node, at, dimmed }) => {
+    const text = shorten(node.name, 22);
+    const width = textWidth(text, 11, 650) + 4;
+    const sides = [at.x + 11, at.x - 11 - width];
+    const left = sides.find((from) => {
+      const box = { left: from, right: from + width, top: at.y - 8, bottom: at.y + 8 };
+      return from >= 0 && from + width <= size.width && taken.every((other) => !overlaps(box, other));
+    });
+    if (left === undefined) return [];
+    taken.push({ left, right: left + width, top: at.y - 8, bottom: at.y + 8 });
+    return [{ node, text, box: taken.at(-1) as Box, dimmed }];
+  });
+}
+
+const FRAME = { head: 28, side: 10, foot: 12 };
+
+/** Frames of open groups: as large as they are laid out, and never smaller than the plates in them. */
+function drawnFrames({ frames, layout, view }: SceneInput, plate: Plate): DrawnFrame[] {
+  return frames.map(({ group, box }) => {
+    const [a, b] = [toScreen({ x: box.left, y: box.top }, view), toScreen({ x: box.right, y: box.bottom }, view)];
+    const whole = { left: a.x, right: b.x, top: a.y, bottom: b.y };
+    for (const node of group.members) {
+      const at = layout.nodes[node.id];
+      if (!at) continue;
+      const { x, y } = toScreen(at, view);
+      const { side, top, bottom } = extentOf(node, plate);
+      whole.left = Math.min(whole.left, x - side - FRAME.side);
+      whole.right = Math.max(whole.right, x + side + FRAME.side);
+      whole.top = Math.min(whole.top, y - top - FRAME.head);
+      whole.bottom = Math.max(whole.bottom, y + bottom + FRAME.foot);
+    }
+    return { id: group.id, value: group.value, status: group.status, figure: groupFigure(group.members), box: whole };
+  });
 }
 
 const isInside = ({ x, y }: Point, size: Size): boolean => x > -OUTSIDE && y > -OUTSIDE && x < size.width + OUTSIDE && y < size.height + OUTSIDE;
@@ -67,13 +134,13 @@ export function hubsOf(topology: Topology, around: Neighbourhood): Set<string> {
   return new Set(topology.nodes.filter(isDocked).map((node) => node.id));
 }
 
-function drawnEdges({ topology, around, layout, view, size, selection, terms, reach }: SceneInput, plate: Plate): DrawnEdge[] {
+export function drawnEdges({ topology, around, layout, view, size, selection, terms, reach }: SceneInput, plate: Plate): DrawnEdge[] {
   const hubs = hubsOf(topology, around);
   const shown = topology.edges.filter((edge) => layout.nodes[edge.source] && layout.nodes[edge.target] && isShown(edge, hubs, selection, plate.detail === "mark"));
   const port = ports(shown, layout, plate);
   const end = (id: string) => ({
     at: toScreen(layout.nodes[id] ?? { x: 0, y: 0 }, view),
-    extent: extentOf(around.byId.get(id)?.kind === "clients", plate),
+    extent: extentOf(around.byId.get(id), plate),
   });
   const drawn: DrawnEdge[] = [];
   for (const edge of shown) {
@@ -94,7 +161,7 @@ function crosses(a: Point, b: Point, size: Size): boolean {
   return !misses && Math.max(a.y, b.y) > -OUTSIDE && Math.min(a.y, b.y) < size.height + OUTSIDE;
 }
 
-function drawnLabels(input: SceneInput, plate: Plate, nodes: Scene["nodes"], edges: DrawnEdge[]): Pick<Scene, "labels" | "views"> {
+function drawnLabels(input: SceneInput, plate: Plate, nodes: Scene["nodes"], edges: DrawnEdge[], frames: DrawnFrame[]): Pick<Scene, "labels" | "views"> {
   const lines = new Map<string, LabelLines>();
   const candidates = edges.filter(({ edge }) => {
     if (input.selection === `edge:${edge.id}`) return false;
@@ -106,7 +173,7 @@ function drawnLabels(input: SceneInput, plate: Plate, nodes: Scene["nodes"], edg
     const line = labelLines(edge);
     lines.set(edge.id, line);
     const rank = severity(edge.status) * 1e6 - Math.min(1e5, edge.rate ?? 0);
-    return { id: edge.id, route, width: line.width, band: bandWidth(edge.rate), priority: rank, required: isBad(edge.status) };
+    return { id: edge.id, route, width: line.width, band: bandWidth(edge.rate), priority: rank, required: isBad(edge.status) && !edge.parts };
   });
   const window: Box = { left: 2, right: input.size.width - 2, top: 2, bottom: input.size.height - 30 };
   const boxes = nodes.map(({ node, at }) => boxOf(node, at, plate));
@@ -118,7 +185,8 @@ function drawnLabels(input: SceneInput, plate: Plate, nodes: Scene["nodes"], edg
   const dimmed = new Map(edges.map((drawn) => [drawn.edge.id, drawn.dimmed]));
   // With hundreds of lines nothing would be free; then labels keep clear of plates and of each other only.
   const clear = new Map(edges.length > MOST_LINES ? [] : edges.map(({ edge, route }) => [edge.id, lineBoxes(route)] as const));
-  const placed = placeLabels(wishes, [...boxes, ...signs, ...views], window, clear);
+  const heads = frames.map(({ box, value }) => ({ left: box.left, right: Math.min(box.right, box.left + 90 + value.length * 7), top: box.top, bottom: box.top + 26 }));
+  const placed = placeLabels(wishes, [...boxes, ...signs, ...views, ...heads], window, clear);
   const labels = placed.flatMap((label) => {
     const line = lines.get(label.id);
     return line ? [{ label, lines: line, dimmed: dimmed.get(label.id) ?? false }] : [];
@@ -137,7 +205,7 @@ function viewsWish({ edge, route }: DrawnEdge): LabelWish {
 const around = ({ x, y }: Point, wide: number, high = wide): Box => ({ left: x - wide, right: x + wide, top: y - high, bottom: y + high });
 
 function boxOf(node: MapNode, at: Point, plate: Plate): Box {
-  const extent = extentOf(node.kind === "clients", plate);
+  const extent = extentOf(node, plate);
   return { left: at.x - extent.side - 3, right: at.x + extent.side + 3, top: at.y - extent.top - 3, bottom: at.y + extent.bottom + 3 };
 }
 

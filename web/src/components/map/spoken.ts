@@ -2,7 +2,7 @@
 import { milliseconds, plural, rate, share } from "../../domain/format";
 import type { Plate } from "../../domain/geometry";
 import { isBad, STATUS_WORDS } from "../../domain/status";
-import { type Level, type MapNode, type Topology } from "../../domain/topology";
+import { isGone, type Level, type MapNode, type Topology } from "../../domain/topology";
 import { plateTexts } from "./texts";
 
 export function spoken(node: MapNode, plate: Plate, room: number, below: string): string {
@@ -11,13 +11,15 @@ export function spoken(node: MapNode, plate: Plate, room: number, below: string)
   const visible = [isMark, texts.name, texts.runtime, texts.left?.text, texts.right?.text, texts.badge, plate.detail === "ring" || plate.detail === "mark" ? "" : below].filter(Boolean).join(" ");
   const reasons = node.reasons.length ? plural(node.reasons.length, "reason") : "";
   const failed = (node.errorRatio ?? 0) > 0 ? `${share(node.errorRatio)} failed` : "";
-  const rest = [texts.name === node.name ? "" : node.name, STATUS_WORDS[node.status], reasons, rate(node.rate), failed, node.p95 === null ? "" : `p95 ${milliseconds(node.p95)}`];
+  const life = isGone(node) ? "gone" : node.firstSeen !== null ? "new" : "";
+  const members = node.members ? `group of ${node.members.length}` : "";
+  const rest = [members, life,texts.name === node.name ? "" : node.name, STATUS_WORDS[node.status], reasons, rate(node.rate), failed, node.p95 === null ? "" : `p95 ${milliseconds(node.p95)}`];
   return [visible, ...rest].filter(Boolean).join(", ");
 }
 
 const WORD: Record<Level, [string, string]> = { host: ["host", "hosts"], service: ["service", "services"], process: ["process", "processes"] };
 
-export const levelCount = (topology: Topology, level: Level): string => plural(topology.nodes.filter((node) => node.kind !== "clients").length, ...WORD[level]);
+export const levelCount = (topology: Topology, level: Level): string => plural(topology.nodes.reduce((sum, node) => sum + (node.members?.length ?? (node.kind === "clients" ? 0 : 1)), 0), ...WORD[level]);
 
 export function summary(topology: Topology, level: Level): string {
   const count = (status: string) => topology.nodes.filter((node) => node.status === status).length;

@@ -1,11 +1,12 @@
 // The texts of a plate: what fits at its size. The button's name begins with exactly these, so that what is seen and
 // what is said are the same.
 import { shorten } from "../../domain/format";
-import type { Plate } from "../../domain/geometry";
+import { groupSize, type Plate } from "../../domain/geometry";
 import { isBad } from "../../domain/status";
 import { runtimeOf, type MapNode } from "../../domain/topology";
 import { fitText, textWidth } from "../measure";
 import { figuresOf, type Figure } from "./figures";
+import { groupTexts } from "./marks";
 
 export interface PlateTexts {
   name: string;
@@ -19,6 +20,10 @@ export interface PlateTexts {
 }
 
 export function plateTexts(node: MapNode, plate: Plate, room: number): PlateTexts {
+  if (node.members) {
+    const { name, figure } = groupTexts(node, groupSize(node.members.length, plate).width);
+    return { name, runtime: figure?.text ?? "", left: null, right: null, badge: "", from: 0, to: 0 };
+  }
   const badge = isBad(node.status) ? String(node.reasons.length || "!") : "";
   const bare = { runtime: "", left: null, right: null, badge, from: 0, to: 0 };
   if (plate.detail === "mark") return { ...bare, badge: "", name: isBad(node.status) ? shorten(node.name, 22) : "" };
@@ -28,7 +33,8 @@ export function plateTexts(node: MapNode, plate: Plate, room: number): PlateText
   const from = -plate.width / 2 + (compact ? 34 : 44) + indent;
   const to = plate.width / 2 - (compact ? 7 : 9) - indent;
   const size = compact ? 11 : 12;
-  const whole = compact ? "" : runtimeOf(node);
+  // What is new says so where the language stands otherwise.
+  const whole = node.firstSeen !== null ? "new" : compact ? "" : runtimeOf(node);
   // The name comes first: the small word beside it gets what is left, or nothing.
   const spare = to - from - textWidth(node.name, compact ? 12 : 13, 650);
   const wanted = whole ? Math.min(textWidth(whole, 11) + 8, 60) : 0;

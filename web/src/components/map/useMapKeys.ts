@@ -27,6 +27,7 @@ export function useMapKeys(context: Context): (event: KeyboardEvent) => void {
   const { selection, show, control, onSelect } = context;
   const toggle = (value: string) => setParams({ show: show === value ? null : value });
   const keys = (): Key[] => [
+    { keys: "o", what: "open or collapse the selected group", run: () => selection.startsWith("node:group:") && context.onOpen(selection.slice(5)) },
     { keys: "0", what: "fit the map", run: control.fit },
     { keys: "u", what: "what calls the selection (upstream)", run: () => toggle("upstream") },
     { keys: "d", what: "what the selection calls (downstream)", run: () => toggle("downstream") },
@@ -69,7 +70,7 @@ function neighbour(key: string, id: string, { around, layout }: Context): string
   if (sign === 0) return undefined;
   const beside = [...around.byId.keys()].filter((other) => {
     const at = layout.nodes[other];
-    return at && Math.abs(at.y - here.y) < 60 && (at.x - here.x) * sign > 0;
+    return at !== undefined && Math.abs(at.y - here.y) < 60 && (at.x - here.x) * sign > 0;
   });
   return nearest(beside);
 }
@@ -84,10 +85,11 @@ function focusOn(id: string | undefined, { layout, control, box, setFocused }: C
   const at = id === undefined ? undefined : layout.nodes[id];
   const area = box.current?.getBoundingClientRect();
   if (id === undefined || !at || !area) return;
-  const point = toScreen(at, control.view);
+  const point = toScreen(at, control.live());
   if (point.x < 60 || point.x > area.width - 60) control.panBy(area.width / 2 - point.x, 0);
   if (point.y < 40 || point.y > area.height - 60) control.panBy(0, area.height / 2 - point.y);
   setFocused(id);
   // After the picture has moved: a node outside the window is not drawn and cannot be focused.
-  requestAnimationFrame(() => box.current?.querySelector<SVGGElement>(`[data-node="${CSS.escape(id)}"]`)?.focus());
+  control.settle();
+  requestAnimationFrame(() => requestAnimationFrame(() => box.current?.querySelector<SVGGElement>(`[role="button"][data-node="${CSS.escape(id)}"], button[data-node="${CSS.escape(id)}"]`)?.focus()));
 }
