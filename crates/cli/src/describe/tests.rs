@@ -91,7 +91,7 @@ fn options_of_the_configuration_complete_with_their_values() {
     for (words, expected) in [
         (&["limpid", "up", "--sample", ""][..], &["auto", "all", "none"][..]),
         (&["limpid", "up", "--sync", "o"], &["on", "off"]),
-        (&["limpid", "agent", "--server-"], &[]),
+        (&["limpid", "agent", "--server-"], &["--server-ca"]),
         (&["limpid", "up", "--otlp-l"], &["--otlp-listen"]),
     ] {
         assert_eq!(offers(words, folder.path()), expected, "{words:?}");

@@ -188,7 +188,7 @@ static __noinline int on_moved(struct sock *sk, struct task_struct *task, s32 re
 	call.offset = stream_end(connection, sk, result, sent) - result;
 	if (connection->mode == MODE_IGNORE)
 		return 0;
-	if (!connection->told && !tell(connection, sk, call.tgid, call.now))
+	if (!connection->told && !tell(connection, sk, call.tgid, call.now, sent))
 		return 0;
 	call.wanted = connection->mode != MODE_TIMES && !is_skipped(connection, &call);
 	if (call.wanted)

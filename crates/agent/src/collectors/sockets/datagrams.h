@@ -212,7 +212,6 @@ static __noinline bool tell_flow(struct flow *flow, struct flow_key *key, struct
 
 	if (!scratch)
 		return false;
-	/* Not on the stack, of which all calls together have 512 bytes. */
 	__builtin_memset(open, 0, sizeof(*open));
 
 	flow->id = FLOW_ID | call->now << 8 | (bpf_get_smp_processor_id() & 0xff);

@@ -32,27 +32,31 @@ static __always_inline void unix_path(struct record_open *open, struct sock *sk)
 	bpf_probe_read_kernel(open->unix_path, UNIX_PATH_MAX, (void *)address->name + sizeof(unsigned short));
 }
 
-/* Before the first record of a socket, what it is. A function of its own: it is called once a socket. */
-static __noinline bool tell(struct connection *connection, struct sock *sk, u32 tgid, u64 now)
+/* Before the first record of a socket, what it is. A function of its own: it is called once a socket. The record is made in
+ * the scratch area, since all calls of a program together have 512 bytes of stack. */
+static __noinline bool tell(struct connection *connection, struct sock *sk, u32 tgid, u64 now, bool sent)
 {
-	struct record_open open = {};
+	struct record_open *open = (struct record_open *)scratch_of(sent);
 
-	fill_header(&open.header, connection, RECORD_OPEN, now);
-	open.key[0] = connection->key[0];
-	open.key[1] = connection->key[1];
-	open.netns = connection->netns;
-	open.opened_ns = connection->opened_ns;
-	__builtin_memcpy(open.local, connection->local, sizeof(open.local));
-	__builtin_memcpy(open.remote, connection->remote, sizeof(open.remote));
-	open.local_port = connection->local_port;
-	open.remote_port = connection->remote_port;
-	open.family = connection->family;
-	open.flags = connection->flags;
-	open.tgid = tgid;
-	open.connect_us = connection->connect_us;
-	if (open.family == AF_UNIX)
-		unix_path(&open, sk);
-	connection->told = submit(connection->ring, &open, sizeof(open));
+	if (!open)
+		return false;
+	__builtin_memset(open, 0, sizeof(*open));
+	fill_header(&open->header, connection, RECORD_OPEN, now);
+	open->key[0] = connection->key[0];
+	open->key[1] = connection->key[1];
+	open->netns = connection->netns;
+	open->opened_ns = connection->opened_ns;
+	__builtin_memcpy(open->local, connection->local, sizeof(open->local));
+	__builtin_memcpy(open->remote, connection->remote, sizeof(open->remote));
+	open->local_port = connection->local_port;
+	open->remote_port = connection->remote_port;
+	open->family = connection->family;
+	open->flags = connection->flags;
+	open->tgid = tgid;
+	open->connect_us = connection->connect_us;
+	if (open->family == AF_UNIX)
+		unix_path(open, sk);
+	connection->told = submit(connection->ring, open, sizeof(*open));
 	return connection->told;
 }
 
