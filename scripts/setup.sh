@@ -7,7 +7,7 @@ PACKAGES_build="gcc:cc make:make pkg-config:pkg-config clang-19:clang-19 libelf-
 PACKAGES_console="nodejs:node npm:npm"
 PACKAGES_e2e="nginx-light:nginx redis-server:redis-server redis-tools:redis-benchmark postgresql wrk:wrk apache2-utils:ab python3:python3 python3-psycopg2 libpq-dev iproute2:ip iptables:iptables golang-go:go socat:socat curl:curl bind9:named bind9-dnsutils:dig mariadb-server:mariadbd mariadb-client:mariadb libmariadb-dev python3-pymysql groff-base:groff"
 PACKAGES_browser="chromium:chromium fonts-dejavu-core"
-PACKAGES_kernels="qemu-system-x86:qemu-system-x86_64 busybox-static cpio:cpio zstd:zstd xz-utils:xz"
+PACKAGES_kernels="qemu-system-x86:qemu-system-x86_64 dnsmasq-base:dnsmasq busybox-static cpio:cpio zstd:zstd xz-utils:xz"
 PACKAGES_package="debootstrap:debootstrap binutils:strip"
 PACKAGES_truth="python3:python3"
 

@@ -154,6 +154,8 @@ pub enum Mode {
     TimesOnly,
     /// No byte and no time: how many bytes moved is told by the connection's progress.
     Ignore,
+    /// Of a flow of datagrams: it is over, and what comes next opens another.
+    Forget,
 }
 
 /// How the pipeline answers.

@@ -796,4 +796,7 @@ fn datagrams_of_both_ends_are_joined_although_one_is_lost() {
     let of = |side| world.requests(&[("protocol", "dns"), ("side", side), ("status", "ok")]);
     assert_eq!((only_ms(&of("client")), only_ms(&of("server"))), (7, 4));
     assert_eq!(world.gauge("limpid.connection.active", "shop"), 0.0, "the server's flow does not end by itself");
+    world.tick(800);
+    let told = world.verdicts.0.lock().unwrap();
+    assert_eq!(told.last(), Some(&(server.id, Mode::Forget)), "another client may come with the same port");
 }

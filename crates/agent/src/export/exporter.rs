@@ -15,6 +15,7 @@ use crate::identity::{Identity, now_ns};
 use crate::losses;
 use crate::telemetry::Families;
 use bytes::Bytes;
+use limpid_model::Entity;
 use limpid_model::names::AGENT_STATUS_EVENT;
 use limpid_tls::ClientFiles;
 use std::path::PathBuf;
@@ -68,6 +69,10 @@ pub trait Spans: Send + Sync {
     /// All that wait.
     fn drain(&self) -> Vec<ProcessSpans>;
     fn waiting(&self) -> usize;
+    /// Who else is spoken with, by name.
+    fn named_peers(&self) -> Vec<Entity> {
+        Vec::new()
+    }
 }
 
 impl Spans for crate::pipeline::Shared {
@@ -76,6 +81,9 @@ impl Spans for crate::pipeline::Shared {
     }
     fn waiting(&self) -> usize {
         self.waiting_spans()
+    }
+    fn named_peers(&self) -> Vec<Entity> {
+        crate::pipeline::Shared::named_peers(self)
     }
 }
 
@@ -294,7 +302,9 @@ impl Inner {
     }
 
     fn put_entities(&self) {
-        for entities in self.sources.identity.entities().chunks(ENTITIES_PER_BATCH) {
+        let mut entities = self.sources.identity.entities();
+        entities.extend(self.sources.spans.named_peers());
+        for entities in entities.chunks(ENTITIES_PER_BATCH) {
             let payload = otlp::logs::encode(entities, &self.config.agent);
             self.put(Signal::Logs, payload, entities.len() as u64);
         }

@@ -10,6 +10,7 @@ use super::connect;
 use super::connection::{Conn, End};
 use super::emit::{Emitter, Seen};
 use super::engine::Engine;
+use super::names::Names;
 use super::views::{JOIN_WAIT_NS, OtherView, Pending, View, forget_times, other_view, parsed_view};
 use crate::capture::{
     Bytes, CloseReason, ConnectionKey, Consumer, Control, FailedConnect, Mode, Progress, SocketId, SocketInfo,
@@ -22,8 +23,9 @@ use limpid_protocols::protocols::Capture;
 use limpid_protocols::{Options, Sink};
 use rustc_hash::FxHashMap;
 use std::collections::VecDeque;
+use std::net::IpAddr;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Requests of one connection that wait for the other end's times.
 const PENDING: usize = 8_192;
@@ -73,6 +75,7 @@ enum Next {
 /// Takes the engine's requests straight into the connection's queue: a request is large, each move of it costs.
 struct Finished<'a> {
     pending: &'a mut VecDeque<Pending>,
+    names: &'a Mutex<Names>,
     now_ns: u64,
 }
 
@@ -84,12 +87,19 @@ impl Sink for Finished<'_> {
     fn orphan(&mut self, _protocol: &'static str) {
         losses::ORPHAN_ANSWERS.add(1);
     }
+
+    fn resolved(&mut self, name: &str, addresses: &[(IpAddr, u32)]) {
+        lock(self.names).learn(name, addresses, self.now_ns);
+    }
 }
 
 impl Consumer for Pipeline {
     fn opened(&mut self, info: &SocketInfo) {
         if self.sockets.contains_key(&info.id) {
             return;
+        }
+        if let (Some(Side::Client), Some((address, _))) = (info.side, info.remote) {
+            lock(&self.inner.names).note_used(address, info.opened_ns);
         }
         let process = self.inner.identity.process(info.tgid);
         let (slot, at) = self.place(info);
@@ -112,7 +122,7 @@ impl Consumer for Pipeline {
     fn bytes(&mut self, bytes: Bytes<'_>) {
         let Some((slot, at)) = self.end_of(bytes.socket) else {
             // What a server says after its client has gone is of no interest.
-            if !is_flow(bytes.socket) {
+            if !is_flow(bytes.socket) || !bytes.sent {
                 losses::UNKNOWN_SOCKET.add(1);
             }
             return;
@@ -368,7 +378,7 @@ impl Pipeline {
     fn step(&mut self, conn: &mut Conn, now_ns: u64, step: impl FnOnce(&mut Engine, &mut dyn Sink)) {
         let Some(engine) = conn.engine.as_mut() else { return };
         let (given_up, waited) = (engine.given_up(), conn.pending.len());
-        step(engine, &mut Finished { pending: &mut conn.pending, now_ns });
+        step(engine, &mut Finished { pending: &mut conn.pending, names: &self.inner.names, now_ns });
         losses::PARSE_GIVEN_UP.add(u64::from(engine.given_up().saturating_sub(given_up)));
         self.pending += conn.pending.len() - waited;
     }
@@ -504,7 +514,7 @@ impl Pipeline {
             }
         }
         for socket in self.dropped.drain(..) {
-            control.verdict(socket, Mode::Ignore, 0, 0);
+            control.verdict(socket, if is_flow(socket) { Mode::Forget } else { Mode::Ignore }, 0, 0);
         }
     }
 
@@ -557,6 +567,10 @@ impl Pipeline {
         self.give_up(&mut conn, now_ns, 0);
         self.emitter.account(&mut conn, now_ns, true);
         for end in conn.known_ends() {
+            // Its client has gone; another one may come with the same port.
+            if is_flow(end.info.id) && end.closed.is_none() {
+                self.dropped.push(end.info.id);
+            }
             if self.sockets.get(&end.info.id).is_some_and(|(of, _)| *of == slot) {
                 self.sockets.remove(&end.info.id);
             }
@@ -567,6 +581,10 @@ impl Pipeline {
         self.free.push(slot);
         self.inner.connections.fetch_sub(1, Ordering::Relaxed);
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What goes to many has no other end.

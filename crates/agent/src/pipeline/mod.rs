@@ -12,6 +12,7 @@ mod connection;
 mod consumer;
 mod emit;
 mod engine;
+mod names;
 mod queue;
 mod sampling;
 mod settings;
@@ -31,7 +32,7 @@ use crate::export::otlp::traces::ProcessSpans;
 use crate::telemetry::{Families, FamilySnapshot, Process};
 use aggregate::Table;
 use caps::Caps;
-use limpid_model::Text;
+use limpid_model::{Entity, Text};
 use limpid_protocols::Options;
 use limpid_protocols::protocols::SwitchedOff;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -102,6 +103,7 @@ struct Inner {
     queue: queue::SpanQueue,
     caps: Arc<Mutex<Caps>>,
     tables: Mutex<Vec<Arc<Mutex<Table>>>>,
+    names: Mutex<names::Names>,
     ended: Mutex<snapshot::Ended>,
     /// The newest time that any thread has seen.
     now_ns: AtomicU64,
@@ -141,6 +143,7 @@ impl Shared {
                 queue: queue::SpanQueue::new(config.span_queue),
                 caps,
                 tables: Mutex::default(),
+                names: Mutex::default(),
                 ended: Mutex::default(),
                 now_ns: AtomicU64::new(0),
                 connections: AtomicU64::new(0),
@@ -176,6 +179,12 @@ impl Shared {
     /// The spans that wait to be sent.
     pub fn drain_spans(&self) -> Vec<ProcessSpans> {
         self.inner.queue.drain()
+    }
+
+    /// Peers elsewhere that have a name, as entities: those that nobody was told of for a while.
+    pub fn named_peers(&self) -> Vec<Entity> {
+        let now_ns = self.inner.now_ns.load(Ordering::Relaxed);
+        self.inner.names.lock().unwrap_or_else(PoisonError::into_inner).entities(now_ns)
     }
 
     pub fn waiting_spans(&self) -> usize {

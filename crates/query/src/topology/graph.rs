@@ -315,7 +315,7 @@ impl Graph {
     fn called_node(&self, seen: &Seen, resolver: &Resolver) -> Identity {
         match resolver.server(&seen.service, &seen.peer_address, &seen.host) {
             Some(place) => self.node_of(&place, resolver),
-            None => external(&seen.peer_address),
+            None => external(&resolver.named(&seen.peer_address)),
         }
     }
 

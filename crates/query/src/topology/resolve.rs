@@ -29,6 +29,8 @@ pub struct Resolver {
     /// Names of the hosts that had an address.
     hosts: FxHashMap<IpAddr, FxHashSet<String>>,
     host_ids: FxHashMap<String, String>,
+    /// What the addresses of peers elsewhere are called, and until when that was seen.
+    names: FxHashMap<IpAddr, (u64, String)>,
     servers: FxHashMap<(String, String), String>,
     clients: FxHashMap<(String, String), FxHashSet<String>>,
 }
@@ -50,7 +52,27 @@ impl Resolver {
         for process in entities.iter().filter(|entity| entity.kind == "process") {
             resolver.add_listeners(process, &names);
         }
+        for external in entities.iter().filter(|entity| entity.kind == "external") {
+            resolver.add_name(external);
+        }
         resolver
+    }
+
+    fn add_name(&mut self, external: &Entity) {
+        let addresses = external.attribute("network.peer.address").unwrap_or_default().split(',');
+        for address in addresses.filter_map(|text| text.parse::<IpAddr>().ok()) {
+            let newest = self.names.entry(address).or_default();
+            if external.end_ns >= newest.0 {
+                *newest = (external.end_ns, external.name.to_string());
+            }
+        }
+    }
+
+    /// The address with its name, where that is known: `api.example.com:443` for `203.0.113.9:443`.
+    pub fn named(&self, address: &str) -> String {
+        let parsed: Option<SocketAddr> = address.parse().ok();
+        let name = parsed.and_then(|address| Some((address.port(), self.names.get(&address.ip())?)));
+        name.map_or_else(|| address.to_string(), |(port, (_, name))| format!("{name}:{port}"))
     }
 
     fn add_listeners(&mut self, process: &Entity, hosts: &FxHashMap<&str, String>) {
@@ -162,6 +184,12 @@ mod tests {
         Resolver::new(&[
             entity("host:a", "host", "alpha", &[("host.ip", "127.0.0.1,10.0.0.1")]),
             entity("host:b", "host", "beta", &[("host.ip", "10.0.0.2,fd00::2")]),
+            entity(
+                "external:api.example.com",
+                "external",
+                "api.example.com",
+                &[("network.peer.address", "192.0.2.7,192.0.2.8")],
+            ),
             process("p1", "shop", "host:a", "0.0.0.0:80,127.0.0.1:9000"),
             process("p2", "store", "host:b", "[::]:80"),
             process("p3", "cache", "host:b", "10.0.0.2:6379"),
@@ -176,6 +204,14 @@ mod tests {
         assert_eq!(service("10.0.0.2:80", "alpha").as_deref(), Some("store"));
         assert_eq!(service("10.0.0.2:6379", "alpha").as_deref(), Some("cache"));
         assert_eq!(service("10.0.0.3:80", "alpha"), None);
+    }
+
+    #[test]
+    fn peers_elsewhere_have_the_names_that_were_looked_up() {
+        let resolver = resolver();
+        assert_eq!(resolver.named("192.0.2.8:443"), "api.example.com:443");
+        assert_eq!(resolver.named("192.0.2.9:443"), "192.0.2.9:443");
+        assert_eq!(resolver.named("unix:/run/socket"), "unix:/run/socket");
     }
 
     #[test]

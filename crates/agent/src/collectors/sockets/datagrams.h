@@ -10,7 +10,8 @@
 #define FLOW_IDLE_NS 10000000000ull    /* a flow ends when its socket does, or after this time */
 #define DATAGRAM_MAX 4096              /* bytes of a datagram that are copied at most */
 #define DATAGRAM_TIMES 16              /* by these bytes the two ends' views of a datagram are known to be of one */
-#define UNDECIDED_DATAGRAMS 256        /* of a flow that are copied whole while undecided */
+#define UNDECIDED_DATAGRAMS 4096       /* of a flow that are copied whole while undecided */
+#define UNDECIDED_EACH 16              /* after each so many of them the verdict is worth waking user space for */
 
 struct flow_key {
 	u64 cookie;
@@ -191,6 +192,8 @@ static __always_inline void take_flow_verdict(struct flow *flow)
 	flow->verdict = verdict->number;
 	flow->mode = verdict->mode;
 	flow->limit = verdict->limit;
+	if (flow->mode == MODE_FORGET)
+		flow->told = 0;
 }
 
 static __always_inline void fill_flow_header(struct record *header, struct flow *flow, u32 kind, u64 now)
@@ -259,6 +262,7 @@ static __always_inline u32 bytes_wanted(struct flow *flow, struct call *call)
 static __noinline bool send_datagram(struct flow *flow, struct scratch *scratch, struct call *call)
 {
 	u32 want = bytes_wanted(flow, call);
+	bool wake;
 
 	fill_flow_header(&scratch->header.header, flow, RECORD_HALVES, call->now);
 	scratch->header.header.halves = 1;
@@ -279,7 +283,8 @@ static __noinline bool send_datagram(struct flow *flow, struct scratch *scratch,
 	barrier_var(want);
 	if (want > DATAGRAM_MAX)
 		return false;
-	return submit(flow->ring, scratch, sizeof(struct record_halves) + sizeof(struct half) + want);
+	wake = flow->mode == MODE_UNDECIDED && flow->undecided % UNDECIDED_EACH == UNDECIDED_EACH - 1;
+	return submit_and_wake(flow->ring, scratch, sizeof(struct record_halves) + sizeof(struct half) + want, wake);
 }
 
 static const struct flow no_flow;

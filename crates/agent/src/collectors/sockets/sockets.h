@@ -109,6 +109,7 @@ enum mode {
 	MODE_RESP = 4,        /* framed: long bulk strings are elided */
 	MODE_TIMES = 5,
 	MODE_IGNORE = 6,
+	MODE_FORGET = 7, /* a flow of datagrams ends, and what comes next opens another */
 };
 
 struct verdict {

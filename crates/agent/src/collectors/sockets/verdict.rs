@@ -148,11 +148,15 @@ impl Control for Verdicts {
         let verdict = RawVerdict { number, mode, limit, skip_sent_until, skip_received_until };
         self.write(socket, verdict);
         let mut followed = self.followed.borrow_mut();
-        if followed.len() < FOLLOWED_MAX || followed.contains_key(&socket) {
+        if mode == FORGET {
+            followed.remove(&socket);
+        } else if followed.len() < FOLLOWED_MAX || followed.contains_key(&socket) {
             followed.insert(socket, Followed { verdict, written_ns: super::clock::monotonic_ns() });
         }
     }
 }
+
+const FORGET: u32 = 7;
 
 /// As `enum mode` in `sockets.h`.
 fn raw_mode(mode: Mode) -> (u32, u64) {
@@ -166,5 +170,6 @@ fn raw_mode(mode: Mode) -> (u32, u64) {
         },
         Mode::TimesOnly => (5, 0),
         Mode::Ignore => (6, 0),
+        Mode::Forget => (FORGET, 0),
     }
 }
