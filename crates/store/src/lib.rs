@@ -56,6 +56,8 @@ pub struct SpanQuery {
     pub errors: bool,
     pub order: Order,
     pub limit: usize,
+    /// The columns that are read; the answer has no others. All when none are named.
+    pub select: Option<&'static [&'static str]>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

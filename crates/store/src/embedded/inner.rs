@@ -15,8 +15,9 @@ use super::options::{LogSync, Options, Retention};
 use super::parquet_file::{DataFile, FileError};
 use super::record::Record;
 use super::retention;
+use super::scan::Page;
 use super::table::{Spec, Table};
-use crate::{Decode, Order, StoreError, StorePart, StoreStatus};
+use crate::{Decode, StoreError, StorePart, StoreStatus};
 use arrow_array::RecordBatch;
 use bytes::Bytes;
 use limpid_model::batch::Batch;
@@ -227,15 +228,9 @@ impl Inner {
         too_large(&self.spans) || too_large(&self.events) || self.metrics.head_bytes() > bytes
     }
 
-    pub fn query(
-        &self,
-        table: &Table,
-        filter: &Filter,
-        order: Order,
-        limit: usize,
-    ) -> Result<Vec<RecordBatch>, StoreError> {
+    pub fn query(&self, table: &Table, filter: &Filter, page: Page) -> Result<Vec<RecordBatch>, StoreError> {
         let until = Instant::now() + self.options.query_time_limit;
-        let scanned = table.query(filter, order, limit, until)?;
+        let scanned = table.query(filter, page, until)?;
         for (file, reason) in &scanned.damaged {
             layout::set_aside(file.path(), reason);
             losses::add(&self.losses.damaged_files, 1);

@@ -7,10 +7,10 @@
 use super::filter::Filter;
 use super::footers::Footers;
 use super::parquet_file::DataFile;
-use super::scan;
+use super::scan::{self, Page};
 use super::shred;
 use super::sorted;
-use crate::{Order, StoreError};
+use crate::StoreError;
 use arrow_array::{RecordBatch, RecordBatchOptions, new_null_array};
 use arrow_schema::{Field, Schema, SchemaRef};
 use std::path::PathBuf;
@@ -134,8 +134,8 @@ impl Table {
         state.files.iter().map(|file| file.rows).sum::<u64>() + (state.head_rows + flushing) as u64
     }
 
-    pub fn query(&self, filter: &Filter, order: Order, limit: usize, until: Instant) -> Result<Scanned, StoreError> {
-        scan::scan(&self.spec, self.view(), filter, order, limit, until)
+    pub fn query(&self, filter: &Filter, page: Page, until: Instant) -> Result<Scanned, StoreError> {
+        scan::scan(&self.spec, self.view(), filter, page, until)
     }
 }
 
