@@ -18,7 +18,7 @@ const SPANS_FOR_EACH: usize = 8;
 /// So many spans round those found are read at once.
 const MOST_AROUND: usize = 20_000;
 /// What a summary is made of. Attributes, most of a span's bytes, are not.
-const SUMMED_UP: &[&str] = &[
+pub(super) const SUMMED_UP: &[&str] = &[
     "start",
     "duration_ns",
     "trace_id",

@@ -27,8 +27,9 @@ use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 
-/// Heads may grow to this multiple of their flush size before writers wait for the flush.
-const MAX_HEADS: usize = 4;
+/// Writers wait for the flush when memory holds this multiple of a head's flush size: one head that is written to files
+/// and one that fills meanwhile.
+const MAX_HEADS: usize = 2;
 
 /// Up to which log record each part has everything in files.
 #[derive(Clone, Copy, Debug, Default)]
@@ -222,8 +223,8 @@ impl Inner {
     fn is_overloaded(&self) -> bool {
         let (rows, bytes) = (self.options.flush_rows * MAX_HEADS, self.options.flush_bytes * MAX_HEADS);
         let too_large = |table: &Table| {
-            let head = table.head_size();
-            head.rows > rows || head.bytes > bytes
+            let held = table.memory_size();
+            held.rows > rows || held.bytes > bytes
         };
         too_large(&self.spans) || too_large(&self.events) || self.metrics.head_bytes() > bytes
     }
