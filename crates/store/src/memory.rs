@@ -7,16 +7,16 @@ const MAX_ARENAS: usize = 8;
 /// Longer pieces are mapped one by one, and unmapped when they are freed.
 #[cfg(target_env = "gnu")]
 const MAPPED_BYTES: libc::c_int = 512 << 10;
-/// So much may stay free at an arena's end.
+/// So much may stay free at an arena's end: less would be given back and fetched again by each question.
 #[cfg(target_env = "gnu")]
-const FREE_BYTES: libc::c_int = 4 << 20;
+const FREE_BYTES: libc::c_int = 32 << 20;
 
-/// For a server's process, before it has threads: one arena for each processor, and what is freed is given back.
+/// For a server's process, before it has threads: two arenas for each processor, and what is freed is given back.
 #[cfg(target_env = "gnu")]
 pub fn bound() {
     let processors = std::thread::available_parallelism().map_or(1, |count| count.get());
     let settings = [
-        (libc::M_ARENA_MAX, processors.min(MAX_ARENAS) as libc::c_int),
+        (libc::M_ARENA_MAX, (2 * processors).min(MAX_ARENAS) as libc::c_int),
         (libc::M_MMAP_THRESHOLD, MAPPED_BYTES),
         (libc::M_TRIM_THRESHOLD, FREE_BYTES),
     ];
