@@ -3,6 +3,7 @@
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Int32Type, TimestampNanosecondType, UInt8Type, UInt64Type};
 use arrow_array::{Array, ArrayRef, RecordBatch, StringArray};
+use rustc_hash::FxHashSet;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -91,6 +92,16 @@ impl SpanRow {
 /// All rows of the batches; rows without ids or times are left out.
 pub fn rows(batches: &[RecordBatch]) -> Vec<SpanRow> {
     batches.iter().flat_map(rows_of).collect()
+}
+
+/// As [`rows`], of some traces only.
+pub fn rows_of_traces(batches: &[RecordBatch], traces: &FxHashSet<[u8; 16]>) -> Vec<SpanRow> {
+    let of_batch = |batch: &RecordBatch| {
+        let columns = Columns::new(batch);
+        let wanted = |row: &usize| fixed(batch, "trace_id", *row).is_some_and(|id| traces.contains(&id));
+        (0..batch.num_rows()).filter(wanted).filter_map(|row| columns.row(row)).collect::<Vec<_>>()
+    };
+    batches.iter().flat_map(of_batch).collect()
 }
 
 fn rows_of(batch: &RecordBatch) -> Vec<SpanRow> {

@@ -36,7 +36,7 @@ mod top;
 
 pub use options::{Limit, LogSync, Options, Retention};
 
-use crate::{Decode, EventQuery, Order, SpanQuery, Store, StoreError, StoreStatus, Write, Written};
+use crate::{Decode, EventQuery, SpanQuery, Store, StoreError, StoreStatus, Write, Written};
 use arrow_array::RecordBatch;
 use commit::Committer;
 use filter::{AttributeFilter, Filter};
@@ -44,6 +44,7 @@ use inner::Inner;
 use limpid_model::series::{Metadata, SourceError};
 use limpid_model::{Entity, Labels, Matcher, Series, SeriesSource};
 use metrics::Wanted;
+use scan::Page;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -98,7 +99,8 @@ impl Store for EmbeddedStore {
             errors: query.errors,
             trace_id: None,
         };
-        self.inner.query(&self.inner.spans, &filter, query.order, query.limit)
+        let page = Page { order: query.order, limit: query.limit, columns: query.select };
+        self.inner.query(&self.inner.spans, &filter, page)
     }
 
     fn trace(&self, trace_id: [u8; 16]) -> Result<Vec<RecordBatch>, StoreError> {
@@ -110,7 +112,7 @@ impl Store for EmbeddedStore {
             trace_id: Some(trace_id),
             ..Filter::default()
         };
-        self.inner.query(spans, &filter, Order::Newest, MAX_TRACE_SPANS)
+        self.inner.query(spans, &filter, Page::newest(MAX_TRACE_SPANS))
     }
 
     fn events(&self, query: &EventQuery) -> Result<Vec<RecordBatch>, StoreError> {
@@ -124,7 +126,7 @@ impl Store for EmbeddedStore {
             equals,
             ..Filter::default()
         };
-        self.inner.query(&self.inner.events, &filter, Order::Newest, query.limit)
+        self.inner.query(&self.inner.events, &filter, Page::newest(query.limit))
     }
 
     fn entities(&self, start_ns: u64, end_ns: u64) -> Result<Vec<Entity>, StoreError> {

@@ -1,6 +1,7 @@
 //! Where telemetry stays. [`Store`] is what ingest writes to and query reads from; only this crate knows the layout.
 
 pub mod embedded;
+pub mod memory;
 
 use arrow_array::RecordBatch;
 use bytes::Bytes;
@@ -56,6 +57,8 @@ pub struct SpanQuery {
     pub errors: bool,
     pub order: Order,
     pub limit: usize,
+    /// The columns that are read; the answer has no others. All when none are named.
+    pub select: Option<&'static [&'static str]>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -126,6 +129,12 @@ impl std::fmt::Display for StoreError {
 }
 
 impl std::error::Error for StoreError {}
+
+impl From<arrow_schema::ArrowError> for StoreError {
+    fn from(error: arrow_schema::ArrowError) -> Self {
+        StoreError::Io(std::io::Error::other(error.to_string()))
+    }
+}
 
 impl From<std::io::Error> for StoreError {
     fn from(error: std::io::Error) -> Self {

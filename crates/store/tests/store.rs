@@ -34,6 +34,22 @@ fn in_every_state(dir: &Path, check: impl Fn(&EmbeddedStore)) {
 }
 
 #[test]
+fn only_the_named_columns_are_read() {
+    let dir = tempfile::tempdir().unwrap();
+    in_every_state(dir.path(), |store| {
+        let query = SpanQuery { select: Some(&["duration_ns", "service"]), ..everything(50) };
+        let narrow = store.spans(&query).unwrap();
+        let names: Vec<_> = narrow[0].schema().fields().iter().map(|field| field.name().clone()).collect();
+        assert_eq!(names, ["duration_ns", "service"]);
+        assert_eq!(durations(&narrow), durations(&store.spans(&everything(50)).unwrap()));
+        // What decides need not be among what is wanted.
+        let rare = vec![("test.number".into(), "1234".into())];
+        let found = store.spans(&SpanQuery { attributes: rare, ..query }).unwrap();
+        assert_eq!(durations(&found), [span(1234).duration_ns]);
+    });
+}
+
+#[test]
 fn spans_are_found_by_every_condition() {
     let dir = tempfile::tempdir().unwrap();
     in_every_state(dir.path(), |store| {

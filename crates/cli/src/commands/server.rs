@@ -26,6 +26,7 @@ use tokio::task::JoinSet;
 const STOP_TIMEOUT: Duration = Duration::from_secs(3);
 
 pub fn run(arguments: &ArgMatches) -> Result<ExitCode, CommandError> {
+    limpid_store::memory::bound();
     let config = resolve(Role::Server, arguments)?;
     crate::log::start("server", config.text("log"));
     let access = Arc::new(match config.path("auth_file") {

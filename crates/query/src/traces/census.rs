@@ -8,6 +8,7 @@ use super::columns::Columns;
 use super::names::Names;
 use super::parts::Piece;
 use super::plan::{self, Rest, Term};
+use super::search::SUMMED_UP;
 use super::slices::{count, read_evenly, slice_of};
 use crate::QueryError;
 use crate::span_rows::{SpanKind, byte, fixed, time_ns, unsigned};
@@ -193,7 +194,7 @@ impl Census {
             .max()
             .unwrap_or(base.end_ns);
         let (start_ns, end_ns) = (first.saturating_sub(margin_ns), last.saturating_add(margin_ns));
-        let around = SpanQuery { start_ns, end_ns, ..SpanQuery::default() };
+        let around = SpanQuery { start_ns, end_ns, select: Some(SUMMED_UP), ..SpanQuery::default() };
         read_evenly(store, &around, MAX_AROUND, |batches| {
             for batch in batches {
                 let columns = Columns::new(batch);

@@ -4,7 +4,7 @@
 use super::parts::{Piece, TimePart, parts};
 use super::plan::{self, Rest, Term};
 use crate::QueryError;
-use crate::span_rows::{SpanKind, SpanRow, SpanStatus, hex, rows};
+use crate::span_rows::{SpanKind, SpanRow, SpanStatus, hex, rows, rows_of_traces};
 use crate::topology::as_text;
 use limpid_store::{Order, SpanQuery, Store};
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -17,6 +17,20 @@ const MAX_LIMIT: usize = 1_000;
 const SPANS_FOR_EACH: usize = 8;
 /// So many spans round those found are read at once.
 const MOST_AROUND: usize = 20_000;
+/// What a summary is made of. Attributes, most of a span's bytes, are not.
+pub(super) const SUMMED_UP: &[&str] = &[
+    "start",
+    "duration_ns",
+    "trace_id",
+    "span_id",
+    "parent_span_id",
+    "kind",
+    "status",
+    "name",
+    "service",
+    "peer",
+    "code",
+];
 /// A trace begins before the span that was found in it, most often by less than this.
 const MARGIN_NS: u64 = 1_000_000_000;
 /// Whole traces are looked up for so long; the rest are summed up from the spans that were found.
@@ -68,7 +82,7 @@ pub fn search(store: &dyn Store, query: &TraceQuery) -> Result<Vec<TraceSummary>
     let fitting: Vec<&SpanRow> = found.iter().filter(|span| rest.fits_row(span)).collect();
     let firsts = fitting.iter().filter(|span| seen.insert(span.trace_id));
     let ids: Vec<[u8; 16]> = firsts.map(|span| span.trace_id).take(limit).collect();
-    let pool = Pool::read(store, &spans, &rest, &found)?;
+    let pool = Pool::read(store, &spans, &rest, &found, &ids)?;
     let deadline = Instant::now() + LOOK_UP_FOR;
     let mut out = Vec::with_capacity(ids.len());
     for id in ids {
@@ -91,10 +105,18 @@ struct Pool {
 }
 
 impl Pool {
-    fn read(store: &dyn Store, query: &SpanQuery, rest: &Rest, found: &[SpanRow]) -> Result<Pool, QueryError> {
+    /// Of the spans round those found, the ones of the traces that are wanted.
+    fn read(
+        store: &dyn Store,
+        query: &SpanQuery,
+        rest: &Rest,
+        found: &[SpanRow],
+        ids: &[[u8; 16]],
+    ) -> Result<Pool, QueryError> {
+        let wanted: FxHashSet<[u8; 16]> = ids.iter().copied().collect();
         let mut pool = Pool { of_trace: FxHashMap::default(), end_ns: query.end_ns };
         if !is_filtered(query, rest) {
-            found.iter().for_each(|span| pool.add(span.clone()));
+            found.iter().filter(|span| wanted.contains(&span.trace_id)).for_each(|span| pool.add(span.clone()));
             return Ok(pool);
         }
         let first_ns = found.iter().map(|span| span.start_ns).min().unwrap_or(query.end_ns);
@@ -105,9 +127,10 @@ impl Pool {
             start_ns: first_ns.saturating_sub(longest_ns.max(MARGIN_NS)),
             end_ns: pool.end_ns,
             limit: MOST_AROUND,
+            select: Some(SUMMED_UP),
             ..SpanQuery::default()
         };
-        rows(&store.spans(&around)?).into_iter().for_each(|span| pool.add(span));
+        rows_of_traces(&store.spans(&around)?, &wanted).into_iter().for_each(|span| pool.add(span));
         Ok(pool)
     }
 
@@ -173,6 +196,7 @@ fn plan(query: &TraceQuery, limit: usize) -> Result<(SpanQuery, Rest), QueryErro
     // What is filtered afterwards needs more to choose from.
     let more = if rest.is_empty() { 1 } else { 4 };
     spans.limit = limit * SPANS_FOR_EACH * more;
+    spans.select = rest.is_empty().then_some(SUMMED_UP);
     Ok((spans, rest))
 }
 

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 /// Relaxed syncing reaches the disk at least this often.
 const SYNC_INTERVAL: Duration = Duration::from_millis(200);
 /// Writers wait when more than this is queued.
-const MAX_QUEUED_BYTES: usize = 64 << 20;
+const MAX_QUEUED_BYTES: usize = 16 << 20;
 /// How long a group waits for the flush to make room before it is refused.
 const MAX_WAIT_FOR_FLUSH: Duration = Duration::from_secs(10);
 

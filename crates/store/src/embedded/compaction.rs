@@ -39,8 +39,8 @@ pub fn step(inner: &Inner, table: &Table) -> Result<(), StoreError> {
         return Ok(());
     };
     let path = table.folder.join(&name);
-    let sorted = sorted::all(&table.spec, &rows).map_err(|error| FileError::from(error).into_store_error(&path))?;
-    parquet_file::write_temporary(&path, &table.spec, &sorted)?;
+    sorted::all(&table.spec, &rows, |rows| parquet_file::write_temporary(&path, &table.spec, rows))?;
+    drop(rows);
     let log_record = match table.spec.name {
         "spans" => lock(&inner.persisted).spans,
         _ => lock(&inner.persisted).events,

@@ -9,8 +9,7 @@ use super::parquet_file::{self, DataFile};
 use super::retention;
 use super::sorted;
 use super::table::{HeadSize, Table};
-use crate::StoreError;
-use std::io;
+use crate::{StoreError, memory};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -115,22 +114,23 @@ fn flush_table(inner: &Inner, table: &Table) -> Result<(), StoreError> {
     let (batches, cut) = table.begin_flush(*applied);
     drop(applied);
     if !batches.is_empty() {
-        let hours = sorted::by_hour(&table.spec, &batches)
-            .map_err(|error| StoreError::Io(io::Error::other(error.to_string())))?;
         let mut checkpoint = Checkpoint { log_record: cut, ..Checkpoint::default() };
-        for (hour, rows) in &hours {
+        sorted::by_hour(&table.spec, &batches, |hour, rows| {
             let name = format!("{hour}/{cut:020}.parquet");
             let path = table.folder.join(&name);
             make_folder(&path)?;
             parquet_file::write_temporary(&path, &table.spec, rows)?;
             checkpoint.files.push(name);
-        }
+            Ok::<(), StoreError>(())
+        })?;
+        drop(batches);
         checkpoint::promise(&table.folder, checkpoint.clone())?;
         let files = checkpoint.files.iter().map(|name| {
             let path = table.folder.join(name);
             DataFile::open(&path, &table.spec).map(Arc::new).map_err(|error| error.into_store_error(&path))
         });
         table.finish_flush(files.collect::<Result<Vec<_>, _>>()?);
+        memory::give_back();
     }
     set_persisted(inner, table.spec.name, cut);
     Ok(())

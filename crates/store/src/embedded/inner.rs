@@ -15,8 +15,9 @@ use super::options::{LogSync, Options, Retention};
 use super::parquet_file::{DataFile, FileError};
 use super::record::Record;
 use super::retention;
+use super::scan::Page;
 use super::table::{Spec, Table};
-use crate::{Decode, Order, StoreError, StorePart, StoreStatus};
+use crate::{Decode, StoreError, StorePart, StoreStatus};
 use arrow_array::RecordBatch;
 use bytes::Bytes;
 use limpid_model::batch::Batch;
@@ -26,8 +27,9 @@ use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 
-/// Heads may grow to this multiple of their flush size before writers wait for the flush.
-const MAX_HEADS: usize = 4;
+/// Writers wait for the flush when memory holds this multiple of a head's flush size: one head that is written to files
+/// and one that fills meanwhile.
+const MAX_HEADS: usize = 2;
 
 /// Up to which log record each part has everything in files.
 #[derive(Clone, Copy, Debug, Default)]
@@ -221,21 +223,15 @@ impl Inner {
     fn is_overloaded(&self) -> bool {
         let (rows, bytes) = (self.options.flush_rows * MAX_HEADS, self.options.flush_bytes * MAX_HEADS);
         let too_large = |table: &Table| {
-            let head = table.head_size();
-            head.rows > rows || head.bytes > bytes
+            let held = table.memory_size();
+            held.rows > rows || held.bytes > bytes
         };
         too_large(&self.spans) || too_large(&self.events) || self.metrics.head_bytes() > bytes
     }
 
-    pub fn query(
-        &self,
-        table: &Table,
-        filter: &Filter,
-        order: Order,
-        limit: usize,
-    ) -> Result<Vec<RecordBatch>, StoreError> {
+    pub fn query(&self, table: &Table, filter: &Filter, page: Page) -> Result<Vec<RecordBatch>, StoreError> {
         let until = Instant::now() + self.options.query_time_limit;
-        let scanned = table.query(filter, order, limit, until)?;
+        let scanned = table.query(filter, page, until)?;
         for (file, reason) in &scanned.damaged {
             layout::set_aside(file.path(), reason);
             losses::add(&self.losses.damaged_files, 1);

@@ -4,6 +4,7 @@ use super::bloom::Bloom;
 use super::filter::Filter;
 use super::layout::{self, SharedFile};
 use super::shred;
+use super::sorted::Slices;
 use super::table::Spec;
 use crate::StoreError;
 use arrow_array::RecordBatch;
@@ -188,7 +189,7 @@ impl FileError {
 }
 
 /// Writes and syncs the temporary file of `path`; it becomes visible when it is published.
-pub fn write_temporary(path: &Path, spec: &Spec, batches: &[RecordBatch]) -> Result<(), StoreError> {
+pub fn write_temporary(path: &Path, spec: &Spec, batches: Slices<'_>) -> Result<(), StoreError> {
     let temporary = layout::temporary_name(path);
     let written = write_to(&temporary, spec, batches);
     if written.is_err() {
@@ -198,13 +199,14 @@ pub fn write_temporary(path: &Path, spec: &Spec, batches: &[RecordBatch]) -> Res
     written.map_err(|error| error.into_store_error(path))
 }
 
-fn write_to(path: &Path, spec: &Spec, batches: &[RecordBatch]) -> Result<(), FileError> {
+fn write_to(path: &Path, spec: &Spec, batches: Slices<'_>) -> Result<(), FileError> {
     let file = File::create(path)?;
-    let in_memory = batches.first().map_or_else(|| spec.schema.clone(), RecordBatch::schema);
+    let first = batches.next().transpose()?;
+    let in_memory = first.as_ref().map_or_else(|| spec.schema.clone(), RecordBatch::schema);
     let schema = Arc::new(with_texts_as(&in_memory, &DataType::Utf8));
     let mut writer = ArrowWriter::try_new(file, schema.clone(), Some(properties(spec, &schema)))?;
-    for batch in batches {
-        writer.write(batch)?;
+    for batch in first.into_iter().map(Ok).chain(batches) {
+        writer.write(&batch?)?;
     }
     // Not `into_inner`, whose error does not say that the disk is full.
     writer.finish()?;

@@ -2,12 +2,13 @@
 
 use super::filter::Filter;
 use super::parquet_file::{self, DataFile, FileError};
-use super::table::{Spec, View, conform_stored};
+use super::table::{Spec, View, conform, conform_stored};
 use super::top::{Place, Top};
 use crate::{Order, StoreError};
 use arrow_array::cast::AsArray;
 use arrow_array::types::{TimestampNanosecondType, UInt64Type};
 use arrow_array::{RecordBatch, UInt32Array};
+use arrow_schema::{FieldRef, Schema, SchemaRef};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReaderBuilder, RowSelection};
 use std::collections::BTreeMap;
@@ -20,6 +21,28 @@ use std::time::Instant;
 /// More rows than this are no answer but an export.
 pub const MAX_ROWS: usize = 100_000;
 const BATCH_ROWS: usize = 8 * 1024;
+
+/// Which of the matching rows are wanted, and what of them.
+#[derive(Clone, Copy)]
+pub struct Page {
+    pub order: Order,
+    pub limit: usize,
+    /// All columns of the table when none.
+    pub columns: Option<&'static [&'static str]>,
+}
+
+impl Page {
+    pub fn newest(limit: usize) -> Self {
+        Page { order: Order::Newest, limit, columns: None }
+    }
+
+    /// The table's columns as the answer has them.
+    fn schema(&self, table: &SchemaRef) -> SchemaRef {
+        let Some(columns) = self.columns else { return table.clone() };
+        let wanted = |field: &&FieldRef| columns.contains(&field.name().as_str());
+        Arc::new(Schema::new(table.fields().iter().filter(wanted).cloned().collect::<Vec<_>>()))
+    }
+}
 
 /// An answer, and the files that turned out to be damaged on the way.
 #[derive(Default)]
@@ -37,14 +60,8 @@ struct Scan<'a> {
     damaged: Vec<(Arc<DataFile>, String)>,
 }
 
-pub fn scan(
-    spec: &Spec,
-    view: View,
-    filter: &Filter,
-    order: Order,
-    limit: usize,
-    until: Instant,
-) -> Result<Scanned, StoreError> {
+pub fn scan(spec: &Spec, view: View, filter: &Filter, page: Page, until: Instant) -> Result<Scanned, StoreError> {
+    let Page { order, limit, .. } = page;
     if limit > MAX_ROWS {
         return Err(StoreError::TooMuch(format!(
             "the query asks for {limit} rows; at most {MAX_ROWS} are given at once"
@@ -65,7 +82,8 @@ pub fn scan(
         scan.file(file, (view.memory.len() + number) as u32)?;
     }
     let (top, mut damaged) = (scan.top.into_sorted(), scan.damaged);
-    let batches = collect(spec, &view.memory, &files, &top, &mut damaged)?;
+    let wanted = Columns { spec, page, schema: page.schema(&spec.schema) };
+    let batches = collect(&wanted, &view.memory, &files, &top, &mut damaged)?;
     Ok(Scanned { batches, damaged })
 }
 
@@ -210,9 +228,16 @@ fn first_rows(builder: &ParquetRecordBatchReaderBuilder<File>) -> Vec<u32> {
         .collect()
 }
 
+/// What is read of the rows that won.
+struct Columns<'a> {
+    spec: &'a Spec,
+    page: Page,
+    schema: SchemaRef,
+}
+
 /// Fetches the winners, each file once, and puts them in the asked order.
 fn collect(
-    spec: &Spec,
+    wanted: &Columns<'_>,
     memory: &[RecordBatch],
     files: &[Arc<DataFile>],
     top: &[Place],
@@ -226,8 +251,8 @@ fn collect(
     for (source, mut rows) in rows_of {
         rows.sort_unstable();
         let batch = match memory.get(source as usize) {
-            Some(batch) => pick(spec, batch, &rows),
-            None => parquet_file::unwound(|| fetch(spec, &files[source as usize - memory.len()], &rows)),
+            Some(batch) => wanted.pick(batch, &rows),
+            None => parquet_file::unwound(|| wanted.fetch(&files[source as usize - memory.len()], &rows)),
         };
         match batch {
             Ok(batch) => {
@@ -257,28 +282,41 @@ fn collect(
     Ok(vec![joined])
 }
 
-/// All columns of some rows of a batch in memory, as a file gives them.
-fn pick(spec: &Spec, batch: &RecordBatch, rows: &[u32]) -> Result<RecordBatch, FileError> {
-    let picked = arrow_select::take::take_record_batch(batch, &UInt32Array::from(rows.to_vec()))?;
-    conform_stored(&picked, &spec.schema)
-        .ok_or_else(|| FileError::Damaged("its columns are not those of the table".to_owned()))
-}
-
-/// All columns of some rows of a file, in the file's order.
-fn fetch(spec: &Spec, file: &DataFile, rows: &[u32]) -> Result<RecordBatch, FileError> {
-    let builder = file.load(spec)?.reader()?;
-    let total: usize = builder.metadata().row_groups().iter().map(|group| group.num_rows().max(0) as usize).sum();
-    let ranges = rows.iter().map(|row| *row as usize..*row as usize + 1);
-    let selection = RowSelection::from_consecutive_ranges(ranges, total);
-    let reader = builder.with_row_selection(selection).with_batch_size(rows.len().max(1)).build()?;
-    let batches = reader.collect::<Result<Vec<_>, _>>()?;
-    let conformed = batches.iter().map(|batch| conform_stored(batch, &spec.schema)).collect::<Option<Vec<_>>>();
-    let Some(conformed) = conformed else {
-        return Err(FileError::Damaged("its columns are not those of the table".to_owned()));
-    };
-    let batch = arrow_select::concat::concat_batches(&spec.schema, &conformed)?;
-    if batch.num_rows() != rows.len() {
-        return Err(FileError::Damaged(format!("{} rows read where {} were wanted", batch.num_rows(), rows.len())));
+impl Columns<'_> {
+    /// Some rows of a batch in memory, as a file gives them.
+    fn pick(&self, batch: &RecordBatch, rows: &[u32]) -> Result<RecordBatch, FileError> {
+        let narrow = match self.page.columns {
+            Some(_) => self.conform(batch)?,
+            None => batch.clone(),
+        };
+        self.conform(&arrow_select::take::take_record_batch(&narrow, &UInt32Array::from(rows.to_vec()))?)
     }
-    Ok(batch)
+
+    /// Some rows of a file, in the file's order.
+    fn fetch(&self, file: &DataFile, rows: &[u32]) -> Result<RecordBatch, FileError> {
+        let builder = file.load(self.spec)?.reader()?;
+        let total: usize = builder.metadata().row_groups().iter().map(|group| group.num_rows().max(0) as usize).sum();
+        let mask = match self.page.columns {
+            Some(columns) => projection(&builder, &columns.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>()),
+            None => ProjectionMask::all(),
+        };
+        let ranges = rows.iter().map(|row| *row as usize..*row as usize + 1);
+        let selection = RowSelection::from_consecutive_ranges(ranges, total);
+        let reader = builder.with_projection(mask).with_row_selection(selection).with_batch_size(rows.len().max(1));
+        let conformed = reader.build()?.map(|batch| self.conform(&batch?)).collect::<Result<Vec<_>, _>>()?;
+        let batch = arrow_select::concat::concat_batches(&self.schema, &conformed)?;
+        if batch.num_rows() != rows.len() {
+            return Err(FileError::Damaged(format!("{} rows read where {} were wanted", batch.num_rows(), rows.len())));
+        }
+        Ok(batch)
+    }
+
+    fn conform(&self, batch: &RecordBatch) -> Result<RecordBatch, FileError> {
+        // The map of attributes is made again only for who asks for all columns.
+        let conformed = match self.page.columns {
+            Some(_) => conform(batch, &self.schema),
+            None => conform_stored(batch, &self.schema),
+        };
+        conformed.ok_or_else(|| FileError::Damaged("its columns are not those of the table".to_owned()))
+    }
 }

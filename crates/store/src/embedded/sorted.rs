@@ -13,8 +13,11 @@ use std::collections::BTreeMap;
 const HOUR_NS: i64 = 3600 * 1_000_000_000;
 /// Times come from outside: rows of more hours than this share the oldest of the newest hours.
 const MAX_HOURS: usize = 200;
-/// Rows of one batch on its way to the writer.
-const SLICE_ROWS: usize = 64 * 1024;
+/// Rows of one batch on its way to the writer: what is sorted stands in memory a second time only so far.
+const SLICE_ROWS: usize = 16 * 1024;
+
+/// Rows in file order, made when they are asked for.
+pub type Slices<'a> = &'a mut dyn Iterator<Item = Result<RecordBatch, ArrowError>>;
 
 struct Row {
     sort: u64,
@@ -23,20 +26,28 @@ struct Row {
     row: u32,
 }
 
-/// All rows in file order, whatever their hours.
-pub fn all(spec: &Spec, batches: &[RecordBatch]) -> Result<Vec<RecordBatch>, ArrowError> {
+/// Writes all rows in file order, whatever their hours.
+pub fn all<E: From<ArrowError>>(
+    spec: &Spec,
+    batches: &[RecordBatch],
+    write: impl FnOnce(Slices<'_>) -> Result<(), E>,
+) -> Result<(), E> {
     let batches = spread_all(batches)?;
     let from = Source::new(spec, &batches);
-    let rows = rows_by_hour(spec, &batches, &from.dictionaries)?.into_values().flatten().collect();
-    from.in_order(rows)
+    let mut rows: Vec<Row> = rows_by_hour(spec, &batches, &from.dictionaries)?.into_values().flatten().collect();
+    write(&mut from.in_order(&mut rows))
 }
 
-/// Hours since 1970 and their rows in file order.
-pub fn by_hour(spec: &Spec, batches: &[RecordBatch]) -> Result<Vec<(i64, Vec<RecordBatch>)>, ArrowError> {
+/// Writes hour by hour: hours since 1970, and their rows in file order.
+pub fn by_hour<E: From<ArrowError>>(
+    spec: &Spec,
+    batches: &[RecordBatch],
+    mut write: impl FnMut(i64, Slices<'_>) -> Result<(), E>,
+) -> Result<(), E> {
     let batches = spread_all(batches)?;
     let from = Source::new(spec, &batches);
     let hours = bounded(rows_by_hour(spec, &batches, &from.dictionaries)?);
-    hours.into_iter().map(|(hour, rows)| Ok((hour, from.in_order(rows)?))).collect()
+    hours.into_iter().try_for_each(|(hour, mut rows)| write(hour, &mut from.in_order(&mut rows)))
 }
 
 /// One batch of all rows, in their own order.
@@ -121,15 +132,12 @@ impl<'a> Source<'a> {
         Source { spec, batches, dictionaries, plan: Plan::new(batches) }
     }
 
-    fn in_order(&self, mut rows: Vec<Row>) -> Result<Vec<RecordBatch>, ArrowError> {
+    fn in_order<'r>(&'r self, rows: &'r mut [Row]) -> impl Iterator<Item = Result<RecordBatch, ArrowError>> + 'r {
         rows.sort_unstable_by_key(|row| (row.sort, row.time, row.batch, row.row));
-        rows.chunks(SLICE_ROWS)
-            .map(|rows| {
-                let places: Vec<(usize, usize)> =
-                    rows.iter().map(|row| (row.batch as usize, row.row as usize)).collect();
-                self.gather(&places)
-            })
-            .collect()
+        rows.chunks(SLICE_ROWS).map(|rows| {
+            let places: Vec<(usize, usize)> = rows.iter().map(|row| (row.batch as usize, row.row as usize)).collect();
+            self.gather(&places)
+        })
     }
 
     /// The rows at these places (batch, row), with their attributes in columns.

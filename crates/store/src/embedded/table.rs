@@ -7,10 +7,10 @@
 use super::filter::Filter;
 use super::footers::Footers;
 use super::parquet_file::DataFile;
-use super::scan;
+use super::scan::{self, Page};
 use super::shred;
 use super::sorted;
-use crate::{Order, StoreError};
+use crate::StoreError;
 use arrow_array::{RecordBatch, RecordBatchOptions, new_null_array};
 use arrow_schema::{Field, Schema, SchemaRef};
 use std::path::PathBuf;
@@ -47,6 +47,8 @@ struct State {
     head_bytes: usize,
     head_since: Option<Instant>,
     flushing: Vec<RecordBatch>,
+    flushing_rows: usize,
+    flushing_bytes: usize,
     /// The last log record that `flushing` holds.
     cut: u64,
     files: Vec<Arc<DataFile>>,
@@ -90,12 +92,20 @@ impl Table {
         HeadSize { rows: state.head_rows, bytes: state.head_bytes, since: state.head_since }
     }
 
+    /// The head, and what is on its way into files.
+    pub fn memory_size(&self) -> HeadSize {
+        let state = read(&self.state);
+        let (rows, bytes) = (state.head_rows + state.flushing_rows, state.head_bytes + state.flushing_bytes);
+        HeadSize { rows, bytes, since: state.head_since }
+    }
+
     /// Takes the head out for flushing, with the number of the last log record in it. What an earlier flush could not
     /// write comes again first, with its own number.
     pub fn begin_flush(&self, applied: u64) -> (Vec<RecordBatch>, u64) {
         let mut state = write(&self.state);
         if state.flushing.is_empty() {
             state.flushing = std::mem::take(&mut state.head);
+            (state.flushing_rows, state.flushing_bytes) = (state.head_rows, state.head_bytes);
             (state.head_rows, state.head_bytes, state.head_since, state.cut) = (0, 0, None, applied);
         }
         (state.flushing.clone(), state.cut)
@@ -107,7 +117,8 @@ impl Table {
 
     pub fn finish_flush(&self, files: Vec<Arc<DataFile>>) {
         let mut state = write(&self.state);
-        state.flushing.clear();
+        state.flushing = Vec::new();
+        (state.flushing_rows, state.flushing_bytes) = (0, 0);
         state.files.extend(files);
     }
 
@@ -130,12 +141,11 @@ impl Table {
 
     pub fn rows(&self) -> u64 {
         let state = read(&self.state);
-        let flushing: usize = state.flushing.iter().map(RecordBatch::num_rows).sum();
-        state.files.iter().map(|file| file.rows).sum::<u64>() + (state.head_rows + flushing) as u64
+        state.files.iter().map(|file| file.rows).sum::<u64>() + (state.head_rows + state.flushing_rows) as u64
     }
 
-    pub fn query(&self, filter: &Filter, order: Order, limit: usize, until: Instant) -> Result<Scanned, StoreError> {
-        scan::scan(&self.spec, self.view(), filter, order, limit, until)
+    pub fn query(&self, filter: &Filter, page: Page, until: Instant) -> Result<Scanned, StoreError> {
+        scan::scan(&self.spec, self.view(), filter, page, until)
     }
 }
 
