@@ -52,7 +52,8 @@ export const failedShare = (of: Matchers, window: string): string => {
   return `(${failed} or 0 * ${rateOf(of, window)}) / (${rateOf(of, window)} > 0)`;
 };
 
-export const quantile = (share: number, of: Matchers, window: string): string => `histogram_quantile(${share}, sum(rate(${FAMILY}${matchers(of)}[${window}])))`;
+export const quantileOf = (share: number, family: string, of: Matchers, window: string): string => `histogram_quantile(${share}, sum(rate(${family}${matchers(of)}[${window}])))`;
+export const quantile = (share: number, of: Matchers, window: string): string => quantileOf(share, FAMILY, of, window);
 
 /** Connections that are open at a moment, by who is at the other end. */
 export const openConnections = (service: string, window: string): string =>

@@ -148,8 +148,9 @@ pub struct Edge {
     pub requests_per_second: f64,
     pub error_ratio: Option<f64>,
     pub p95_ms: Option<f64>,
-    /// Connects that failed, which are none of the requests, unless there is nothing else: the protocol is `tcp` then.
-    pub failed_connects: u64,
+    /// Connects that failed, by the name of the error, `unanswered` where the caller gave up. They are none of the
+    /// requests, unless there is nothing else: the protocol is `tcp` then.
+    pub failed_connects: BTreeMap<String, u64>,
     /// TCP segments that either end sent again.
     pub retransmits: u64,
     /// `None`: the caller is not watched.

@@ -9,6 +9,7 @@ use super::graph::{EdgeKey, EdgeParts, Graph};
 use std::collections::BTreeMap;
 
 pub const PROTOCOL: &str = "tcp";
+const GIVEN_UP: &str = "unanswered";
 
 #[derive(Clone, Debug, Default)]
 pub struct Connects {
@@ -25,10 +26,15 @@ impl Connects {
         }
     }
 
+    pub fn by_error(&self) -> BTreeMap<String, u64> {
+        let name = |code: &str| if code.is_empty() { GIVEN_UP.to_string() } else { code.to_string() };
+        self.codes.iter().filter(|(_, count)| **count > 0.0).map(|(code, count)| (name(code), *count as u64)).collect()
+    }
+
     /// "refused", or "failed (9 refused, 3 timed out)".
     pub fn did(&self) -> String {
         let mut words: BTreeMap<&str, f64> = BTreeMap::new();
-        for (code, count) in &self.codes {
+        for (code, count) in self.codes.iter().filter(|(_, count)| **count > 0.0) {
             *words.entry(word(code)).or_default() += count;
         }
         let mut words: Vec<(&str, f64)> = words.into_iter().collect();

@@ -5,7 +5,7 @@
 
 use super::answer::{Edge, Level, Node, Reason, Severity, Status, Topology, TopologyQuery};
 use super::attributes::{self, Known};
-use super::connects;
+use super::connects::{self, Connects};
 use super::figures::View;
 use super::graph::{EdgeKey, EdgeParts, Graph, NodeParts};
 use super::increase::Moments;
@@ -128,7 +128,7 @@ impl<'a> Judged<'a> {
             requests_per_second: total.requests / moments.seconds(),
             error_ratio: total.error_ratio(),
             p95_ms: total.quantile_ms(0.95),
-            failed_connects: parts.connects.as_ref().map_or(0.0, |one| one.view.total().requests) as u64,
+            failed_connects: parts.connects.as_ref().map(Connects::by_error).unwrap_or_default(),
             retransmits: parts.segments.retransmits() as u64,
             client: parts.client.as_ref().map(|view| view.total().side()),
             server: parts.server.as_ref().map(|view| view.total().side()),
