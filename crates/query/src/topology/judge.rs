@@ -52,8 +52,21 @@ impl Subject {
     fn results(&self) -> String {
         let mut codes: Vec<_> = self.codes.iter().filter(|(code, _)| !code.is_empty() && self.is_dns).collect();
         codes.sort_by(|a, b| b.1.total_cmp(a.1));
-        let names: Vec<&str> = codes.iter().take(MOST_CODES).map(|(code, _)| code.as_str()).collect();
+        let names: Vec<&str> = codes.iter().take(MOST_CODES).map(|(code, _)| result_name(code)).collect();
         if names.is_empty() { String::new() } else { format!(" ({})", names.join(", ")) }
+    }
+}
+
+/// Agents tell a resolver's result as its number.
+fn result_name(code: &str) -> &str {
+    match code {
+        "1" => "FORMERR",
+        "2" => "SERVFAIL",
+        "3" => "NXDOMAIN",
+        "4" => "NOTIMP",
+        "5" => "REFUSED",
+        "9" => "NOTAUTH",
+        other => other,
     }
 }
 

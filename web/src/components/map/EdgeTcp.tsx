@@ -40,7 +40,7 @@ export function EdgeTcp({ edge, around }: Props) {
       </div>
       <FailureLine what="TCP" query={query} />
       <FailedConnects edge={edge} around={around} />
-      {measured && !neverConnected(edge) && <TcpTable sides={sides} />}
+      {measured && !neverConnected(edge) && <TcpTable sides={sides} seconds={knownSeconds(edge)} />}
     </div>
   );
 }
@@ -77,10 +77,10 @@ const MEANINGS: Record<string, string> = {
   unanswered: "the caller gave up waiting",
 };
 
-type Row = [name: string, cell: (tcp: Tcp) => string | null, tone?: (tcp: Tcp) => string];
+type Row = [name: string, cell: (tcp: Tcp, seconds: number) => string | null, tone?: (tcp: Tcp) => string];
 
 const ROWS: Row[] = [
-  ["opened", (tcp) => (tcp.opened === null ? null : rate(tcp.opened / seconds()))],
+  ["opened", (tcp, seconds) => (tcp.opened === null ? null : rate(tcp.opened / seconds))],
   ["open at the end", (tcp) => (tcp.active === null ? null : count(tcp.active))],
   ["time to connect p50", (tcp) => time(tcp.connectP50)],
   ["time to connect p95", (tcp) => time(tcp.connectP95)],
@@ -93,7 +93,12 @@ const ROWS: Row[] = [
 ];
 
 const time = (value: number | null): string | null => (value === null ? null : milliseconds(value));
-const seconds = (): number => Math.max(1, interval.peek().end - interval.peek().start);
+
+/** As long as the map's rates are of: it knows since when anything was watched. */
+function knownSeconds(edge: MapEdge): number {
+  if (edge.requests && edge.rate) return edge.requests / edge.rate;
+  return Math.max(1, interval.peek().end - interval.peek().start);
+}
 
 function againText(tcp: Tcp): string | null {
   const part = againShare(tcp);
@@ -101,7 +106,7 @@ function againText(tcp: Tcp): string | null {
   return tcp.retransmits && tcp.retransmits >= 0.5 ? `${share(part)} (${count(tcp.retransmits)})` : "0";
 }
 
-function TcpTable({ sides }: { sides: Sides }) {
+function TcpTable({ sides, seconds }: { sides: Sides; seconds: number }) {
   return (
     <table>
       <thead>
@@ -116,7 +121,7 @@ function TcpTable({ sides }: { sides: Sides }) {
           <tr key={name}>
             <td>{name}</td>
             {[sides.client, sides.server].map((tcp, index) => {
-              const text = tcp && cell(tcp);
+              const text = tcp && cell(tcp, seconds);
               return <td key={index} class={`num ${text ? tcp && tone ? tone(tcp) : "" : "dim"}`}>{text ?? unknown(name, tcp, index)}</td>;
             })}
           </tr>

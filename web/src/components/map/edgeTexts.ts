@@ -46,6 +46,7 @@ export interface ViewLine {
 
 /** The two views of an edge, and what lies between them. */
 export function viewLines(edge: MapEdge): ViewLine[] {
+  if (neverConnected(edge)) return [{ text: "", value: connectsText(edge) ?? "nothing got through", tone: isBad(edge.status) ? tone(edge.status) : "" }];
   const slow = isBad(edge.status) && slowReason(edge) ? tone(edge.status) : "";
   const lines: ViewLine[] = [{ text: "client ", value: edge.client ? milliseconds(edge.client.p95) : "not watched", tone: "" }];
   if (edge.network) lines.push({ text: "network ", value: milliseconds(edge.network.p95), tone: "" });
