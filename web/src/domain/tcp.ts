@@ -60,6 +60,9 @@ export function readTcp(samples: Sample[]): Tcp | null {
   return Object.values(tcp).every((one) => one === null) ? null : tcp;
 }
 
+/** Datagrams and Unix sockets have bytes, but nothing of this. */
+export const isOfTcp = (tcp: Tcp | null): boolean => tcp !== null && [tcp.segments, tcp.retransmits, tcp.resets, tcp.connectP50, tcp.roundTripP50].some((one) => one !== null);
+
 /** The share of the segments that were sent again; null without segments. */
 export const againShare = ({ segments, retransmits }: Tcp): number | null =>
   segments === null || retransmits === null || segments <= 0 ? null : Math.min(1, retransmits / segments);

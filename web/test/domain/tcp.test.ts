@@ -5,7 +5,7 @@ import { connectsText, questions } from "../../src/domain/findings";
 import { coreWidth } from "../../src/domain/geometry";
 import { grouped } from "../../src/domain/groups";
 import { carried } from "../../src/domain/operations";
-import { againShare, isLossy, readTcp, tcpOf } from "../../src/domain/tcp";
+import { againShare, isLossy, isOfTcp, readTcp, tcpOf } from "../../src/domain/tcp";
 import { failedConnects, neighbourhood, neverConnected, type MapEdge } from "../../src/domain/topology";
 import { service } from "./build";
 
@@ -59,6 +59,11 @@ describe("the TCP of an edge", () => {
     expect(readTcp([])).toBeNull();
     const read = readTcp([sample("connectP50", 0.004), sample("roundTripP95", Number.NaN), sample("resets", 0)]);
     expect(read).toMatchObject({ connectP50: 4, roundTripP95: null, resets: 0, opened: null, segments: null });
+  });
+  it("tells datagrams from connections by what was measured", () => {
+    expect(isOfTcp(readTcp([sample("sent", 100), sample("opened", 2)]))).toBe(false);
+    expect(isOfTcp(readTcp([sample("sent", 100), sample("resets", 0)]))).toBe(true);
+    expect(isOfTcp(null)).toBe(false);
   });
   it("judges retransmissions by their share of enough segments", () => {
     const of = (segments: number, retransmits: number) => readTcp([sample("segments", segments), sample("retransmits", retransmits)]);

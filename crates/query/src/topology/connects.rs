@@ -6,6 +6,7 @@
 
 use super::figures::View;
 use super::graph::{EdgeKey, EdgeParts, Graph};
+use super::text;
 use std::collections::BTreeMap;
 
 pub const PROTOCOL: &str = "tcp";
@@ -43,7 +44,7 @@ impl Connects {
             [] => "failed".into(),
             [(only, _)] => (*only).into(),
             several => {
-                let parts = several.iter().map(|(word, count)| format!("{count:.0} {word}"));
+                let parts = several.iter().map(|(word, count)| format!("{} {word}", text::count(*count)));
                 format!("failed ({})", parts.collect::<Vec<_>>().join(", "))
             }
         }

@@ -26,8 +26,8 @@ const MOST_CODES: usize = 2;
 const SLOW_FACTOR: f64 = 4.0;
 /// What is faster than this is nobody's problem, however much slower than usual.
 const SLOW_FLOOR_MS: f64 = 50.0;
-/// What was usual is of the hour before the range.
-const USUAL_SECONDS: f64 = 3600.0;
+/// Less than this of the hour before the range says nothing about what is usual.
+const MIN_USUAL_SECONDS: f64 = 60.0;
 /// Connects that fail at this share of their usual rate or less above it are nothing new, such as those to an address
 /// that is tried before the one that works.
 const AS_USUAL: f64 = 0.5;
@@ -164,19 +164,21 @@ pub fn connects_reason(
     let bad = first_and_last(&connects.view, |figures| figures.requests > 0.0).filter(|_| failed >= MIN_FAILURES)?;
     let since_ns = moments.bucket_start_ns(bad.start);
     let through = requests.map_or(0.0, |view| view.sum(bad).requests);
-    let usual = watched_before.then(|| connects.view.usual.requests * moments.seconds() / USUAL_SECONDS);
+    let usual_seconds = Some(moments.usual_seconds()).filter(|known| watched_before && *known >= MIN_USUAL_SECONDS);
+    let usual = usual_seconds.map(|known| connects.view.usual.requests * moments.seconds() / known);
     let is_usual = through > 0.0 && usual.is_some_and(|usual| usual >= failed * AS_USUAL);
     let severity = match failed / (failed + through) >= CRITICAL_ERRORS && !is_usual {
         true => Severity::Critical,
         false => Severity::Warning,
     };
-    let usual = usual.map(|usual| if usual > 0.0 { format!("{:.0}", usual.max(1.0)) } else { "none".into() });
+    let usual = usual.map(|usual| if usual > 0.0 { text::count(usual.max(1.0)) } else { "none".into() });
     let compared = usual.as_ref().map_or(String::new(), |usual| format!(", usually {usual}"));
+    let value = text::count(failed);
     Some(Reason {
         kind: "connects",
         severity,
-        text: format!("{failed:.0} connects {}{compared}", connects.did()),
-        value: format!("{failed:.0}"),
+        text: format!("{value} connects {}{compared}", connects.did()),
+        value,
         usual,
         since_ns,
         link,

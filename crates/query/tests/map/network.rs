@@ -40,13 +40,13 @@ fn refused_connects_stand_on_the_edge_of_what_is_spoken_there() {
     assert_eq!((edge.protocol.as_str(), refusals(edge), edge.requests), ("http", 3000, 36_000));
     assert_eq!(edge.status, Status::Critical);
     let reason = &edge.reasons[0];
-    assert_eq!((reason.kind, plain(reason).as_str()), ("connects", "3000 connects refused, usually none"));
+    assert_eq!((reason.kind, plain(reason).as_str()), ("connects", "3 000 connects refused, usually none"));
     assert_eq!(reason.since_ns, world.t0 + 2 * HOUR * SECOND_NS - 10 * MINUTE_NS);
     let shop = node(&map, "service:default/shop");
     assert_eq!((shop.status, shop.requests, shop.errors), (Status::Critical, 36_000, 0), "no server saw them");
     let web = node(&map, "service:default/web");
     assert_eq!(web.status, Status::Affected);
-    assert_eq!(plain(&web.reasons[0]), "calls to shop: 3000 connects refused, usually none");
+    assert_eq!(plain(&web.reasons[0]), "calls to shop: 3 000 connects refused, usually none");
     assert_eq!(web.attributes.get("limpid.role"), None);
 }
 
@@ -88,7 +88,7 @@ fn what_fails_as_often_as_ever_is_no_alarm_while_requests_get_through() {
     let map = second_hour(&world);
     let edge = edge(&map, "/web", "/shop");
     assert_eq!(edge.status, Status::Warning);
-    assert_eq!(plain(&edge.reasons[0]), "7200 connects refused, usually 7200");
+    assert_eq!(plain(&edge.reasons[0]), "7 200 connects refused, usually 7 200");
 }
 
 #[test]

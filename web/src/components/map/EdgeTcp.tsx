@@ -3,7 +3,7 @@ import { queryAt } from "../../api/series";
 import { bytes, count, milliseconds, rate, share } from "../../domain/format";
 import { edgeMatchers } from "../../domain/operations";
 import { windowOver, type Matchers } from "../../domain/promql";
-import { againShare, isLossy, readTcp, tcpOf, type Tcp } from "../../domain/tcp";
+import { againShare, isLossy, isOfTcp, readTcp, tcpOf, type Tcp } from "../../domain/tcp";
 import { failedConnects, neverConnected, type MapEdge, type Neighbourhood } from "../../domain/topology";
 import { term } from "../../domain/tracequery";
 import { interval } from "../../state/clock";
@@ -31,16 +31,18 @@ export function EdgeTcp({ edge, around }: Props) {
   const sides = query.data;
   const measured = sides !== null && (sides.client !== null || sides.server !== null);
   if (sides !== null && !measured && failedConnects(edge) === 0) return <NotMeasured />;
+  const isTcp = !measured || [sides.client, sides.server].some(isOfTcp);
   const asked = of.client ?? of.server;
   return (
     <div class="sec">
       <div class="hd">
-        <h2>TCP</h2>
+        <h2>{isTcp ? "TCP" : "Connections"}</h2>
         {asked && <span class="sub"><CopyButton text={() => tcpOf(asked, windowOver(interval.peek()))} what="the question in PromQL">Copy PromQL</CopyButton></span>}
       </div>
       <FailureLine what="TCP" query={query} />
       <FailedConnects edge={edge} around={around} />
-      {measured && !neverConnected(edge) && <TcpTable sides={sides} seconds={knownSeconds(edge)} />}
+      {measured && !neverConnected(edge) && <TcpTable sides={sides} seconds={knownSeconds(edge)} rows={isTcp ? ROWS : ROWS.filter(([, , row]) => row === "any")} />}
+      {measured && !isTcp && <p class="sub">No TCP of it was measured in this range: round trips and what was sent again are not known.</p>}
     </div>
   );
 }
@@ -77,19 +79,20 @@ const MEANINGS: Record<string, string> = {
   unanswered: "the caller gave up waiting",
 };
 
-type Row = [name: string, cell: (tcp: Tcp, seconds: number) => string | null, tone?: (tcp: Tcp) => string];
+/** What only TCP has, and what any connection and flow of datagrams has. */
+type Row = [name: string, cell: (tcp: Tcp, seconds: number) => string | null, of: "tcp" | "any", tone?: (tcp: Tcp) => string];
 
 const ROWS: Row[] = [
-  ["opened", (tcp, seconds) => (tcp.opened === null ? null : rate(tcp.opened / seconds))],
-  ["open at the end", (tcp) => (tcp.active === null ? null : count(tcp.active))],
-  ["time to connect p50", (tcp) => time(tcp.connectP50)],
-  ["time to connect p95", (tcp) => time(tcp.connectP95)],
-  ["round trip p50", (tcp) => time(tcp.roundTripP50)],
-  ["round trip p95", (tcp) => time(tcp.roundTripP95)],
-  ["sent again", againText, (tcp) => (isLossy(tcp) ? "warn b" : "")],
-  ["resets", (tcp) => (tcp.resets === null ? null : count(tcp.resets))],
-  ["bytes sent", (tcp) => (tcp.sent === null ? null : bytes(tcp.sent))],
-  ["bytes received", (tcp) => (tcp.received === null ? null : bytes(tcp.received))],
+  ["opened", (tcp, seconds) => (tcp.opened === null ? null : rate(tcp.opened / seconds)), "any"],
+  ["open at the end", (tcp) => (tcp.active === null ? null : count(tcp.active)), "any"],
+  ["time to connect p50", (tcp) => time(tcp.connectP50), "tcp"],
+  ["time to connect p95", (tcp) => time(tcp.connectP95), "tcp"],
+  ["round trip p50", (tcp) => time(tcp.roundTripP50), "tcp"],
+  ["round trip p95", (tcp) => time(tcp.roundTripP95), "tcp"],
+  ["sent again", againText, "tcp", (tcp) => (isLossy(tcp) ? "warn b" : "")],
+  ["resets", (tcp) => (tcp.resets === null ? null : count(tcp.resets)), "tcp"],
+  ["bytes sent", (tcp) => (tcp.sent === null ? null : bytes(tcp.sent)), "any"],
+  ["bytes received", (tcp) => (tcp.received === null ? null : bytes(tcp.received)), "any"],
 ];
 
 const time = (value: number | null): string | null => (value === null ? null : milliseconds(value));
@@ -106,7 +109,7 @@ function againText(tcp: Tcp): string | null {
   return tcp.retransmits && tcp.retransmits >= 0.5 ? `${share(part)} (${count(tcp.retransmits)})` : "0";
 }
 
-function TcpTable({ sides, seconds }: { sides: Sides; seconds: number }) {
+function TcpTable({ sides, seconds, rows }: { sides: Sides; seconds: number; rows: Row[] }) {
   return (
     <table>
       <thead>
@@ -117,7 +120,7 @@ function TcpTable({ sides, seconds }: { sides: Sides; seconds: number }) {
         </tr>
       </thead>
       <tbody>
-        {ROWS.map(([name, cell, tone]) => (
+        {rows.map(([name, cell, , tone]) => (
           <tr key={name}>
             <td>{name}</td>
             {[sides.client, sides.server].map((tcp, index) => {
