@@ -28,7 +28,7 @@ const SLOW_FACTOR: f64 = 4.0;
 const SLOW_FLOOR_MS: f64 = 50.0;
 /// Less than this of the hour before the range says nothing about what is usual.
 const MIN_USUAL_SECONDS: f64 = 60.0;
-/// Connects that fail at this share of their usual rate or less above it are nothing new, such as those to an address
+/// While more gets through than fails: connects that fail at this share of their usual rate or less above it are nothing new, such as those to an address
 /// that is tried before the one that works.
 const AS_USUAL: f64 = 0.5;
 /// The end of the range that is looked at on its own, in buckets.
@@ -166,7 +166,7 @@ pub fn connects_reason(
     let through = requests.map_or(0.0, |view| view.sum(bad).requests);
     let usual_seconds = Some(moments.usual_seconds()).filter(|known| watched_before && *known >= MIN_USUAL_SECONDS);
     let usual = usual_seconds.map(|known| connects.view.usual.requests * moments.seconds() / known);
-    let is_usual = through > 0.0 && usual.is_some_and(|usual| usual >= failed * AS_USUAL);
+    let is_usual = through >= failed && usual.is_some_and(|usual| usual >= failed * AS_USUAL);
     let severity = match failed / (failed + through) >= CRITICAL_ERRORS && !is_usual {
         true => Severity::Critical,
         false => Severity::Warning,

@@ -92,6 +92,16 @@ fn what_fails_as_often_as_ever_is_no_alarm_while_requests_get_through() {
 }
 
 #[test]
+fn what_is_down_for_long_stays_an_alarm_although_little_gets_through() {
+    let world = World::new();
+    world.flow(&Flow::client("web", "shop", "http").rate(1, 5), 2 * HOUR);
+    world.flow(&refused(2), 2 * HOUR);
+    let map = second_hour(&world);
+    assert_eq!(edge(&map, "/web", "/shop").status, Status::Critical);
+    assert_eq!(node(&map, "service:default/shop").status, Status::Critical);
+}
+
+#[test]
 fn of_two_protocols_between_two_the_address_tells_which_was_meant() {
     let world = World::new();
     for (protocol, address) in [("http", "10.0.0.2:80"), ("redis", "10.0.0.2:6379")] {
