@@ -28,8 +28,8 @@ const SLOW_FACTOR: f64 = 4.0;
 const SLOW_FLOOR_MS: f64 = 50.0;
 /// Less than this of the hour before the range says nothing about what is usual.
 const MIN_USUAL_SECONDS: f64 = 60.0;
-/// While more gets through than fails: connects that fail at this share of their usual rate or less above it are nothing new, such as those to an address
-/// that is tried before the one that works.
+/// Connects that fail at this share of their usual rate, or at more of it, are nothing new while more gets through than
+/// fails: an address may be tried before the one that works.
 const AS_USUAL: f64 = 0.5;
 /// The end of the range that is looked at on its own, in buckets.
 const RECENT: usize = 2;
