@@ -51,13 +51,21 @@ export function partsOf(rows: Carried[], whole: number | null): Carried[] {
   return whole === null || sum === 0 ? rows : rows.map((row) => ({ ...row, rate: (row.rate / sum) * whole }));
 }
 
+/** Series have a peer's address, also where the map has found its name. */
+function addressesOf(edge: MapEdge): string | string[] {
+  const parts = (name: string) => [...new Set((edge.attributes[name] ?? "").split(",").filter(Boolean))];
+  const all = parts("server.address").flatMap((address) => parts("server.port").map((port) => `${address}:${port}`));
+  const named = edge.target.replace(/^external:/, "");
+  return all.length === 0 || all.includes(named) ? named : all.length === 1 ? (all[0] ?? named) : all;
+}
+
 /** The labels that say this edge, as one side saw it; null where that side is not watched or has no name. */
 export function edgeMatchers(edge: MapEdge, side: "client" | "server", around: Neighbourhood): Matchers | null {
   const source = serviceParts(edge.source)?.name;
   const target = serviceParts(edge.target)?.name;
   if (side === "client") {
     if (!edge.client || !source) return null;
-    const peer: Matchers = target ? { peer: target } : { peer_address: edge.target.replace(/^external:/, "") };
+    const peer: Matchers = target ? { peer: target } : { peer_address: addressesOf(edge) };
     return { service: source, ...peer, protocol: edge.protocol, side };
   }
   if (!edge.server || !target) return null;

@@ -4,7 +4,8 @@ import { edgeMatches, parseFilter } from "../../src/domain/filter";
 import { connectsText, questions } from "../../src/domain/findings";
 import { coreWidth } from "../../src/domain/geometry";
 import { grouped } from "../../src/domain/groups";
-import { carried } from "../../src/domain/operations";
+import { carried, edgeMatchers } from "../../src/domain/operations";
+import { matchers } from "../../src/domain/promql";
 import { againShare, isLossy, isOfTcp, readTcp, tcpOf } from "../../src/domain/tcp";
 import { failedConnects, neighbourhood, neverConnected, type MapEdge } from "../../src/domain/topology";
 import { service } from "./build";
@@ -72,6 +73,14 @@ describe("the TCP of an edge", () => {
     const few = of(0, 0);
     expect(few && againShare(few)).toBeNull();
   });
+});
+
+it("asks for a peer with a name by its addresses", () => {
+  const edge = { ...http, target: "external:api.example.com:443", attributes: { "server.address": "192.0.2.7,192.0.2.8", "server.port": "443" } };
+  const of = edgeMatchers(edge, "client", neighbourhood(map));
+  expect(of && matchers(of)).toBe('{service="web",peer_address=~"192\\\\.0\\\\.2\\\\.7:443|192\\\\.0\\\\.2\\\\.8:443",protocol="http",side="client"}');
+  const one = edgeMatchers({ ...edge, attributes: { "server.address": "192.0.2.7", "server.port": "443" } }, "client", neighbourhood(map));
+  expect(one).toMatchObject({ peer_address: "192.0.2.7:443" });
 });
 
 it("names what a resolver answered", () => {
