@@ -8,6 +8,7 @@ import { attributes, list, maybe, number, object, string, text, type Json } from
 
 const MOST_REASONS = 20;
 const MOST_PULSE = 60;
+const MOST_CODES = 40;
 
 const figures = (value: Json): Figures => ({
   requests: number(value["requests"]),
@@ -90,7 +91,15 @@ export function readEdge(value: Json, where: string): MapEdge {
     networkOrQueue: maybe(value["network_or_queue"], waiting),
     attributes: attributes(value["attributes"]),
     firstSeen: secondsOf(string(value["first_seen_ns"])),
+    failedConnects: counts(value["failed_connects"]),
+    retransmits: number(value["retransmits"]) ?? 0,
   };
+}
+
+/** Only what is a number counts. */
+function counts(value: unknown): Record<string, number> {
+  const known = maybe(value, (all) => Object.entries(all).flatMap(([name, one]) => (number(one) === null ? [] : [[name, number(one) ?? 0] as const])));
+  return Object.fromEntries((known ?? []).slice(0, MOST_CODES));
 }
 
 export function readTopology(body: unknown): Topology {

@@ -10,7 +10,9 @@ interface Subject extends Judged {
   made?: Made | null;
 }
 
-const LEADS: Record<string, string> = { errors: "Failing", unanswered: "Unanswered", latency: "Slow", no_data: "No data" };
+const LEADS: Record<string, string> = { errors: "Failing", unanswered: "Unanswered", latency: "Slow", connects: "Connects fail", retransmits: "Segments sent again", no_data: "No data" };
+/** Said as a share of the requests; the text of all others says it all. */
+const SHARES = ["errors", "unanswered"];
 
 export function Sentence({ of }: { of: Subject }) {
   const worst = leadingReason(of);
@@ -30,7 +32,7 @@ function Bad({ of, worst }: { of: Subject; worst: Reason }) {
     <>
       <b class={color}>{LEADS[worst.kind] ?? "Deviates"} {since(worst)}.</b>{" "}
       {isSlow ? <>p95 is <b class={color}>{worst.value}</b>{usual}. {capital(failedText(of.errors, of.errorRatio))}.</>
-        : worst.kind in LEADS ? <><b class={color}>{worst.value}</b> of the requests {worst.kind === "unanswered" ? "got no answer" : "failed"}{usual}: {count(of.errors)} of {count(of.requests)} in this range. p95 {milliseconds(of.p95)}.</>
+        : SHARES.includes(worst.kind) ? <><b class={color}>{worst.value}</b> of the {worst.text.includes(" lookups ") ? "lookups" : "requests"} {worst.kind === "unanswered" ? "got no answer" : "failed"}{usual}: {count(of.errors)} of {count(of.requests)} in this range. p95 {milliseconds(of.p95)}.</>
           : <>{capital(worst.text)}.</>}
     </>
   );

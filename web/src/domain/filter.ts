@@ -1,6 +1,6 @@
 // The filter of map and lists: words match the name, `key:value` one property. What does not match is dimmed, never
 // hidden, so that a filter can be seen and removed.
-import { glyphOf, protocolName, runtimeOf, type MapEdge, type MapNode, type Neighbourhood } from "./topology";
+import { dnsFailures, failedConnects, glyphOf, protocolName, runtimeOf, type MapEdge, type MapNode, type Neighbourhood } from "./topology";
 
 export interface Term {
   key: string;
@@ -33,13 +33,16 @@ export const withoutTerm = (filter: string, term: Term): string => parseFilter(f
 
 const has = (text: string | undefined, part: string): boolean => text?.toLowerCase().includes(part) ?? false;
 
-/** `is:` asks for a place in the whole: called from outside, calling out, seen from one side. */
+/** `is:` asks for a place in the whole: called from outside, calling out, seen from one side, what the network does to it. */
 function isA(value: string, edges: MapEdge[], around: Neighbourhood, node?: MapNode): boolean {
   if (value === "new") return node ? node.firstSeen !== null : edges.some((edge) => edge.firstSeen !== null);
   if (value === "gone") return node !== undefined && node.lastSeen !== null;
   const kindOf = (id: string) => around.byId.get(id)?.kind;
   if (value === "inbound") return edges.some((edge) => kindOf(edge.source) === "clients" || kindOf(edge.source) === "external");
   if (value === "outbound") return edges.some((edge) => kindOf(edge.target) === "external");
+  if (value === "refused") return edges.some((edge) => failedConnects(edge) > 0);
+  if (value === "dns-failure") return edges.some((edge) => dnsFailures(edge) > 0);
+  if (value === "retransmits") return edges.some((edge) => edge.retransmits > 0);
   if (value === "one-sided") return edges.some((edge) => !edge.client !== !edge.server);
   return false;
 }

@@ -2,7 +2,7 @@
 // from one, earlier before later, own troubles before consequences.
 import { deviates, isBad, severity, STATUS_WORDS, type Status } from "./status";
 import { milliseconds, share } from "./format";
-import { nameOf, neighbourhood, protocolName, type MapEdge, type MapNode, type Reason, type Topology } from "./topology";
+import { dnsFailures, failedConnects, nameOf, neighbourhood, protocolName, type MapEdge, type MapNode, type Reason, type Topology } from "./topology";
 
 export interface Finding {
   /** `node:…` or `edge:…`, as in the address. */
@@ -86,8 +86,17 @@ export function slowReason(thing: { reasons: Reason[] }): Reason | undefined {
   return thing.reasons.find((reason) => /latenc|slow|p9\d|duration/i.test(`${reason.kind} ${reason.text}`));
 }
 
+const connectKinds = ["connects", "retransmits"];
+
+/** "12 connects refused", where that is the worst of it. */
+export function connectsText(thing: { reasons: Reason[]; status: Status }): string | null {
+  const worst = leadingReason(thing);
+  if (worst?.kind !== "connects" || !isBad(thing.status)) return null;
+  return worst.text.split(/, usually | \(/)[0] ?? null;
+}
+
 export function failReason(thing: { reasons: Reason[] }): Reason | undefined {
-  return thing.reasons.find((reason) => /error|fail|unanswered/i.test(`${reason.kind} ${reason.text}`));
+  return thing.reasons.find((reason) => !connectKinds.includes(reason.kind) && /error|fail|unanswered/i.test(`${reason.kind} ${reason.text}`));
 }
 
 export interface Question {
@@ -104,7 +113,11 @@ export function questions(topology: Topology): Question[] {
   const out = topology.edges.filter((edge) => kind(edge.target) === "external");
   const oneSided = topology.edges.filter((edge) => !edge.client !== !edge.server);
   const noData = topology.nodes.filter((node) => node.status === "no_data");
+  const sum = (value: (edge: MapEdge) => number) => topology.edges.reduce((total, edge) => total + value(edge), 0);
   return [
+    { text: "Connects refused or failed", filter: "is:refused", answer: sum(failedConnects) },
+    { text: "DNS failures", filter: "is:dns-failure", answer: sum(dnsFailures) },
+    { text: "TCP segments sent again", filter: "is:retransmits", answer: sum((edge) => edge.retransmits) },
     { text: "Called from outside", filter: "is:inbound", answer: from.length },
     { text: "Calls to the outside", filter: "is:outbound", answer: out.length },
     { text: "Seen from one side only", filter: "is:one-sided", answer: oneSided.length },

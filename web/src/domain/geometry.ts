@@ -2,7 +2,7 @@
 import type { Box, Layout, Point } from "./layout";
 import { PITCH_X } from "./layout";
 import { groupHeight } from "./expand";
-import type { MapEdge, MapNode } from "./topology";
+import { failedConnects, neverConnected, type MapEdge, type MapNode } from "./topology";
 
 export type Detail = "full" | "compact" | "ring" | "mark";
 
@@ -98,8 +98,15 @@ export function zoomAt(view: View, factor: number, about: Point): View {
 export const bandWidth = (rate: number | null): number => (rate && rate > 0 ? 2 + 2.6 * Math.log10(1 + rate) : 0);
 
 /** In a critical edge the core says the share of failed requests. */
+/** Of all that was tried: connects that failed never became requests. */
+function failedShare(edge: MapEdge): number {
+  const connects = neverConnected(edge) ? 0 : failedConnects(edge);
+  const all = (edge.requests ?? 0) + connects;
+  return connects > 0 && all > 0 ? ((edge.errors ?? 0) + connects) / all : (edge.errorRatio ?? 0);
+}
+
 export function coreWidth(edge: MapEdge): number {
-  if (edge.status === "critical") return Math.max(2.2, bandWidth(edge.rate) * Math.sqrt(edge.errorRatio ?? 0));
+  if (edge.status === "critical") return Math.max(2.2, bandWidth(edge.rate) * Math.sqrt(failedShare(edge)));
   return edge.status === "warning" ? 2 : 1.3;
 }
 

@@ -104,6 +104,7 @@ function mergedEdge(source: string, target: string, parts: MapEdge[]): MapEdge {
     client: sideOf(parts.flatMap((edge) => edge.client ?? [])), server: sideOf(parts.flatMap((edge) => edge.server ?? [])),
     network: waitingOf(parts.flatMap((edge) => edge.network ?? [])), queue: waitingOf(parts.flatMap((edge) => edge.queue ?? [])),
     networkOrQueue: waitingOf(parts.flatMap((edge) => edge.networkOrQueue ?? [])),
+    failedConnects: added(parts.map((edge) => edge.failedConnects)), retransmits: parts.reduce((sum, edge) => sum + edge.retransmits, 0),
     attributes: {}, firstSeen: parts.every((edge) => edge.firstSeen !== null) ? (worst[0]?.firstSeen ?? null) : null,
   };
 }
@@ -111,6 +112,12 @@ function mergedEdge(source: string, target: string, parts: MapEdge[]): MapEdge {
 function total(values: (number | null)[]): number | null {
   const known = values.filter((value): value is number => value !== null);
   return known.length ? known.reduce((sum, value) => sum + value, 0) : null;
+}
+
+function added(all: Record<string, number>[]): Record<string, number> {
+  const sums: Record<string, number> = {};
+  for (const [name, amount] of all.flatMap(Object.entries)) sums[name] = (sums[name] ?? 0) + amount;
+  return sums;
 }
 
 function most(values: (number | null)[]): number | null {

@@ -20,8 +20,11 @@ export interface Carried {
 const MOST_CODES = 3;
 const nameOf = ({ operation = "", resource = "" }: Record<string, string>): string => (resource.startsWith(operation) && operation ? resource : [operation, resource].filter(Boolean).join(" ")) || "unnamed";
 
+const DNS_RESULTS: Record<string, string> = { 1: "FORMERR", 2: "SERVFAIL", 3: "NXDOMAIN", 4: "NOTIMP", 5: "REFUSED", 9: "NOTAUTH" };
+const resultName = (protocol: string, code: string): string => (protocol === "dns" ? (DNS_RESULTS[code] ?? code) : code);
+
 /** Failing first, then slow. */
-export function carried(rates: Sample[], p95s: Sample[]): Carried[] {
+export function carried(rates: Sample[], p95s: Sample[], protocol = ""): Carried[] {
   const slow = new Map(p95s.map((one) => [nameOf(one.labels), one.value]));
   const found = new Map<string, { total: number; failed: number; codes: Map<string, number> }>();
   for (const { labels, value } of rates) {
@@ -31,7 +34,7 @@ export function carried(rates: Sample[], p95s: Sample[]): Carried[] {
     sum.total += value ?? 0;
     if (labels["status"] === "ok" || !value) continue;
     sum.failed += value;
-    const code = labels["status"] === "unanswered" ? "no answer" : (labels["code"] ?? "");
+    const code = labels["status"] === "unanswered" ? "no answer" : resultName(protocol, labels["code"] ?? "");
     if (code) sum.codes.set(code, (sum.codes.get(code) ?? 0) + value);
   }
   const list = [...found].filter(([, sum]) => sum.total > 0).map(([name, sum]): Carried => {
@@ -48,13 +51,21 @@ export function partsOf(rows: Carried[], whole: number | null): Carried[] {
   return whole === null || sum === 0 ? rows : rows.map((row) => ({ ...row, rate: (row.rate / sum) * whole }));
 }
 
+/** Series have a peer's address, also where the map has found its name. */
+function addressesOf(edge: MapEdge): string | string[] {
+  const parts = (name: string) => [...new Set((edge.attributes[name] ?? "").split(",").filter(Boolean))];
+  const all = parts("server.address").flatMap((address) => parts("server.port").map((port) => `${address}:${port}`));
+  const named = edge.target.replace(/^external:/, "");
+  return all.length === 0 || all.includes(named) ? named : all.length === 1 ? (all[0] ?? named) : all;
+}
+
 /** The labels that say this edge, as one side saw it; null where that side is not watched or has no name. */
 export function edgeMatchers(edge: MapEdge, side: "client" | "server", around: Neighbourhood): Matchers | null {
   const source = serviceParts(edge.source)?.name;
   const target = serviceParts(edge.target)?.name;
   if (side === "client") {
     if (!edge.client || !source) return null;
-    const peer: Matchers = target ? { peer: target } : { peer_address: edge.target.replace(/^external:/, "") };
+    const peer: Matchers = target ? { peer: target } : { peer_address: addressesOf(edge) };
     return { service: source, ...peer, protocol: edge.protocol, side };
   }
   if (!edge.server || !target) return null;

@@ -7,9 +7,13 @@ export const FAMILY = "limpid_request_duration_seconds";
 const quote = (value: string): string => `"${value.replace(/\\/g, "\\\\").replace(/"/g, '\\"').replace(/\n/g, "\\n")}"`;
 
 /** What is asked about: a service, or one edge as one of its sides saw it. */
-export type Matchers = Record<string, string>;
+export type Matchers = Record<string, string | string[]>;
 
-export const matchers = (labels: Matchers): string => `{${Object.entries(labels).map(([name, value]) => `${name}=${quote(value)}`).join(",")}}`;
+const literal = (value: string): string => value.replace(/[\\^$.*+?()[\]{}|]/g, "\\$&");
+
+/** Of several values any will do. */
+export const matchers = (labels: Matchers): string =>
+  `{${Object.entries(labels).map(([name, value]) => (Array.isArray(value) ? `${name}=~${quote(value.map(literal).join("|"))}` : `${name}=${quote(value)}`)).join(",")}}`;
 
 /** A service as it saw itself, or as its callers saw it. */
 export const ofService = (service: string, side: "server" | "client"): Matchers => (side === "server" ? { service, side } : { peer: service, side });
@@ -52,7 +56,8 @@ export const failedShare = (of: Matchers, window: string): string => {
   return `(${failed} or 0 * ${rateOf(of, window)}) / (${rateOf(of, window)} > 0)`;
 };
 
-export const quantile = (share: number, of: Matchers, window: string): string => `histogram_quantile(${share}, sum(rate(${FAMILY}${matchers(of)}[${window}])))`;
+export const quantileOf = (share: number, family: string, of: Matchers, window: string): string => `histogram_quantile(${share}, sum(rate(${family}${matchers(of)}[${window}])))`;
+export const quantile = (share: number, of: Matchers, window: string): string => quantileOf(share, FAMILY, of, window);
 
 /** Connections that are open at a moment, by who is at the other end. */
 export const openConnections = (service: string, window: string): string =>

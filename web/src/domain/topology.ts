@@ -82,6 +82,10 @@ export interface MapEdge extends Judged {
   networkOrQueue: Waiting | null;
   attributes: Record<string, string>;
   firstSeen: number | null;
+  /** Connects that failed, by the name of the error; they are none of the requests, unless there is nothing else. */
+  failedConnects: Record<string, number>;
+  /** TCP segments that either end sent again. */
+  retransmits: number;
   /** The calls that an edge into or out of a collapsed group stands for. */
   parts?: MapEdge[];
 }
@@ -90,6 +94,13 @@ export interface Topology {
   nodes: MapNode[];
   edges: MapEdge[];
 }
+
+export const failedConnects = (edge: MapEdge): number => Object.values(edge.failedConnects).reduce((sum, one) => sum + one, 0);
+
+export const dnsFailures = (edge: MapEdge): number => (edge.protocol === "dns" ? (edge.errors ?? 0) : 0);
+
+/** Nothing was ever said over it: the caller only tried to connect. */
+export const neverConnected = (edge: MapEdge): boolean => edge.protocol === "tcp" && failedConnects(edge) > 0;
 
 /** The calls of a node that serves nothing: their rate, their failures, and p95 of what it calls most. */
 export function madeBy(node: MapNode, outgoing: MapEdge[]): Made | null {

@@ -72,7 +72,7 @@ pub enum Severity {
 /// Why a status is what it is, with the figures that say so.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Reason {
-    /// `errors`, `latency`, `unanswered`, `consequence`, `no_data`.
+    /// `errors`, `latency`, `unanswered`, `connects`, `retransmits`, `consequence`, `no_data`.
     pub kind: &'static str,
     pub severity: Severity,
     /// A sentence: "18.4 % of the requests failed, usually 0.1 %".
@@ -148,6 +148,11 @@ pub struct Edge {
     pub requests_per_second: f64,
     pub error_ratio: Option<f64>,
     pub p95_ms: Option<f64>,
+    /// Connects that failed, by the name of the error, `unanswered` where the caller gave up. They are none of the
+    /// requests, unless there is nothing else: the protocol is `tcp` then.
+    pub failed_connects: BTreeMap<String, u64>,
+    /// TCP segments that either end sent again.
+    pub retransmits: u64,
     /// `None`: the caller is not watched.
     pub client: Option<EdgeSide>,
     /// `None`: the callee is not watched.

@@ -1,9 +1,11 @@
 //! Series of both sides put together: nodes and the edges between them, each with its views over time.
 
 use super::answer::{Level, TopologyQuery};
+use super::connects::{self, Connects};
 use super::figures::{Figures, Outcome, View};
 use super::increase::{LOOKBACK_MS, Moments, Slot, increases};
 use super::resolve::{Place, Resolver};
+use super::segments::Segments;
 use crate::QueryError;
 use limpid_model::names::{
     REQUEST_DURATION, REQUEST_NETWORK, REQUEST_NETWORK_OR_QUEUE, REQUEST_QUEUE, prometheus_name,
@@ -15,6 +17,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// The agent's label value for processes that lived less than ten seconds, and for what exceeded a cap.
 const NOT_AN_INSTANCE: [&str; 3] = ["", "short-lived", "_OTHER"];
+/// Codes of failures that are told apart on one edge.
+const MOST_CODES: usize = 32;
 pub const CLIENTS: &str = "clients";
 
 /// One series of the family, its labels taken apart.
@@ -36,13 +40,22 @@ pub fn read(store: &dyn Store, moments: &Moments, query: &TopologyQuery) -> Resu
 }
 
 fn select(store: &dyn Store, name: &str, moments: &Moments, query: &TopologyQuery) -> Result<Vec<Series>, QueryError> {
-    let mut matchers = vec![Matcher::equal("__name__", prometheus_name(name, "s", false))];
+    select_at(store, prometheus_name(name, "s", false), &moments.times_ms, query)
+}
+
+pub fn select_at(
+    store: &dyn Store,
+    name: String,
+    times_ms: &[i64],
+    query: &TopologyQuery,
+) -> Result<Vec<Series>, QueryError> {
+    let mut matchers = vec![Matcher::equal("__name__", name)];
     for (label, wanted) in [("protocol", &query.protocols), ("host", &query.hosts)] {
         if let [only] = wanted.as_slice() {
             matchers.push(Matcher::equal(label, only.as_str()));
         }
     }
-    let mut series = store.select_at(&matchers, &moments.times_ms, LOOKBACK_MS)?;
+    let mut series = store.select_at(&matchers, times_ms, LOOKBACK_MS)?;
     let wanted = |list: &[String], value: &str| list.is_empty() || list.iter().any(|wanted| wanted == value);
     series.retain(|series| {
         let label = |name: &str| series.labels.get(name).unwrap_or_default();
@@ -51,7 +64,7 @@ fn select(store: &dyn Store, name: &str, moments: &Moments, query: &TopologyQuer
     Ok(series)
 }
 
-fn seen(series: Series) -> Option<Seen> {
+pub fn seen(series: Series) -> Option<Seen> {
     let label = |name: &str| series.labels.get(name).unwrap_or_default().to_string();
     let side = match series.labels.get("side")? {
         "client" => Side::Client,
@@ -97,10 +110,15 @@ pub struct EdgeParts {
     pub client: Option<View>,
     pub server: Option<View>,
     /// Where the caller was seen, to tell which edge a server's view from an address belongs to.
-    hosts: FxHashSet<String>,
+    pub hosts: FxHashSet<String>,
     /// Caller's and callee's service, for the families that know no instances.
     pub services: Option<(String, String)>,
     pub addresses: BTreeSet<String>,
+    /// What failed in the range by its code, the most frequent codes that fit.
+    pub failed_codes: BTreeMap<String, f64>,
+    /// Connects that failed, put here by `place_connects`.
+    pub connects: Option<Connects>,
+    pub segments: Segments,
     pub network: Figures,
     pub queue: Figures,
     pub network_or_queue: Figures,
@@ -211,6 +229,7 @@ impl Graph {
             return;
         };
         let edge = self.edges.entry(key).or_default();
+        edge.count_codes(seen, grown);
         if let Some((first_ms, _)) = first_and_last(&seen.series) {
             edge.first_ms = earlier(edge.first_ms, first_ms);
         }
@@ -276,7 +295,7 @@ impl Graph {
         if !NOT_AN_INSTANCE.contains(&seen.instance.as_str()) {
             node.instances.insert(seen.instance.clone());
         }
-        if active {
+        if active && seen.protocol != connects::PROTOCOL {
             let list = if seen.side == Side::Server { &mut node.serves } else { &mut node.calls };
             list.insert(seen.protocol.clone());
         }
@@ -373,7 +392,9 @@ impl Graph {
             node.first_ms = earlier(node.first_ms, first_ms);
         }
         let list = if seen.side == Side::Client { &mut node.serves } else { &mut node.calls };
-        list.insert(seen.protocol.clone());
+        if seen.protocol != connects::PROTOCOL {
+            list.insert(seen.protocol.clone());
+        }
         let (source, target) = ordered(seen.side, own, &other.id);
         let key = EdgeKey { source, target, protocol: seen.protocol.clone() };
         let edge = self.edges.entry(key.clone()).or_default();
@@ -381,6 +402,14 @@ impl Graph {
             edge.services = Some(ordered(seen.side, &seen.service, &other));
         }
         key
+    }
+
+    /// The edge that a series without instances belongs to.
+    pub fn key_of(&self, seen: &Seen, resolver: &Resolver) -> Option<EdgeKey> {
+        let Other::Node(other) = self.other_node(seen, resolver, &Members::default()) else { return None };
+        let (source, target) = ordered(seen.side, &self.own_node(seen, resolver).id, &other.id);
+        let key = EdgeKey { source, target, protocol: seen.protocol.clone() };
+        self.edges.contains_key(&key).then_some(key)
     }
 
     /// Adds what callers waited beyond the servers' own time.
@@ -415,6 +444,21 @@ impl Graph {
             }
         }
         Ok(())
+    }
+}
+
+impl EdgeParts {
+    fn count_codes(&mut self, seen: &Seen, grown: &Grown) {
+        let code = seen.series.labels.get("code").unwrap_or_default();
+        if seen.outcome == Outcome::Ok
+            || (self.failed_codes.len() >= MOST_CODES && !self.failed_codes.contains_key(code))
+        {
+            return;
+        }
+        let in_range = grown.iter().filter(|(slot, ..)| matches!(slot, Slot::Bucket(_)));
+        let count: f64 =
+            in_range.map(|(_, now, before)| now.count as f64 - before.map_or(0.0, |one| one.count as f64)).sum();
+        *self.failed_codes.entry(code.to_string()).or_default() += count;
     }
 }
 

@@ -26,6 +26,8 @@ pub struct Moments {
     pub end_ms: i64,
     /// From when on anything can be known: rates are of this time, not of the time before the first agent.
     covered_from_ms: i64,
+    /// From when on in the hour before anything can be known.
+    usual_from_ms: i64,
 }
 
 /// Where an increase belongs.
@@ -49,7 +51,8 @@ impl Moments {
             if at == BUCKETS { end_ms } else { bound - bound % grain_ms }
         };
         let times_ms = std::iter::once(start_ms.saturating_sub(USUAL_MS)).chain((0..=BUCKETS).map(bucket)).collect();
-        Ok(Moments { times_ms, start_ms, end_ms, covered_from_ms: start_ms })
+        let usual_from_ms = start_ms.saturating_sub(USUAL_MS);
+        Ok(Moments { times_ms, start_ms, end_ms, covered_from_ms: start_ms, usual_from_ms })
     }
 
     pub fn bucket_start_ns(&self, bucket: usize) -> u64 {
@@ -60,11 +63,17 @@ impl Moments {
     pub fn known_since(mut self, oldest_ns: Option<u64>) -> Self {
         let oldest_ms = oldest_ns.map_or(self.start_ms, |ns| (ns / 1_000_000) as i64);
         self.covered_from_ms = oldest_ms.clamp(self.start_ms, self.end_ms - SHORTEST_MS);
+        self.usual_from_ms = oldest_ms.clamp(self.usual_from_ms, self.start_ms);
         self
     }
 
     pub fn seconds(&self) -> f64 {
         (self.end_ms - self.covered_from_ms) as f64 / 1000.0
+    }
+
+    /// How much of the hour before is known.
+    pub fn usual_seconds(&self) -> f64 {
+        (self.start_ms - self.usual_from_ms) as f64 / 1000.0
     }
 
     fn slot(&self, time_ms: i64) -> Slot {
@@ -195,6 +204,9 @@ mod tests {
         assert_eq!(moments().known_since(Some(HOUR)).seconds(), 3600.0);
         assert_eq!(moments().known_since(Some(11 * HOUR - HOUR / 60)).seconds(), 60.0);
         assert_eq!(moments().known_since(Some(12 * HOUR)).seconds(), 1.0);
+        assert_eq!(moments().known_since(Some(HOUR)).usual_seconds(), 3600.0);
+        assert_eq!(moments().known_since(Some(10 * HOUR - HOUR / 60)).usual_seconds(), 60.0);
+        assert_eq!(moments().known_since(Some(12 * HOUR)).usual_seconds(), 0.0);
     }
 
     #[test]

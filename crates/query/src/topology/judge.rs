@@ -5,9 +5,11 @@
 //! from the hour before the range.
 
 use super::answer::{Reason, Severity};
+use super::connects::Connects;
 use super::figures::{Figures, View};
 use super::increase::{BUCKETS, Moments};
 use super::text;
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 pub const CRITICAL_ERRORS: f64 = 0.05;
@@ -18,16 +20,54 @@ pub const MIN_REQUESTS: f64 = 20.0;
 const MIN_FAILURES: f64 = 3.0;
 /// A service with fewer requests than this in the whole range is not judged at all.
 pub const MIN_TO_JUDGE: f64 = 10.0;
+/// Codes that a reason names.
+const MOST_CODES: usize = 2;
 /// Times the usual p95.
 const SLOW_FACTOR: f64 = 4.0;
 /// What is faster than this is nobody's problem, however much slower than usual.
 const SLOW_FLOOR_MS: f64 = 50.0;
+/// Less than this of the hour before the range says nothing about what is usual.
+const MIN_USUAL_SECONDS: f64 = 60.0;
+/// Connects that fail at this share of their usual rate, or at more of it, are nothing new while more gets through than
+/// fails: an address may be tried before the one that works.
+const AS_USUAL: f64 = 0.5;
 /// The end of the range that is looked at on its own, in buckets.
 const RECENT: usize = 2;
 
 /// What is judged: where its evidence stands, and what to call it.
 pub struct Subject {
     pub link: String,
+    /// Names are looked up, all else is requested.
+    pub is_dns: bool,
+    /// What failed, by its code.
+    pub codes: BTreeMap<String, f64>,
+}
+
+impl Subject {
+    fn noun(&self) -> &'static str {
+        if self.is_dns { "lookups" } else { "requests" }
+    }
+
+    /// " (SERVFAIL, REFUSED)": what a resolver answers says what to do, other codes stand with their operations.
+    fn results(&self) -> String {
+        let mut codes: Vec<_> = self.codes.iter().filter(|(code, _)| !code.is_empty() && self.is_dns).collect();
+        codes.sort_by(|a, b| b.1.total_cmp(a.1));
+        let names: Vec<&str> = codes.iter().take(MOST_CODES).map(|(code, _)| result_name(code)).collect();
+        if names.is_empty() { String::new() } else { format!(" ({})", names.join(", ")) }
+    }
+}
+
+/// Agents tell a resolver's result as its number.
+fn result_name(code: &str) -> &str {
+    match code {
+        "1" => "FORMERR",
+        "2" => "SERVFAIL",
+        "3" => "NXDOMAIN",
+        "4" => "NOTIMP",
+        "5" => "REFUSED",
+        "9" => "NOTAUTH",
+        other => other,
+    }
 }
 
 pub fn usual_p95_ms(view: &View) -> Option<f64> {
@@ -60,9 +100,9 @@ struct ShareRule {
     did: &'static str,
 }
 
-const ERRORS: ShareRule = ShareRule { kind: "errors", count: |figures| figures.errors, did: "of the requests failed" };
+const ERRORS: ShareRule = ShareRule { kind: "errors", count: |figures| figures.errors, did: "failed" };
 const UNANSWERED: ShareRule =
-    ShareRule { kind: "unanswered", count: |figures| figures.unanswered, did: "of the requests got no answer" };
+    ShareRule { kind: "unanswered", count: |figures| figures.unanswered, did: "got no answer" };
 
 impl ShareRule {
     fn share(&self, figures: &Figures) -> f64 {
@@ -98,15 +138,50 @@ fn share_reason(view: &View, moments: &Moments, subject: &Subject, rule: &ShareR
     let share = rule.share(&view.sum(bad));
     let usual = (view.usual.requests >= MIN_REQUESTS).then(|| text::share(rule.share(&view.usual)));
     let value = text::share(share);
+    let results = if rule.kind == ERRORS.kind { subject.results() } else { String::new() };
     let compared = usual.as_ref().map_or(String::new(), |usual| format!(", usually {usual}"));
     Some(Reason {
         kind: rule.kind,
         severity,
-        text: format!("{value} {}{compared}", rule.did),
+        text: format!("{value} of the {} {}{results}{compared}", subject.noun(), rule.did),
         value,
         usual,
         since_ns: moments.bucket_start_ns(since),
         link: subject.link.clone(),
+    })
+}
+
+/// Connects that failed. A server knows nothing of them, so they are compared with the requests that did get through;
+/// `watched_before` says whether the hour before the range is known.
+pub fn connects_reason(
+    connects: &Connects,
+    requests: Option<&View>,
+    moments: &Moments,
+    watched_before: bool,
+    link: String,
+) -> Option<Reason> {
+    let failed = connects.view.total().requests;
+    let bad = first_and_last(&connects.view, |figures| figures.requests > 0.0).filter(|_| failed >= MIN_FAILURES)?;
+    let since_ns = moments.bucket_start_ns(bad.start);
+    let through = requests.map_or(0.0, |view| view.sum(bad).requests);
+    let usual_seconds = Some(moments.usual_seconds()).filter(|known| watched_before && *known >= MIN_USUAL_SECONDS);
+    let usual = usual_seconds.map(|known| connects.view.usual.requests * moments.seconds() / known);
+    let is_usual = through >= failed && usual.is_some_and(|usual| usual >= failed * AS_USUAL);
+    let severity = match failed / (failed + through) >= CRITICAL_ERRORS && !is_usual {
+        true => Severity::Critical,
+        false => Severity::Warning,
+    };
+    let usual = usual.map(|usual| if usual > 0.0 { text::count(usual.max(1.0)) } else { "none".into() });
+    let compared = usual.as_ref().map_or(String::new(), |usual| format!(", usually {usual}"));
+    let value = text::count(failed);
+    Some(Reason {
+        kind: "connects",
+        severity,
+        text: format!("{value} connects {}{compared}", connects.did()),
+        value,
+        usual,
+        since_ns,
+        link,
     })
 }
 
@@ -158,7 +233,7 @@ mod tests {
 
     fn judged(view: &View) -> Vec<Reason> {
         let moments = Moments::new(36_000_000_000_000, 39_600_000_000_000).expect("an hour");
-        reasons(view, &moments, &Subject { link: "/x".into() })
+        reasons(view, &moments, &Subject { link: "/x".into(), is_dns: false, codes: BTreeMap::new() })
     }
 
     #[test]

@@ -7,6 +7,7 @@
 
 mod answer;
 mod attributes;
+mod connects;
 mod figures;
 mod graph;
 mod increase;
@@ -14,6 +15,7 @@ mod judge;
 mod lifetime;
 mod nodes;
 mod resolve;
+mod segments;
 mod spans;
 mod text;
 mod timeline;
@@ -43,7 +45,9 @@ pub fn topology(store: &dyn Store, start_ns: u64, end_ns: u64, query: &TopologyQ
         resolver.learn(spans::pairs(store, start_ns, end_ns)?);
     }
     let mut graph = graph::Graph::build(&seen, &resolver, query.level, &moments);
+    graph.place_connects();
     graph.add_waiting(store, &moments, query)?;
+    graph.add_segments(store, &moments, query, &resolver)?;
     Ok(nodes::finish(graph, &entities, &moments, query))
 }
 

@@ -5,6 +5,7 @@
 
 use super::answer::{Edge, Level, Node, Reason, Severity, Status, Topology, TopologyQuery};
 use super::attributes::{self, Known};
+use super::connects::{self, Connects};
 use super::figures::View;
 use super::graph::{EdgeKey, EdgeParts, Graph, NodeParts};
 use super::increase::Moments;
@@ -21,6 +22,9 @@ const SILENT_MS: i64 = 60_000;
 const EXPLAINS_ERRORS: f64 = 0.8;
 /// A callee explains its caller's slowness when its p95 is at least this share of the caller's.
 const EXPLAINS_LATENCY: f64 = 0.5;
+/// What no callee of the callee can explain.
+const OWN_KINDS: [&str; 2] = ["connects", "retransmits"];
+const DNS: &str = "dns";
 
 /// What all nodes are made from.
 struct Parts<'a> {
@@ -47,13 +51,16 @@ impl<'a> Parts<'a> {
 pub fn finish(graph: Graph, entities: &[Entity], moments: &Moments, query: &TopologyQuery) -> Topology {
     let known = Known::new(entities);
     let lifetimes = Lifetimes::new(&graph, &known, moments);
-    let mut edges: Vec<Judged> = graph.edges.iter().map(|(key, parts)| Judged::new(key, parts, moments)).collect();
+    let mut edges: Vec<Judged> =
+        graph.edges.iter().map(|(key, parts)| Judged::new(key, parts, &graph, moments)).collect();
     let mut nodes = judged_nodes(&graph, &known, moments, &lifetimes, &edges);
     add_idle(&mut nodes, entities, &graph, &known, &lifetimes, query);
     for edge in &mut edges {
         let suffers = |id: &str| nodes.get(id).is_some_and(|node| node.status == Status::Affected);
         if suffers(&edge.key.target) {
-            edge.reasons.iter_mut().for_each(|reason| reason.severity = Severity::Affected);
+            let inherited = |reason: &&mut Reason| !OWN_KINDS.contains(&reason.kind);
+            edge.reasons.iter_mut().filter(inherited).for_each(|reason| reason.severity = Severity::Affected);
+            edge.reasons.sort_by_key(|reason| (reason.severity, reason.since_ns));
         }
     }
     let edges = edges.into_iter().map(|edge| edge.finish(moments, &lifetimes)).collect();
@@ -86,12 +93,23 @@ struct Judged<'a> {
 }
 
 impl<'a> Judged<'a> {
-    fn new(key: &'a EdgeKey, parts: &'a EdgeParts, moments: &Moments) -> Self {
+    fn new(key: &'a EdgeKey, parts: &'a EdgeParts, graph: &Graph, moments: &Moments) -> Self {
         let link = format!("/map?sel=edge:{}>{}:{}", key.source, key.target, key.protocol);
-        let reasons = parts.view().map_or_else(Vec::new, |view| judge::reasons(view, moments, &Subject { link }));
+        let requests = parts.requests(key);
+        let is_dns = key.protocol == DNS;
+        let subject = Subject { link: link.clone(), is_dns, codes: parts.failed_codes.clone() };
+        let mut reasons = requests.map_or_else(Vec::new, |view| judge::reasons(view, moments, &subject));
+        let failed_connects = parts.connects.as_ref();
+        reasons.extend(failed_connects.and_then(|connects| {
+            judge::connects_reason(connects, requests, moments, watched_before(parts, graph, moments), link.clone())
+        }));
+        reasons.extend(parts.segments.reason(moments, link));
+        reasons.sort_by_key(|reason| (reason.severity, reason.since_ns));
         // What the caller saw is what explains the caller.
         let seen = parts.client.as_ref().or(parts.server.as_ref()).map(View::total).unwrap_or_default();
-        Judged { key, parts, reasons, failed: seen.failed(), p95_ms: seen.quantile_ms(0.95) }
+        let beside =
+            failed_connects.filter(|_| requests.is_some()).map_or(0.0, |connects| connects.view.total().requests);
+        Judged { key, parts, reasons, failed: seen.failed() + beside, p95_ms: seen.quantile_ms(0.95) }
     }
 
     fn finish(self, moments: &Moments, lifetimes: &Lifetimes) -> Edge {
@@ -110,6 +128,8 @@ impl<'a> Judged<'a> {
             requests_per_second: total.requests / moments.seconds(),
             error_ratio: total.error_ratio(),
             p95_ms: total.quantile_ms(0.95),
+            failed_connects: parts.connects.as_ref().map(Connects::by_error).unwrap_or_default(),
+            retransmits: parts.segments.retransmits() as u64,
             client: parts.client.as_ref().map(|view| view.total().side()),
             server: parts.server.as_ref().map(|view| view.total().side()),
             network: parts.network.waiting(),
@@ -128,6 +148,30 @@ impl EdgeParts {
         let server = self.server.as_ref().filter(active);
         server.or(self.client.as_ref())
     }
+
+    /// The view without connects that failed: those are no requests.
+    fn requests(&self, key: &EdgeKey) -> Option<&View> {
+        self.view().filter(|_| key.protocol != connects::PROTOCOL)
+    }
+}
+
+/// Was any of the callers watched before the range? Only then is it known what was usual.
+fn watched_before(parts: &EdgeParts, graph: &Graph, moments: &Moments) -> bool {
+    let firsts = parts.hosts.iter().filter_map(|host| graph.hosts_ms.get(host));
+    firsts.map(|(first_ms, _)| *first_ms).any(|first_ms| first_ms < moments.start_ms)
+}
+
+/// Connects to a node that failed, of all callers, where they are more than a few of many.
+fn refused(id: &str, view: Option<&View>, link: String, all: &Parts) -> Option<Reason> {
+    let incoming = || all.incoming(id).map(|edge| edge.parts).filter(|parts| parts.connects.is_some());
+    let failed = incoming().filter_map(|parts| parts.connects.clone());
+    let connects = failed.reduce(|mut into, more| {
+        into.merge(&more);
+        into
+    })?;
+    let watched = incoming().any(|parts| watched_before(parts, all.graph, all.moments));
+    judge::connects_reason(&connects, view, all.moments, watched, link)
+        .filter(|reason| reason.severity == Severity::Critical)
 }
 
 fn status(reasons: &[Reason], requests: f64) -> Status {
@@ -143,15 +187,19 @@ fn status(reasons: &[Reason], requests: f64) -> Status {
 
 fn node(id: &str, parts: &NodeParts, all: &Parts) -> Node {
     let (graph, moments) = (all.graph, all.moments);
-    let view = served(parts, &all.incoming(id).map(|edge| edge.parts).collect::<Vec<_>>());
+    let (connected, failed): (Vec<_>, Vec<_>) =
+        all.incoming(id).partition(|edge| edge.key.protocol != connects::PROTOCOL);
+    let view = served(parts, &connected.iter().map(|edge| edge.parts).collect::<Vec<_>>());
     let view = view.as_ref();
     let total = view.map(View::total).unwrap_or_default();
     let calls: Vec<&Judged> = all.outgoing(id).filter(|edge| edge.key.target != id).collect();
     let outgoing: f64 = calls.iter().filter_map(|edge| edge.parts.view()).map(|view| view.total().requests).sum();
-    let link = page_of(id, parts.kind);
-    let mut reasons = view.map_or_else(Vec::new, |view| judge::reasons(view, moments, &Subject { link }));
+    let is_dns = !connected.is_empty() && connected.iter().all(|edge| edge.key.protocol == DNS);
+    let subject = Subject { link: page_of(id, parts.kind), is_dns, codes: codes_of(&connected) };
+    let mut reasons = view.map_or_else(Vec::new, |view| judge::reasons(view, moments, &subject));
     let called = |id: &str| graph.nodes.get(id).map_or_else(|| short_name(id).to_string(), |parts| name_of(id, parts));
     explain(&mut reasons, &calls, &called, total.failed(), total.quantile_ms(0.95));
+    reasons.extend(refused(id, view, subject.link, all));
     if reasons.is_empty() {
         reasons.extend(consequence(&calls, &called));
     }
@@ -160,7 +208,9 @@ fn node(id: &str, parts: &NodeParts, all: &Parts) -> Node {
     reasons.truncate(5);
     // What only calls has no requests of its own: its pulse shows the calls it made.
     let made = || calls.iter().filter_map(|edge| edge.parts.client.as_ref()).fold(View::default(), merged);
-    let shown = view.cloned().unwrap_or_else(made);
+    // Nor has what nobody can connect to: its pulse shows who tried.
+    let tried = || failed.iter().filter_map(|edge| edge.parts.client.clone()).reduce(|into, view| merged(into, &view));
+    let shown = view.cloned().or_else(tried).unwrap_or_else(made);
     let slow_ms = judge::slow_limit_ms(&shown);
     Node {
         id: id.to_string(),
@@ -181,6 +231,14 @@ fn node(id: &str, parts: &NodeParts, all: &Parts) -> Node {
         last_seen_ns: all.lifetimes.node_last_ns(id, parts),
         attributes: attributes::of_node(id, parts, all.known),
     }
+}
+
+fn codes_of(edges: &[&Judged]) -> BTreeMap<String, f64> {
+    let mut codes = BTreeMap::new();
+    for (code, count) in edges.iter().flat_map(|edge| &edge.parts.failed_codes) {
+        *codes.entry(code.clone()).or_default() += count;
+    }
+    codes
 }
 
 /// What a node served: as it saw it itself where it is watched, else as its callers saw it.
@@ -229,13 +287,15 @@ fn explain(
 
 /// A node without a fault of its own whose callees are bad.
 fn consequence(calls: &[&Judged], called: &dyn Fn(&str) -> String) -> Option<Reason> {
-    let worst = calls.iter().filter_map(|edge| Some((edge, edge.reasons.first()?)));
+    // A bad network below is worth a look, and no fault of who calls through it.
+    let felt = |edge: &&Judged<'_>| edge.reasons.iter().find(|reason| reason.kind != "retransmits").cloned();
+    let worst = calls.iter().filter_map(|edge| Some((edge, felt(edge)?)));
     let (edge, reason) = worst.min_by_key(|(_, reason)| (reason.severity, reason.since_ns))?;
     Some(Reason {
         kind: "consequence",
         severity: Severity::Affected,
         text: format!("calls to {}: {}", called(&edge.key.target), reason.text),
-        ..reason.clone()
+        ..reason
     })
 }
 

@@ -25,6 +25,19 @@ pub fn share(ratio: f64) -> String {
     format!("{}\u{2009}%", significant(percent))
 }
 
+/// Thousands are kept apart: "36 000".
+pub fn count(value: f64) -> String {
+    let digits = format!("{value:.0}");
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at) % 3 == 0 {
+            text.push('\u{2009}');
+        }
+        text.push(digit);
+    }
+    text
+}
+
 /// Three significant digits, two below ten.
 fn significant(value: f64) -> String {
     let text = match value {
@@ -46,6 +59,9 @@ mod tests {
 
     #[test]
     fn figures_are_short() {
+        for (value, expected) in [(7.0, "7"), (120.4, "120"), (36_000.0, "36 000"), (1_234_567.0, "1 234 567")] {
+            assert_eq!(count(value).replace('\u{2009}', " "), expected);
+        }
         for (ms, expected) in
             [(0.31, "0.31 ms"), (46.0, "46 ms"), (186.4, "186 ms"), (1964.0, "1.96 s"), (125_000.0, "2 min 5 s")]
         {

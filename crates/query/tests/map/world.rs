@@ -121,6 +121,19 @@ impl World {
         self.write(Batch { points, ..Batch::default() });
     }
 
+    /// A counter every five seconds from `t0` on, with what it holds at each.
+    pub fn counter(&self, name: &'static str, labels: &[(&'static str, &str)], until: u64, holds: impl Fn(u64) -> u64) {
+        let named = [("__name__", name)];
+        let labels = Labels::from_pairs(named.iter().chain(labels).map(|(name, value)| (*name, (*value).to_string())));
+        let ms = |second: u64| ((self.t0 + second * SECOND_NS) / 1_000_000) as i64;
+        let point = |second| Point {
+            labels: labels.clone(),
+            start_ms: ms(0),
+            sample: Sample { time_ms: ms(second), value: Value::Float(holds(second) as f64) },
+        };
+        self.write(Batch { points: (0..=until).step_by(5).map(point).collect(), ..Batch::default() });
+    }
+
     pub fn entity(&self, id: &str, kind: &str, name: &str, attributes: &[(&str, &str)]) {
         let mut attributes: Vec<_> = attributes.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
         attributes.sort();

@@ -1,6 +1,6 @@
 // A selected edge: the sentence, where the time goes, why, both views.
 import { count, milliseconds, MISSING, rate } from "../../domain/format";
-import { nameOf, protocolName, type Figures, type MapEdge, type Neighbourhood } from "../../domain/topology";
+import { nameOf, neverConnected, protocolName, type Figures, type MapEdge, type Neighbourhood } from "../../domain/topology";
 import { term } from "../../domain/tracequery";
 import { hrefHere } from "../../state/location";
 import { tracesOfEdge } from "../links";
@@ -8,19 +8,21 @@ import { Reasons } from "../Reasons";
 import { Sentence } from "../Sentence";
 import { Sign } from "../Sign";
 import { EdgeChart, EdgeOperations } from "./EdgeMore";
+import { EdgeTcp } from "./EdgeTcp";
 import { Attributes } from "./NodeDetail";
 import { WhereTime } from "./WhereTime";
 
 export function EdgeDetail({ edge, around }: { edge: MapEdge; around: Neighbourhood }) {
   const source = around.byId.get(edge.source);
   const target = around.byId.get(edge.target);
+  const spoken = !neverConnected(edge);
   const port = edge.attributes["server.port"];
   return (
     <>
       <div class="sec" style={{ paddingTop: "14px" }}>
         <h2 class="big">
           <a href={hrefHere({ sel: `node:${edge.source}` })} style={{ color: "inherit" }}>{nameOf(edge.source, around.byId)}</a>{" "}
-          <span class="dim" style={{ fontWeight: 400 }}>calls</span>{" "}
+          <span class="dim" style={{ fontWeight: 400 }}>{spoken ? "calls" : "cannot connect to"}</span>{" "}
           <a href={hrefHere({ sel: `node:${edge.target}` })} style={{ color: "inherit" }}>{nameOf(edge.target, around.byId)}</a>
         </h2>
         <div class="sub">{[protocolName(edge.protocol), port ? `port ${port}` : "", viewText(edge)].filter(Boolean).join(" · ")}</div>
@@ -33,22 +35,27 @@ export function EdgeDetail({ edge, around }: { edge: MapEdge; around: Neighbourh
           {(edge.errors ?? 0) > 0 && <a class="btn s" href={tracesOfEdge(edge, source, target, term("status", "error"))}>Failed traces</a>}
         </div>
       </div>
-      <div class="sec">
-        <div class="hd"><h2>Where the time goes</h2><span class="sub">p95, {rate(edge.rate)}</span></div>
-        <WhereTime edge={edge} />
-      </div>
+      {spoken && (
+        <div class="sec">
+          <div class="hd"><h2>Where the time goes</h2><span class="sub">p95, {rate(edge.rate)}</span></div>
+          <WhereTime edge={edge} />
+        </div>
+      )}
       {edge.reasons.length > 0 && (
         <div class="sec">
           <div class="hd"><h2>Why</h2><span class="sub">most likely first</span></div>
           <Reasons reasons={edge.reasons} />
         </div>
       )}
-      <EdgeOperations key={edge.id} edge={edge} around={around} />
-      <EdgeChart key={`${edge.id} chart`} edge={edge} around={around} />
-      <div class="sec">
-        <h2>Both views</h2>
-        <BothViewsTable edge={edge} />
-      </div>
+      {spoken && <EdgeOperations key={edge.id} edge={edge} around={around} />}
+      {spoken && <EdgeChart key={`${edge.id} chart`} edge={edge} around={around} />}
+      {spoken && (
+        <div class="sec">
+          <h2>Both views</h2>
+          <BothViewsTable edge={edge} />
+        </div>
+      )}
+      <EdgeTcp key={`${edge.id} tcp`} edge={edge} around={around} />
       <Attributes attributes={edge.attributes} />
     </>
   );

@@ -4,8 +4,8 @@ import { milliseconds } from "../../domain/format";
 import type { Route } from "../../domain/geometry";
 import type { PlacedLabel } from "../../domain/labels";
 import { isBad, tone } from "../../domain/status";
-import type { MapEdge } from "../../domain/topology";
-import { VIEW_LINE, type LabelLines, type ViewLine } from "./edgeTexts";
+import { neverConnected, type MapEdge } from "../../domain/topology";
+import { VIEW_LINE, viewLines, type LabelLines, type ViewLine } from "./edgeTexts";
 
 const ink = (name: string, otherwise: string): string => (name ? `var(--${name})` : otherwise);
 
@@ -41,6 +41,7 @@ export function ViewsBlock({ label, lines }: { label: PlacedLabel; lines: ViewLi
 
 /** Caller's p95 at its start, network in the middle, server's p95 at its end. */
 export function BothViews({ edge, route }: { edge: MapEdge; route: Route }) {
+  if (neverConnected(edge)) return <NothingThrough edge={edge} route={route} />;
   const slow = isBad(edge.status) && slowReason(edge) ? tone(edge.status) : "";
   const between = edge.network ? `network ${milliseconds(edge.network.p95)}` : edge.networkOrQueue ? `network or queue ${milliseconds(edge.networkOrQueue.p95)}` : "";
   const from = route.at(0.2);
@@ -60,6 +61,17 @@ export function BothViews({ edge, route }: { edge: MapEdge; route: Route }) {
       <text class="halo" x={to.x + 13} y={to.y + 3}>
         server <tspan font-weight="650" fill={ink(slow, "var(--ink)")}>{edge.server ? milliseconds(edge.server.p95) : "not watched"}</tspan>
       </text>
+    </g>
+  );
+}
+
+/** Where nobody answered there are no two views. */
+function NothingThrough({ edge, route }: { edge: MapEdge; route: Route }) {
+  const { x, y } = route.at(0.52);
+  const [only] = viewLines(edge);
+  return (
+    <g class="lab" font-size="12">
+      <text class="halo" x={x + 14} y={y + 5} font-weight="650" fill={ink(only?.tone ?? "", "var(--ink)")}>{only?.value}</text>
     </g>
   );
 }

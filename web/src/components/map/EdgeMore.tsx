@@ -27,13 +27,13 @@ export function EdgeOperations({ edge, around }: Props) {
     const { start, end } = interval.peek();
     const window = windowOver({ start, end });
     const both = of ? await Promise.all([queryAt(ratesByOperation(of, window), end, signal), queryAt(p95ByOperation(of, window), end, signal)]) : null;
-    return both ? carried(...both) : [];
+    return both ? carried(...both, edge.protocol) : [];
   });
   if (!of || (query.data !== null && query.data.length === 0)) return null;
   const isDatabase = DATABASES.includes(edge.protocol);
   return (
     <div class="sec">
-      <div class="hd"><h2>{isDatabase ? "Statements" : "Operations"}</h2><span class="sub">failing and slow first</span></div>
+      <div class="hd"><h2>{isDatabase ? "Statements" : edge.protocol === "dns" ? "Lookups" : "Operations"}</h2><span class="sub">failing and slow first</span></div>
       <FailureLine what="Operations" query={query} />
       {query.data && <CarriedTable rows={partsOf(query.data, edge.rate).slice(0, MOST)} mono={isDatabase} />}
       {query.data && query.data.length > MOST && <p class="sub">{query.data.length - MOST} more, see the service.</p>}

@@ -1,8 +1,8 @@
 // The texts of an edge, without how they are drawn: for SVG, and for the worker that draws the canvas.
-import { failReason, slowReason } from "../../domain/findings";
+import { connectsText, failReason, slowReason } from "../../domain/findings";
 import { milliseconds, rate, share } from "../../domain/format";
 import { isBad, tone } from "../../domain/status";
-import { protocolName, type MapEdge } from "../../domain/topology";
+import { neverConnected, protocolName, type MapEdge } from "../../domain/topology";
 import { textWidth } from "../measure";
 
 export interface LabelLines {
@@ -19,6 +19,9 @@ export function labelLines(edge: MapEdge): LabelLines {
   const bad = isBad(edge.status);
   const color = bad ? tone(edge.status) : "";
   if (edge.status === "no_data") return sized({ head: protocol, headTone: "", left: "no data", right: "", rightTone: "" });
+  const connects = connectsText(edge);
+  if (neverConnected(edge)) return sized({ head: connects ?? protocol, headTone: connects ? color : "", left: "nothing got through", right: "", rightTone: "" });
+  if (connects) return sized({ head: connects, headTone: color, left: `${protocol} ${rate(edge.rate)} · `, right: milliseconds(edge.p95), rightTone: slowReason(edge) ? color : "" });
   if (bad && failReason(edge) && (edge.errorRatio ?? 0) > 0) {
     return sized({ head: `${share(edge.errorRatio)} failed`, headTone: color, left: `${protocol} ${rate(edge.rate)} · `, right: milliseconds(edge.p95), rightTone: slowReason(edge) ? color : "" });
   }
@@ -43,6 +46,7 @@ export interface ViewLine {
 
 /** The two views of an edge, and what lies between them. */
 export function viewLines(edge: MapEdge): ViewLine[] {
+  if (neverConnected(edge)) return [{ text: "", value: connectsText(edge) ?? "nothing got through", tone: isBad(edge.status) ? tone(edge.status) : "" }];
   const slow = isBad(edge.status) && slowReason(edge) ? tone(edge.status) : "";
   const lines: ViewLine[] = [{ text: "client ", value: edge.client ? milliseconds(edge.client.p95) : "not watched", tone: "" }];
   if (edge.network) lines.push({ text: "network ", value: milliseconds(edge.network.p95), tone: "" });

@@ -1,5 +1,5 @@
 // The two figures of a node: the rate, or what is bad of a bad one; beside it p95.
-import { failReason, slowReason } from "../../domain/findings";
+import { connectsText, failReason, slowReason } from "../../domain/findings";
 import { MISSING, milliseconds, rate, share } from "../../domain/format";
 import { isBad, tone } from "../../domain/status";
 import { isGone, type MapNode } from "../../domain/topology";
@@ -13,6 +13,8 @@ export interface Figure {
 export function figuresOf(node: MapNode): { left: Figure; right: Figure | null } {
   if (node.status === "no_data") return { left: { text: "no data", tone: "nonec", strong: false }, right: null };
   if (isGone(node)) return { left: { text: "gone", tone: "nonec", strong: false }, right: null };
+  const connects = connectsText(node);
+  if (connects) return { left: { text: connects.replace("connects ", ""), tone: tone(node.status), strong: true }, right: node.p95 === null ? null : { text: milliseconds(node.p95), tone: "", strong: false } };
   if (node.made) {
     const right = node.made.p95 === null ? null : { text: milliseconds(node.made.p95), tone: "", strong: false };
     return { left: { text: `calls ${rate(node.made.rate)}`, tone: "", strong: false }, right };
