@@ -2,9 +2,9 @@
 
 build_full() {
     build_small
-    if [ shipping/Shipping.java -nt "$cache/java/Shipping.class" ]; then
-        mkdir -p "$cache/java"
-        setpriv --pdeathsig TERM javac -d "$cache/java" shipping/Shipping.java
+    if [ shipping/Shipping.java -nt "$cache/bin/shipping.jar" ]; then
+        javac -d "$work/classes" shipping/Shipping.java
+        jar --create --file "$cache/bin/shipping.jar" --main-class Shipping -C "$work/classes" .
     fi
     [ -e "$cache/mariadb.tar" ] || initialize_mariadb
 }
@@ -32,7 +32,7 @@ start_full() {
 # The services that find others by their names. Java looks a name up for every call, as Node does.
 start_named() {
     start shipping ./by-names java -Xmx64m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Dhttp.keepAlive=false \
-        -Dsun.net.inetaddr.ttl=0 -Dsun.net.inetaddr.negative.ttl=0 -cp "$cache/java" Shipping
+        -Dsun.net.inetaddr.ttl=0 -Dsun.net.inetaddr.negative.ttl=0 -jar "$cache/bin/shipping.jar"
     start reviews ./by-names env NODE_PATH=/usr/share/nodejs DATABASE_HOST=mariadb node reviews/reviews.js
 }
 
@@ -64,7 +64,7 @@ start_resolver() {
     install -d -o unbound "$work/resolver"
     fill resolver/unbound.conf "$work/resolver/unbound.conf"
     start resolver unbound -d -c "$work/resolver/unbound.conf"
-    ready resolver 53 127.0.0.153
+    ready resolver 53
 }
 
 start_receipts() {
@@ -95,5 +95,5 @@ start_carrier() {
     ip addr add 198.51.100.1/30 dev limpid-demo
     ip link set limpid-demo up
     nsenter -t "$pid" -n sh -c "ip addr add $carrier_address/30 dev outside; ip link set outside up"
-    ready carrier 18089 $carrier_address
+    ready carrier 18089 nsenter -t "$pid" -n
 }

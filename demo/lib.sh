@@ -35,14 +35,17 @@ start() {
     echo $! >"$work/$name.pid"
 }
 
-# ready NAME PORT [ADDRESS]: waits until the program listens.
+# ready NAME PORT [COMMAND…]: waits until somebody listens; COMMAND is what leads into another network namespace. It asks the
+# kernel: a connection to try it out would be on the map.
 ready() {
+    local name=$1 port=$2
+    shift 2
     for _ in $(seq 300); do
-        if (exec 3<>"/dev/tcp/${3:-127.0.0.1}/$2") 2>/dev/null; then return; fi
+        [ -z "$("$@" ss -Hltn "sport = :$port")" ] || return 0
         sleep 0.05
     done
-    echo "demo: $1 does not listen on port $2; its last words:" >&2
-    tail -n 5 "$work/$1.log" >&2
+    echo "demo: $name does not listen on port $port; its last words:" >&2
+    tail -n 5 "$work/$name.log" >&2
     exit 1
 }
 
