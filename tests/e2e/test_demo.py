@@ -29,7 +29,7 @@ class Demo(Case):
     def prepare(cls):
         cls.limpid = Limpid(cls.scope)
         counts = cls.scope.path("counts.json")
-        argv = [f"{REPOSITORY}/demo/run", "--rate", "50", "--seconds", str(SECONDS), "--counts", counts]
+        argv = [f"{REPOSITORY}/demo/run", "--small", "--rate", "50", "--seconds", str(SECONDS), "--counts", counts]
         shop = cls.scope.start("demo", argv, env={**os.environ, "LIMPID_CACHE": CACHE})
         # The first run compiles the shop.
         if shop.wait(400) != 0:
