@@ -4,6 +4,7 @@ import glob
 import os
 import re
 import subprocess
+import urllib.error
 import urllib.request
 
 from harness import REPOSITORY, await_true
@@ -54,9 +55,10 @@ class FullDemo(test_demo.Shop):
         broken("dependency-down", "/cart/1", 502)
         broken("dependency-hangs", "/reviews/1", 503)
         broken("dns-failure", "/shipping/1", 502)
-        for name in names:
-            switch(name, "on")
-        # All of them at once are left to the shop's end.
+        for to in ("on", "off", "on"):
+            for name in names:
+                switch(name, to)
+        # All of them are on when the shop ends.
 
     def test_every_switch_has_a_page(self):
         self.assertGreaterEqual(len(self.switches), 8)
