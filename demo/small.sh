@@ -31,7 +31,7 @@ prepare_postgres() {
 
 start_postgres() {
     start postgres setpriv --reuid=postgres --regid=postgres --clear-groups --pdeathsig QUIT "$postgres/postgres" -D "$work/postgres" \
-        -p 15432 -c listen_addresses=127.0.0.1 -c unix_socket_directories="$work/postgres" -c fsync=off
+        -p 15432 -c listen_addresses=127.0.0.1 -c unix_socket_directories="$work/postgres" -c fsync=off -c log_min_messages=fatal
     ready postgres 15432
     psql -q -h 127.0.0.1 -p 15432 -U postgres -f catalog/schema.sql >/dev/null
 }
