@@ -17,13 +17,14 @@ stop() {
     rm -rf "$work"
 }
 
-# What shops that were killed could not take away themselves: their folders.
+# What shops that were killed could not take away themselves: their folders, and the slow disk's control group.
 remove_remains() {
     local old
     for old in /tmp/limpid-demo.*; do
         [ -d "$old" ] || continue
         kill -0 "$(cat "$old/run.pid" 2>/dev/null || echo none)" 2>/dev/null || [ ! -e "$old/run.pid" ] || rm -rf "$old"
     done
+    rmdir /sys/fs/cgroup/limpid-demo /sys/fs/cgroup/blkio/limpid-demo 2>/dev/null || true
 }
 
 # start NAME COMMAND…: a program of the shop, its output in a file of its own. It ends with this script, however that ends.
