@@ -32,7 +32,7 @@ start_full() {
 # The services that find others by their names. Java looks a name up for every call, as Node does.
 start_named() {
     start shipping ./by-names java -Xmx64m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Dhttp.keepAlive=false \
-        -Dsun.net.inetaddr.ttl=0 -Dsun.net.inetaddr.negative.ttl=0 -jar "$cache/bin/shipping.jar"
+        -Dsun.net.inetaddr.ttl=0 -jar "$cache/bin/shipping.jar"
     start reviews ./by-names env NODE_PATH=/usr/share/nodejs DATABASE_HOST=mariadb node reviews/reviews.js
 }
 
