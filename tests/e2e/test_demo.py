@@ -27,13 +27,13 @@ def short(name):
 class Shop(Case):
     """A running shop, watched, until its load generator has ended; what it counted and what the map has."""
 
-    options = ["--small"]
+    options = ["--small", "--seconds", str(SECONDS)]
 
     @classmethod
     def prepare(cls):
         cls.limpid = Limpid(cls.scope)
         counts = cls.scope.path("counts.json")
-        argv = [f"{REPOSITORY}/demo/run", *cls.options, "--rate", "50", "--seconds", str(SECONDS), "--counts", counts]
+        argv = [f"{REPOSITORY}/demo/run", *cls.options, "--rate", "50", "--counts", counts]
         shop = cls.scope.start("demo", argv, env={**os.environ, "LIMPID_CACHE": CACHE})
         cls.while_it_runs(shop)
         # The first run compiles the shop.

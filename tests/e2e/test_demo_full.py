@@ -3,6 +3,7 @@
 import glob
 import os
 import re
+import signal
 import subprocess
 import urllib.error
 import urllib.request
@@ -10,7 +11,6 @@ import urllib.request
 from harness import REPOSITORY, await_true
 import test_demo
 
-SECONDS = 60
 # What the full shop has beside the small one, as far as every version of Limpid sees it.
 EDGES = [
     ("nginx", "receipts", "http"),
@@ -58,7 +58,9 @@ class FullDemo(test_demo.Shop):
         for to in ("on", "off", "on"):
             for name in names:
                 switch(name, to)
-        # All of them are on when the shop ends.
+        # All of them are on when the shop ends, which it does when its load does.
+        with open(f"{cls.work}/loadgen.pid") as file:
+            os.kill(int(file.read()), signal.SIGTERM)
 
     def test_every_switch_has_a_page(self):
         self.assertGreaterEqual(len(self.switches), 8)
@@ -70,8 +72,8 @@ class FullDemo(test_demo.Shop):
         self.assertEqual(missing, [], f"seen: {sorted(self.edges)}")
 
     def test_counts(self):
-        sent = sum(self.pages("/")[:1])
-        self.assertGreater(sent, SECONDS)
+        sent = self.pages("/")[0]
+        self.assertGreater(sent, 500)
         self.assertEqual(self.edges[("loadgen", "nginx", "http")]["client"]["requests"], sent)
         self.assertEqual(self.edges[("nginx", "receipts", "http")]["client"]["requests"], self.pages("/receipts")[0])
 
