@@ -63,7 +63,9 @@ start_mariadb() {
 start_resolver() {
     install -d -o unbound "$work/resolver"
     fill resolver/unbound.conf "$work/resolver/unbound.conf"
-    start resolver unbound -d -c "$work/resolver/unbound.conf"
+    # It could change its user itself, but then it would outlive this script: the kernel forgets whose end it is to follow.
+    start resolver setpriv --reuid=unbound --regid=unbound --clear-groups --inh-caps +net_bind_service \
+        --ambient-caps +net_bind_service --pdeathsig TERM unbound -d -c "$work/resolver/unbound.conf"
     ready resolver 53
 }
 
