@@ -28,7 +28,7 @@ def row(what, sizes, how):
 
 
 def demo(agent):
-    process = subprocess.Popen([DEMO, "--seconds", str(DEMO_SECONDS)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen([DEMO, "--small", "--seconds", str(DEMO_SECONDS)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     try:
         time.sleep(DEMO_SECONDS / 5)
         middle = agent.pss_mib()

@@ -5,6 +5,7 @@ format    fast  the code is formatted
 unit      fast  unit and integration tests of every crate
 console   fast  types and unit tests of the console
 e2e       fast  real programs, the real agent and server
+demo      full  the full demo shop: its counts, its switches, and what it leaves behind
 browser   full  the console in Chromium on the running demo
 truth     full  the protocol engine against foreign captures
 kernels   full  the release binary on another kernel
@@ -31,6 +32,12 @@ test_e2e() {
     need_packages build console e2e
     build
     tests/e2e/run "$BINARY"
+}
+test_demo() {
+    need_root "the demo"
+    need_packages build console e2e demo
+    build
+    tests/e2e/run "$BINARY" demo_full
 }
 test_browser() {
     need_root "the browser test"

@@ -21,6 +21,14 @@ var mix = []string{
 	"/", "/products/%d", "/cart/%d", "/products/%d", "/checkout", "/products/%d", "/cart/%d", "/products/%d", "/report", "/products/%d",
 }
 
+// What the full shop has beside them: in thirty requests ten of these.
+var more = []string{
+	"/shipping/%d", "/reviews/%d", "/receipts", "/reviews/%d", "/shipping/%d", "/reviews/%d", "/receipts", "/reviews/%d", "/shipping/%d", "/reviews/%d",
+}
+
+// Pages that are asked for with POST.
+var posts = map[string]bool{"/checkout": true, "/receipts": true}
+
 var client = &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
 
 func ask(number int) (string, int) {
@@ -29,7 +37,7 @@ func ask(number int) (string, int) {
 	if strings.Contains(page, "%d") {
 		url = fmt.Sprintf(page, number%1000+1)
 	}
-	if page == "/checkout" {
+	if posts[page] {
 		method = "POST"
 	}
 	request, _ := http.NewRequest(method, "http://127.0.0.1:18080"+url, nil)
@@ -45,7 +53,11 @@ func ask(number int) (string, int) {
 func main() {
 	rate := flag.Float64("rate", 50, "requests a second")
 	seconds := flag.Float64("seconds", 0, "end after this long; 0: when told to")
+	all := flag.Bool("all", false, "the pages of the full shop too")
 	flag.Parse()
+	if *all {
+		mix = append(mix, more...)
+	}
 	stop := make(chan os.Signal, 1)
 	signal.Notify(stop, syscall.SIGTERM, syscall.SIGINT)
 	if *seconds > 0 {

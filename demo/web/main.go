@@ -1,19 +1,23 @@
-// The shop's front: it asks cart, catalog and checkout.
+// The shop's front: it asks cart, catalog and checkout; in the full shop shipping and reviews too, and all by their names.
 package main
 
 import (
+	"flag"
 	"io"
 	"log"
+	"net"
 	"net/http"
 	"time"
 )
 
-// Where each page of the shop gets its answer from.
-var upstreams = map[string]string{
-	"/cart/":     "http://127.0.0.1:18082",
-	"/products/": "http://127.0.0.1:18083",
-	"/report":    "http://127.0.0.1:18083",
-	"/checkout":  "http://127.0.0.1:18084",
+// Which service has the answer to each page, and its port.
+var upstreams = map[string]struct{ name, port string }{
+	"/cart/":     {"cart", "18082"},
+	"/products/": {"catalog", "18083"},
+	"/report":    {"catalog", "18083"},
+	"/checkout":  {"checkout", "18084"},
+	"/shipping/": {"shipping", "18085"},
+	"/reviews/":  {"reviews", "18086"},
 }
 
 var client = &http.Client{
@@ -40,8 +44,14 @@ func forward(base string) http.HandlerFunc {
 }
 
 func main() {
-	for path, base := range upstreams {
-		http.HandleFunc(path, forward(base))
+	names := flag.Bool("names", false, "find services by their names, not on 127.0.0.1")
+	flag.Parse()
+	for path, upstream := range upstreams {
+		host := "127.0.0.1"
+		if *names {
+			host = upstream.name
+		}
+		http.HandleFunc(path, forward("http://"+net.JoinHostPort(host, upstream.port)))
 	}
 	http.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		io.WriteString(w, "welcome to the shop\n")

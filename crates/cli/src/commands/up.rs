@@ -9,7 +9,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 use std::path::Path;
 use std::process::ExitCode;
 
-const DEMO: &str = "the demo is made of real programs (nginx, Go, Python, Redis, PostgreSQL) that a checkout of the project builds: \
+const DEMO: &str = "the demo is made of real programs (nginx, Go, Python, Java, Node, databases) that a checkout of the project builds: \
                     run `sudo ./x up --demo` there, or `demo/run` beside this one";
 
 pub fn arguments(command: Command) -> Command {
