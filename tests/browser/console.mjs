@@ -249,7 +249,8 @@ await check("a service is compared with another time, which stands in the link a
   await page.getByRole("button", { name: /^Compare/ }).click();
   await page.getByRole("link", { name: "the time just before" }).click();
   await page.waitForURL(/vs=1m/);
-  await page.getByText(/1\smin before [\d.]+\/s/).waitFor({ timeout: 20_000 });
+  // The demo may not have run for so long yet.
+  await page.getByText(/1\smin before [\d.]+\/s/).waitFor({ timeout: 120_000 });
   await page.getByRole("columnheader", { name: /p95 1\smin before/ }).first().waitFor();
   await page.getByRole("link", { name: /^Changes/ }).click();
   await page.getByText(/and against/).waitFor();

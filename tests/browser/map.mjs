@@ -110,8 +110,10 @@ await check("levels 1 2 3, tidy and its undo, and a node that is dragged stays t
   await page.mouse.move(box.x + box.width / 2 + 30, box.y + box.height / 2 + 14, { steps: 4 });
   await page.mouse.up();
   await until("the node has moved", async () => (await cart.getAttribute("transform")) !== was, 5);
-  await page.keyboard.press("1");
-  await page.waitForURL(/level=host/);
+  await until("the map of hosts", async () => {
+    await page.keyboard.press("1");
+    return page.url().includes("level=host");
+  }, 10);
   await page.keyboard.press("2");
   await page.waitForURL((url) => !url.search.includes("level="));
   await cart.waitFor();

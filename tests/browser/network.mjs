@@ -26,7 +26,7 @@ for (const scheme of ["light", "dark"]) {
     const page = await open(`${demo}/map?last=5m`, scheme);
     const question = page.getByRole("link", { name: /^Connects refused or failed/ });
     await question.waitFor({ timeout: 60_000 });
-    assert.match(await question.textContent(), /[1-9]/);
+    await until("the question to be counted", async () => /[1-9]/.test(await question.textContent()), 60);
     await question.click();
     await page.waitForURL(/q=is:refused/);
     await shot(page, `network-refused-${scheme}`);

@@ -76,7 +76,7 @@ const FAMILIES: [Family; 13] = [
     Family { name: names::TCP_CONNECT, unit: "s", labels: LINK_LABELS,
         help: "time that it took to connect, of the connections that this side opened" },
     Family { name: names::TCP_ROUND_TRIP, unit: "s", labels: LINK_LABELS,
-        help: "smoothed round-trip time: one value a second of each connection that moves" },
+        help: "round-trip time as TCP smooths it, acknowledgements that the peer delays with it: one value a second of each connection that moves" },
     Family { name: names::TCP_SEGMENTS, unit: "{segment}", labels: LINK_LABELS,
         help: "TCP segments sent, those that were sent again with them" },
     Family { name: names::TCP_RETRANSMITS, unit: "{segment}", labels: LINK_LABELS,

@@ -83,6 +83,16 @@ fn judged_nodes(
     graph.nodes.iter().map(|(id, of_node)| (id.clone(), node(id, of_node, &parts))).collect()
 }
 
+/// What is bad for the caller alone: its requests were lost, or waited in the network or in the server's queue, and the
+/// server knows nothing of it.
+fn callers_reasons(parts: &EdgeParts, of_server: &[Reason], moments: &Moments, subject: &Subject) -> Vec<Reason> {
+    let (Some(client), Some(_)) = (&parts.client, &parts.server) else { return Vec::new() };
+    let mut reasons = judge::reasons(client, moments, subject);
+    reasons.retain(|reason| of_server.iter().all(|known| known.kind != reason.kind));
+    reasons.iter_mut().for_each(|reason| reason.text.push_str(", as the caller saw it"));
+    reasons
+}
+
 /// An edge with the rules that fire on it.
 struct Judged<'a> {
     key: &'a EdgeKey,
@@ -99,6 +109,7 @@ impl<'a> Judged<'a> {
         let is_dns = key.protocol == DNS;
         let subject = Subject { link: link.clone(), is_dns, codes: parts.failed_codes.clone() };
         let mut reasons = requests.map_or_else(Vec::new, |view| judge::reasons(view, moments, &subject));
+        reasons.extend(callers_reasons(parts, &reasons, moments, &subject));
         let failed_connects = parts.connects.as_ref();
         reasons.extend(failed_connects.and_then(|connects| {
             judge::connects_reason(connects, requests, moments, watched_before(parts, graph, moments), link.clone())

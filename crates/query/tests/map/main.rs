@@ -110,6 +110,23 @@ fn slower_than_usual_is_a_warning_with_both_figures() {
 }
 
 #[test]
+fn what_only_the_caller_waits_for_is_a_reason_of_the_edge() {
+    let world = World::new();
+    world.flow(&Flow::server("shop", "web", "http").rate(10, 5).between(0, 2 * HOUR), 2 * HOUR);
+    world.flow(&Flow::client("web", "shop", "http").rate(10, 6).between(0, HOUR), 2 * HOUR);
+    world.flow(
+        &Flow::client("web", "shop", "http").with("resource", "/queued").rate(10, 2_700).between(HOUR, 2 * HOUR),
+        2 * HOUR,
+    );
+    let map = map(&world, Level::Service);
+    let edge = edge(&map, "web", "shop");
+    assert_eq!(edge.status, Status::Warning, "{edge:?}");
+    assert_eq!(edge.reasons[0].kind, "latency");
+    assert!(edge.reasons[0].text.ends_with(", as the caller saw it"), "{:?}", edge.reasons);
+    assert_eq!(node(&map, "service:default/shop").status, Status::Ok, "it has answered as fast as ever");
+}
+
+#[test]
 fn two_hosts_are_joined_by_what_listens_and_who_has_the_address() {
     let world = World::new();
     world.entity("host:a", "host", "alpha", &[("host.ip", "10.0.0.1")]);
