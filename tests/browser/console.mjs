@@ -1,49 +1,13 @@
 // What somebody does who looks for the failing page of the demo: from the map to the service, to a failed trace, to the
 // status. Every page is also looked at for messages on the console, for what axe finds, and for overflow.
-import { createRequire } from "node:module";
-import { mkdirSync, readFileSync } from "node:fs";
 import { strict as assert } from "node:assert";
+import { harness, until } from "./harness.mjs";
 import { largeTrace } from "./otlp.mjs";
 
 const [base, modules, shots, otlp] = process.argv.slice(2);
-const require = createRequire(`${modules}/`);
-const { chromium } = require("playwright-core");
-const axe = readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
-if (shots) mkdirSync(shots, { recursive: true });
-
+const { check, open: openAt, shot, inspect, said, end } = await harness(modules, shots);
+const open = (path, ...look) => openAt(base + path, ...look);
 const EDGES = ["loadgen>nginx", "nginx>web", "web>cart", "web>catalog", "web>checkout", "catalog>postgres", "checkout>postgres", "cart>redis-server"];
-const FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"];
-
-let passed = 0;
-const failed = [];
-const said = [];
-
-async function until(what, look, seconds = 60) {
-  const end = Date.now() + seconds * 1000;
-  let last;
-  for (;;) {
-    try {
-      const found = await look();
-      if (found) return found;
-    } catch (error) {
-      last = error;
-    }
-    if (Date.now() > end) throw new Error(`${what}: not within ${seconds} s${last ? ` (${last.message})` : ""}`);
-    await new Promise((resolve) => setTimeout(resolve, 250));
-  }
-}
-
-async function check(name, run) {
-  try {
-    await run();
-    passed += 1;
-    console.log(`ok      ${name}`);
-  } catch (error) {
-    failed.push(name);
-    console.log(`FAILED  ${name}: ${error.message}`);
-  }
-}
-
 const short = (id) => id.replace(/^service:default\//, "").replace(/-\d+$/, "");
 
 await check("the map's data has every edge of the demo", () =>
@@ -55,20 +19,6 @@ await check("the map's data has every edge of the demo", () =>
     return true;
   }),
 );
-
-const browser = await chromium.launch({ executablePath: "/usr/bin/chromium", args: FLAGS });
-
-async function open(path, scheme = "light", width = 1440, height = 900) {
-  const page = await browser.newPage({ viewport: { width, height }, colorScheme: scheme });
-  page.on("console", (message) => said.push(`${path}: ${message.text()}`));
-  page.on("pageerror", (error) => said.push(`${path}: ${error.message}`));
-  await page.goto(base + path);
-  return page;
-}
-
-async function shot(page, name) {
-  if (shots) await page.screenshot({ path: `${shots}/${name}.png` });
-}
 
 const node = (page, name) => page.getByRole("button", { name: new RegExp(`^${name}\\b.*(,|$)`) }).first();
 
@@ -446,19 +396,11 @@ for (const scheme of ["light", "dark"]) {
       const page = await open(path, scheme);
       await page.waitForLoadState("networkidle").catch(() => {});
       await page.waitForTimeout(1500);
-      // The page's own policy forbids scripts from elsewhere; evaluation from outside is not bound by it.
-      await page.evaluate(axe);
-      const found = await page.evaluate(() => globalThis.axe.run({ resultTypes: ["violations"] }));
-      assert.deepEqual(found.violations.map((one) => `${one.id}: ${one.nodes[0]?.html?.slice(0, 120)}`), []);
-      const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
-      assert.equal(wide, 0, `the page is ${wide} px too wide`);
+      await inspect(page);
       if (scheme === "dark") await shot(page, `${name}-dark`);
       await page.close();
     });
   }
 }
 
-await check("nothing is said on the browser's console", () => assert.deepEqual(said, []));
-await browser.close();
-console.log(`${passed} passed, ${failed.length} failed`);
-process.exitCode = failed.length ? 1 : 0;
+await end();

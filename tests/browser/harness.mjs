@@ -30,6 +30,8 @@ export async function harness(modules, shots) {
   const failed = [];
   let passed = 0;
   return {
+    /** What the pages have said on the browser's console. */
+    said,
     async check(name, run) {
       try {
         await run();

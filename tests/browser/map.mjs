@@ -110,12 +110,10 @@ await check("levels 1 2 3, tidy and its undo, and a node that is dragged stays t
   await page.mouse.move(box.x + box.width / 2 + 30, box.y + box.height / 2 + 14, { steps: 4 });
   await page.mouse.up();
   await until("the node has moved", async () => (await cart.getAttribute("transform")) !== was, 5);
-  await until("the map of hosts", async () => {
-    await page.keyboard.press("1");
-    return page.url().includes("level=host");
-  }, 10);
+  await page.keyboard.press("1");
+  await until("the map of hosts", () => page.url().includes("level=host"), 10);
   await page.keyboard.press("2");
-  await page.waitForURL((url) => !url.search.includes("level="));
+  await until("the map of services", () => !page.url().includes("level="), 10);
   await cart.waitFor();
   await page.keyboard.press("Shift+T");
   await page.getByRole("button", { name: "Undo tidy" }).click({ timeout: 20_000 });

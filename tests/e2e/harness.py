@@ -75,6 +75,27 @@ def run(argv, check=True, service=None, **options):
     return done
 
 
+def small_disk(scope, size):
+    """A disk of its own that is soon full; where it is."""
+    disk = scope.path("disk")
+    os.mkdir(disk)
+    run(["mount", "-t", "tmpfs", "-o", f"size={size}", "none", disk])
+    scope.finally_do(lambda: run(["umount", "-l", disk], check=False))
+    return disk
+
+
+def fill(disk):
+    """Until nothing more fits; removing `filler` makes room again."""
+    filler = os.open(f"{disk}/filler", os.O_WRONLY | os.O_CREAT)
+    try:
+        while True:
+            os.write(filler, b"x" * 4096)
+    except OSError:
+        pass
+    finally:
+        os.close(filler)
+
+
 def fetch(url, token=None, timeout=20):
     request = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"} if token else {})
     # No proxy of the environment stands between the test and the machine.

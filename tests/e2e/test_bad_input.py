@@ -3,7 +3,7 @@
 import os
 import socket
 
-from harness import BINARY, Case, Limpid, await_true, free_port, run
+from harness import BINARY, Case, Limpid, await_true, fill, free_port, run, small_disk
 
 
 class BadInput(Case):
@@ -158,19 +158,9 @@ class BadInput(Case):
     def test_full_disk(self):
         """A tiny disk fills up: the server goes on, says so, and refuses what it cannot keep."""
         scope = self.own_scope()
-        disk = scope.path("disk")
-        os.mkdir(disk)
-        run(["mount", "-t", "tmpfs", "-o", "size=2m", "none", disk])
-        scope.finally_do(lambda: run(["umount", "-l", disk], check=False))
+        disk = small_disk(scope, "2m")
         limpid = Limpid(scope, "up", "--data", f"{disk}/limpid")
-        filler = os.open(f"{disk}/filler", os.O_WRONLY | os.O_CREAT)
-        try:
-            while True:
-                os.write(filler, b"x" * 4096)
-        except OSError:
-            pass
-        finally:
-            os.close(filler)
+        fill(disk)
         await_true(lambda: limpid.api("/api/status")["store"]["problem"], "the status to tell of the full disk", every=0.5)
         self.assertIsNone(limpid.program.process.poll())
         self.assertNotIn("panicked", limpid.program.output())

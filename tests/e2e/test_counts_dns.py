@@ -34,6 +34,13 @@ class CountsDns(Case):
     def test_several_in_flight(self):
         self.ask("ask-16", "udp", 1600, 16, "A", "www.shop.test")
 
+    def test_a_socket_each_on_ports_that_are_used_again_at_once(self):
+        """The server's end of a flow outlives the client that it was with."""
+        self.ask("ask-ports", "udp", 3000, 1, "TXT", "web.shop.test", "ports")
+
+    def test_a_socket_for_a_few_on_ports_that_are_used_again(self):
+        self.ask("ask-ports-4", "udp", 3000, 4, "TXT", "www.shop.test", "ports")
+
     def test_names_that_do_not_exist(self):
         self.ask("ask-none", "udp", 300, 1, "A", "none.shop.test", code="3")
 

@@ -8,7 +8,7 @@ import time
 import urllib.parse
 
 from certificates import Authority
-from harness import BINARY, Case, Limpid, await_true, free_port, run
+from harness import BINARY, Case, Limpid, await_true, fill, free_port, run, small_disk
 from servers import Nginx
 
 
@@ -221,20 +221,10 @@ class Tokens(Case):
 class Readiness(Case):
     def test_not_ready_on_a_full_disk(self):
         scope = self.own_scope()
-        disk = scope.path("disk")
-        os.mkdir(disk)
-        run(["mount", "-t", "tmpfs", "-o", "size=4m", "none", disk])
-        scope.finally_do(lambda: run(["umount", "-l", disk], check=False))
+        disk = small_disk(scope, "4m")
         otlp = free_port()
         server = Limpid(scope, "server", "--store", f"{disk}/store", "--otlp-http-listen", f"127.0.0.1:{otlp}")
-        filler = os.open(f"{disk}/filler", os.O_WRONLY | os.O_CREAT)
-        try:
-            while True:
-                os.write(filler, b"x" * 4096)
-        except OSError:
-            pass
-        finally:
-            os.close(filler)
+        fill(disk)
         send = ("-H", "content-type: application/x-protobuf", "--data-binary", "", f"http://127.0.0.1:{otlp}/v1/traces")
         await_true(lambda: status_of(*send) == "503", "telemetry to be refused", every=0.5)
         await_true(lambda: status_of(f"{server.url}/-/ready") == "503", "the server not to be ready", every=0.5)

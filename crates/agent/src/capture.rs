@@ -119,6 +119,12 @@ impl<'a> Bytes<'a> {
         let offset = hasher.finish() >> 20 << 16;
         Bytes { offset, length: self.length.min(u16::MAX.into()), ..*self }
     }
+
+    /// Whether this is no more of a datagram than what it is known by.
+    pub fn is_front(&self) -> bool {
+        let copied: usize = self.pieces.iter().map(|(_, data)| data.len()).sum();
+        copied <= DATAGRAM_FRONT && (copied as u64) < self.length
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -769,9 +769,8 @@ fn dns(id: u8) -> (Vec<u8>, Vec<u8>) {
     (question, answer)
 }
 
-#[test]
-fn datagrams_of_both_ends_are_joined_although_one_is_lost() {
-    let mut world = world(all_spans());
+/// The two ends of a flow between port 40000 and a server.
+fn dns_flow(client: u64, server: u64) -> (SocketInfo, SocketInfo) {
     let key =
         ConnectionKey::Udp { client: IpAddr::from([10, 0, 0, 1]), client_port: 40_000, server_port: 53, netns: 0 };
     let flow = |id: u64, side, local, remote, tgid| SocketInfo {
@@ -779,8 +778,16 @@ fn datagrams_of_both_ends_are_joined_although_one_is_lost() {
         transport: Transport::Udp,
         ..socket(id | 1 << 63, 0, side, local, remote, tgid)
     };
-    let client = flow(1, Side::Client, "10.0.0.1:40000", "10.0.0.2:53", SHOP);
-    let server = flow(2, Side::Server, "0.0.0.0:53", "10.0.0.1:40000", STORE);
+    (
+        flow(client, Side::Client, "10.0.0.1:40000", "10.0.0.2:53", SHOP),
+        flow(server, Side::Server, "0.0.0.0:53", "10.0.0.1:40000", STORE),
+    )
+}
+
+#[test]
+fn datagrams_of_both_ends_are_joined_although_one_is_lost() {
+    let mut world = world(all_spans());
+    let (client, server) = dns_flow(1, 2);
     world.open(&[client.clone(), server.clone()]);
     let (lost, _) = dns(1);
     let (question, answer) = dns(2);
@@ -799,4 +806,80 @@ fn datagrams_of_both_ends_are_joined_although_one_is_lost() {
     world.tick(800);
     let told = world.verdicts.0.lock().unwrap();
     assert_eq!(told.last(), Some(&(server.id, Mode::Forget)), "another client may come with the same port");
+}
+
+/// What the pipeline has counted as answered, at both ends.
+fn answered(world: &World) -> (u64, u64) {
+    let of =
+        |side| world.requests(&[("protocol", "dns"), ("side", side), ("status", "ok")]).iter().map(|of| of.count).sum();
+    (of("client"), of("server"))
+}
+
+/// A question and its answer at both ends; `early`: the server's record overtakes that of the client's.
+fn ask(world: &mut World, client: &SocketInfo, server: &SocketInfo, id: u8, at_ms: u64, early: bool) {
+    let (question, answer) = dns(id);
+    if early {
+        world.received(server, 0, &question, at_ms + 1);
+    }
+    world.open(std::slice::from_ref(client));
+    world.sent(client, 0, &question, at_ms);
+    if !early {
+        world.received(server, 0, &question, at_ms + 1);
+    }
+    world.sent(server, 0, &answer, at_ms + 5);
+    world.received(client, 0, &answer, at_ms + 6);
+}
+
+#[test]
+fn a_port_that_is_used_again_at_once_is_another_client() {
+    for early in [false, true] {
+        // Before anything was tidied up, after the first time, and when the kernel is about to forget the flow.
+        for (pause, ticks) in [(1, &[][..]), (30, &[][..]), (60, &[0, 50])] {
+            let mut world = world(all_spans());
+            let (first, server) = dns_flow(1, 2);
+            world.open(std::slice::from_ref(&server));
+            ask(&mut world, &first, &server, 1, 0, false);
+            world.tick(10);
+            world.close(&first, 11, CloseReason::Closed);
+            ticks.iter().for_each(|tick| world.tick(11 + tick));
+            let (second, _) = dns_flow(3, 2);
+            ask(&mut world, &second, &server, 2, 11 + pause, early);
+            world.close(&second, 30 + pause, CloseReason::Closed);
+            world.tick(400);
+            world.tick(700);
+            assert_eq!(answered(&world), (2, 2), "early {early}, after {pause} ms");
+            let told = world.verdicts.0.lock().unwrap();
+            assert!(!told.contains(&(server.id, Mode::Ignore)), "what comes next is wanted: {told:?}");
+            drop(told);
+            assert_eq!(world.gauge("limpid.connection.active", "shop"), 0.0);
+        }
+    }
+}
+
+#[test]
+fn a_flow_that_the_kernel_has_forgotten_comes_back_under_another_id() {
+    let mut world = world(all_spans());
+    let (first, server) = dns_flow(1, 2);
+    world.open(std::slice::from_ref(&server));
+    ask(&mut world, &first, &server, 1, 0, false);
+    world.close(&first, 11, CloseReason::Closed);
+    world.tick(61);
+    // The next client asks before the kernel has read that it shall forget; then the server is asked once more.
+    let (second, renamed) = dns_flow(3, 4);
+    let (question, answer) = dns(2);
+    let (other_question, other_answer) = dns(3);
+    world.open(std::slice::from_ref(&second));
+    world.sent(&second, 0, &question, 70);
+    world.received(&server, 0, &question, 71);
+    world.sent(&second, question.len(), &other_question, 72);
+    world.open(std::slice::from_ref(&renamed));
+    world.received(&renamed, 0, &other_question, 73);
+    world.sent(&renamed, 0, &answer, 74);
+    world.sent(&renamed, answer.len(), &other_answer, 75);
+    world.received(&second, 0, &answer, 76);
+    world.received(&second, answer.len(), &other_answer, 77);
+    world.tick(150);
+    world.close(&second, 160, CloseReason::Closed);
+    world.tick(500);
+    assert_eq!(answered(&world), (3, 3));
 }

@@ -118,13 +118,8 @@ impl Access {
         Ok(access)
     }
 
-    /// Reads the file anew. What was known before stays when it cannot be read.
-    pub fn reload(&self) -> Result<(), AuthError> {
-        let path = self.known().file.as_ref().map(|file| file.path.clone());
-        self.take_up(path.as_deref())
-    }
-
-    /// From now on the tokens of this file are known.
+    /// From now on the tokens of this file are known, as they stand in it now. What was known before stays when it cannot
+    /// be read.
     pub fn take_up(&self, path: Option<&Path>) -> Result<(), AuthError> {
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         let Some(path) = path else {
@@ -271,10 +266,10 @@ mod tests {
         let (_folder, path) = file("read abcdefghijklmnop\n");
         let access = Access::from_file(&path).expect("a good file");
         std::fs::write(&path, "# empty now\n").expect("written");
-        assert!(access.reload().is_err());
+        assert!(access.take_up(Some(&path)).is_err());
         assert_eq!(access.role_of_token("abcdefghijklmnop"), Some(Role::Read));
         std::fs::write(&path, "admin another-one-of-them\n").expect("written");
-        access.reload().expect("a good file");
+        access.take_up(Some(&path)).expect("a good file");
         assert_eq!(access.role_of_token("abcdefghijklmnop"), None);
         assert_eq!(access.role_of_token("another-one-of-them"), Some(Role::Admin));
     }

@@ -74,14 +74,10 @@ impl Server {
         self.problems.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push(problem);
     }
 
-    /// Reads tokens and certificates anew, those of `more` too. What cannot be read leaves the old in place, and is said.
-    pub fn reload(&self, more: &[Arc<ServerTls>]) {
-        let tokens = self.access.reload().map_err(|error| error.0);
-        let certificates = self.tls.iter().chain(more).map(|tls| tls.reload().map_err(|error| error.0));
-        let problems: Vec<String> = std::iter::once(tokens).chain(certificates).filter_map(Result::err).collect();
-        problems.iter().for_each(|problem| log::warn!("{problem}; what was read before is still used"));
-        if problems.is_empty() {
-            log::info!("tokens and certificates were read again");
+    /// Reads certificates anew, those of `more` too. What cannot be read leaves the old in place, and is said.
+    pub fn reload_certificates(&self, more: &[Arc<ServerTls>]) {
+        for error in self.tls.iter().chain(more).filter_map(|tls| tls.reload().err()) {
+            log::warn!("{}; what was read before is still used", error.0);
         }
     }
 

@@ -1,6 +1,7 @@
-"""Asks a DNS server: dns_client.py PORT udp|tcp COUNT IN_FLIGHT TYPE NAME [connected]
+"""Asks a DNS server: dns_client.py PORT udp|tcp COUNT IN_FLIGHT TYPE NAME [connected] [ports]
 
 COUNT questions over one socket, IN_FLIGHT of them at once (over TCP in one call); prints how many answers have come, by code.
+With `ports` each IN_FLIGHT of them have a socket of their own, on one of eight ports that are used again and again.
 """
 
 import collections
@@ -36,21 +37,41 @@ def answer(server):
     return server.recvfrom(65536)[0]
 
 
+def bound(round):
+    ends = socket.socket(type=socket.SOCK_DGRAM)
+    ends.bind(("0.0.0.0", ports[round % len(ports)]))
+    return ends
+
+
+def ask(server, numbers):
+    if transport == "tcp":
+        server.sendall(b"".join(map(message, numbers)))
+    else:
+        for number in numbers:
+            server.send(message(number)) if connected else server.sendto(message(number), address)
+    waiting = {number % 65536 for number in numbers}
+    while waiting:
+        said = answer(server)
+        waiting.remove(struct.unpack(">H", said[:2])[0])
+        codes[said[3] & 15] += 1
+
+
 codes = collections.Counter()
 with socket.socket(type=socket.SOCK_STREAM if transport == "tcp" else socket.SOCK_DGRAM) as server:
     server.settimeout(20)
     if transport == "tcp" or connected:
         server.connect(address)
-    for first in range(0, count, in_flight):
-        numbers = range(first, min(first + in_flight, count))
-        if transport == "tcp":
-            server.sendall(b"".join(map(message, numbers)))
-        else:
-            for number in numbers:
-                server.send(message(number)) if connected else server.sendto(message(number), address)
-        waiting = {number % 65536 for number in numbers}
-        while waiting:
-            said = answer(server)
-            waiting.remove(struct.unpack(">H", said[:2])[0])
-            codes[said[3] & 15] += 1
+    rounds = [range(first, min(first + in_flight, count)) for first in range(0, count, in_flight)]
+    if "ports" not in sys.argv:
+        for numbers in rounds:
+            ask(server, numbers)
+    else:
+        held = [socket.socket(type=socket.SOCK_DGRAM) for _ in range(8)]
+        [one.bind(("0.0.0.0", 0)) for one in held]
+        ports = [one.getsockname()[1] for one in held]
+        [one.close() for one in held]
+        for round, numbers in enumerate(rounds):
+            with bound(round) as again:
+                again.settimeout(20)
+                ask(again, numbers)
 print(*(f"{code}:{number}" for code, number in sorted(codes.items())))

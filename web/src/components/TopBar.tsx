@@ -1,6 +1,6 @@
 // The bar on every page: pages, jump, time, theme.
 import { signal } from "@preact/signals";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import { between, span } from "../domain/format";
 import { rangeParams, type Range } from "../domain/range";
 import { pages, pageOf } from "../pages/table";
@@ -12,6 +12,7 @@ import { degraded } from "../state/health";
 import { Mark } from "./Mark";
 import { Magnifier, Sign } from "./Sign";
 import { openDialog } from "./dialogs";
+import { usePopup } from "./usePopup";
 
 export function TopBar() {
   const current = pageOf(path.value);
@@ -52,22 +53,8 @@ export function TopBar() {
 const CHOICES = [300, 900, 1800, 3600, 3 * 3600, 6 * 3600, 86_400, 7 * 86_400];
 
 function TimeButton() {
-  const [open, setOpen] = useState(false);
-  const box = useRef<HTMLDivElement>(null);
+  const { open, setOpen, box } = usePopup();
   const { start, end } = interval.value;
-  useEffect(() => {
-    if (!open) return;
-    const close = (event: Event) => {
-      const inside = event.type === "pointerdown" && box.current?.contains(event.target as Node);
-      if (!inside && (event.type === "pointerdown" || (event as KeyboardEvent).key === "Escape")) setOpen(false);
-    };
-    addEventListener("pointerdown", close);
-    addEventListener("keydown", close);
-    return () => {
-      removeEventListener("pointerdown", close);
-      removeEventListener("keydown", close);
-    };
-  }, [open]);
   return (
     <div class="times" ref={box}>
       <button class="btn" aria-haspopup="true" aria-expanded={open} onClick={() => setOpen(!open)}>

@@ -17,7 +17,7 @@ import { grouped, groupingOf, groupsOf, openOf, openParam, opensByItself, stands
 import { LEVELS, neighbourhood, type Topology } from "../domain/topology";
 import { interval } from "../state/clock";
 import { findingCount } from "../state/health";
-import { useKeys } from "../state/keys";
+import { useKeys, type Key } from "../state/keys";
 import { param, setParams } from "../state/location";
 import { useQuery } from "../state/query";
 import { moment, subject } from "../state/subject";
@@ -37,6 +37,7 @@ export function MapPage() {
   const pinned = useLayout(topology, level, by);
   const picture = useMemo(() => pinned.layout && expanded(pinned.layout, shown.groups), [pinned.layout, shown]);
   const replay = useReplay();
+  useKeys(levelKeys, []);
   useKeys(() => ["t", "Shift T"].map((keys) => ({ keys, what: "tidy: lay the map out anew", run: pinned.tidy })), [pinned.layout, topology]);
   useEffect(() => {
     findingCount.value = topology ? findings(topology).filter((one) => one.status !== "affected").length : 0;
@@ -74,6 +75,10 @@ export function MapPage() {
     </>
   );
 }
+
+/** The page's own, and not the picture's: they work while a level is still being read. */
+const levelKeys = (): Key[] =>
+  LEVELS.map((level, index) => ({ keys: String(index + 1), what: `level ${level}`, run: () => setParams({ level: level === "service" ? null : level, sel: null }, "push") }));
 
 /** While somebody moves the map, nothing new is read: what arrives would cost the frame in which it does. */
 function useStill(now: string): string {

@@ -72,7 +72,7 @@ pub(super) struct End {
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Counted {
     /// Offset behind the last byte that was counted; `None` while it is not known where the counting begins.
-    until: Option<u64>,
+    pub until: Option<u64>,
     /// Not yet in the metrics.
     pub bytes: u64,
 }
@@ -110,8 +110,8 @@ impl End {
         End {
             tgid: info.tgid,
             process,
-            sent: Times::default(),
-            received: Times::default(),
+            sent: Times::of(info.transport),
+            received: Times::of(info.transport),
             sent_bytes: Counted { until: info.from_start.then_some(0), bytes: 0 },
             received_bytes: Counted { until: info.from_start.then_some(0), bytes: 0 },
             tcp: TcpNews::default(),
@@ -140,10 +140,6 @@ impl End {
     }
 
     pub fn note_times(&mut self, bytes: &Bytes<'_>) {
-        if self.info.transport == Transport::Udp {
-            self.sent.datagrams = true;
-            self.received.datagrams = true;
-        }
         let stretch = Stretch {
             offset: bytes.offset,
             end: bytes.offset.saturating_add(bytes.length),
@@ -176,6 +172,8 @@ pub(super) struct Conn {
     pub unread: bool,
     /// It shall be read as the settings are by now, as soon as nothing is in flight.
     pub outdated: bool,
+    /// Since when the kernel is told to forget the flow of a client that has gone.
+    pub leaving_ns: Option<u64>,
     /// Since the last look of the eviction's hand.
     pub recent: bool,
     pub watched: bool,
@@ -205,6 +203,7 @@ impl Conn {
             left_alone: false,
             unread: false,
             outdated: false,
+            leaving_ns: None,
             recent: true,
             watched: false,
             telling: false,
@@ -252,7 +251,7 @@ impl Conn {
     pub fn begin(&mut self, at: usize, sent: bool, now_ns: u64, options: &Options) {
         self.began_ns = now_ns;
         self.server = self.guess_server(at, sent);
-        let both = self.ends.iter().all(Option::is_some);
+        let both = self.ends.iter().flatten().filter(|end| !end.is_times_only()).count() == 2;
         let parsed = if both { self.server } else { at };
         let Some(end) = self.end(parsed) else { return };
         let port = |address: Option<(IpAddr, u16)>| address.map_or(0, |(_, port)| port);
@@ -303,14 +302,13 @@ impl Conn {
 
     /// What the kernel should know of this end by now.
     pub fn wanted(&self, at: usize) -> Told {
-        if self.ignored {
+        if self.ignored || self.unread {
             return Told::just(Mode::Ignore);
         }
-        if self.unread {
-            return Told::just(Mode::TimesOnly);
-        }
-        let Some(engine) = &self.engine else { return Told::NOTHING_YET };
-        let Verdict::Pinned(capture) = engine.verdict() else { return Told::NOTHING_YET };
+        let Some(engine) = &self.engine else { return self.nothing_yet(at) };
+        let Verdict::Pinned(capture) = engine.verdict() else {
+            return if Some(at) == self.parsed { Told::NOTHING_YET } else { self.nothing_yet(at) };
+        };
         if Some(at) != self.parsed {
             return Told::just(Mode::TimesOnly);
         }
@@ -322,6 +320,13 @@ impl Conn {
             Capture::Nothing => Mode::Ignore,
         };
         Told { mode, skip_sent_until: skip(true), skip_received_until: skip(false) }
+    }
+
+    /// A flow whose client has gone is left as it is, as the next one will most likely want the same. Were it told back and
+    /// forth, what is parsed next could have been copied by the former verdict.
+    fn nothing_yet(&self, at: usize) -> Told {
+        let flow = self.end(at).filter(|end| end.info.transport == Transport::Udp);
+        flow.map_or(Told::NOTHING_YET, |end| end.told)
     }
 
     pub fn ignore(&mut self) {
@@ -342,7 +347,8 @@ impl Conn {
         (self.engine, self.parsed, self.protocol, self.news) = (None, None, None, true);
         for end in self.ends.iter_mut().flatten() {
             end.info.from_start = false;
-            (end.sent, end.received) = (Times::default(), Times::default());
+            let transport = end.info.transport;
+            (end.sent, end.received) = (Times::of(transport), Times::of(transport));
         }
         self.forget_edges();
     }

@@ -40,13 +40,13 @@ const IDENTITY_NS: u64 = 100_000_000;
 
 pub(super) struct Pipeline {
     pub(super) inner: Arc<Inner>,
-    emitter: Emitter,
+    pub(super) emitter: Emitter,
     pub(super) options: Options,
     pub(super) conns: Vec<Option<Box<Conn>>>,
     free: Vec<u32>,
-    sockets: FxHashMap<SocketId, (u32, u8)>,
+    pub(super) sockets: FxHashMap<SocketId, (u32, u8)>,
     last: Option<(SocketId, (u32, u8))>,
-    keys: FxHashMap<ConnectionKey, u32>,
+    pub(super) keys: FxHashMap<ConnectionKey, u32>,
     /// Where the eviction's hand stands.
     hand: usize,
     /// Connections with something to look after: waiting requests, uncounted bytes, a close.
@@ -54,7 +54,7 @@ pub(super) struct Pipeline {
     /// Connections whose ends have a verdict to be told.
     telling: Vec<u32>,
     /// Sockets that were dropped and shall not be reported any more.
-    dropped: Vec<SocketId>,
+    pub(super) dropped: Vec<SocketId>,
     pub(super) pending: usize,
     /// Of `Inner::settings`, when they were taken up.
     pub(super) settings: u64,
@@ -95,7 +95,7 @@ impl Sink for Finished<'_> {
 
 impl Consumer for Pipeline {
     fn opened(&mut self, info: &SocketInfo) {
-        if self.sockets.contains_key(&info.id) {
+        if self.sockets.contains_key(&info.id) || self.is_known_flow(info) {
             return;
         }
         if let (Some(Side::Client), Some((address, _))) = (info.side, info.remote) {
@@ -104,18 +104,16 @@ impl Consumer for Pipeline {
         let process = self.inner.identity.process(info.tgid);
         let (slot, at) = self.place(info);
         self.sockets.insert(info.id, (slot, at as u8));
-        let Some(conn) = self.conns.get_mut(slot as usize).and_then(Option::as_mut) else { return };
+        let Some(mut conn) = self.conns.get_mut(slot as usize).and_then(Option::take) else { return };
         conn.ends[at] = Some(End::new(info, process));
         (conn.recent, conn.news) = (true, true);
         conn.forget_edges();
-        if let Some(mut conn) = self.conns.get_mut(slot as usize).and_then(Option::take) {
-            if is_multicast(info) {
-                conn.ignore();
-            } else if self.is_to_be_left_alone(&conn) {
-                self.leave_alone(&mut conn);
-            }
-            self.put_back(slot, conn);
+        if is_multicast(info) {
+            conn.ignore();
+        } else if self.is_to_be_left_alone(&conn) {
+            self.leave_alone(&mut conn);
         }
+        self.put_back(slot, conn);
         self.after_event(slot);
     }
 
@@ -262,6 +260,11 @@ impl Pipeline {
         }
     }
 
+    pub(super) fn forget_socket(&mut self, socket: SocketId) {
+        self.sockets.remove(&socket);
+        self.last = None;
+    }
+
     fn with_conn(&mut self, socket: SocketId, event: impl FnOnce(&mut Self, &mut Conn, usize)) {
         let Some(&(slot, at)) = self.sockets.get(&socket) else { return };
         let Some(mut conn) = self.conns.get_mut(slot as usize).and_then(Option::take) else { return };
@@ -299,6 +302,9 @@ impl Pipeline {
         if !bytes.more {
             self.follow_identities(conn, now_ns);
         }
+        if conn.is_udp() && self.is_of_next_client(conn, at, bytes) {
+            self.renew(conn, now_ns);
+        }
         let Some(end) = conn.end_mut(at) else { return };
         end.count(bytes);
         if conn.ignored || conn.unread {
@@ -306,7 +312,7 @@ impl Pipeline {
         }
         let tagged = if conn.is_udp() { bytes.datagram() } else { *bytes };
         let bytes = &tagged;
-        if conn.parsed.is_none() {
+        if conn.parsed.is_none() && conn.can_begin(at, bytes) {
             conn.begin(at, bytes.sent, now_ns, &self.options);
         }
         if conn.parsed == Some(at) {
@@ -392,7 +398,7 @@ impl Pipeline {
             conn.protocol = engine.protocol().or(conn.protocol);
             conn.news = true;
             off = engine.is_off();
-            nothing = engine.verdict() == Verdict::Pinned(Capture::Nothing);
+            nothing = engine.verdict() == Verdict::Pinned(Capture::Nothing) && !conn.is_left_flow();
             if swapped {
                 conn.forget_edges();
             }
@@ -432,7 +438,7 @@ impl Pipeline {
     }
 
     /// Does not wait any more for the other end's times, where a request has waited for `wait_ns`.
-    fn give_up(&mut self, conn: &mut Conn, now_ns: u64, wait_ns: u64) {
+    pub(super) fn give_up(&mut self, conn: &mut Conn, now_ns: u64, wait_ns: u64) {
         let alone = conn.parsed.is_some_and(|parsed| conn.end(1 - parsed).is_none());
         self.emit_front(conn, now_ns, |_, front, _| match now_ns.saturating_sub(front.since_ns) >= wait_ns {
             true if alone => Next::Alone,
@@ -491,7 +497,7 @@ impl Pipeline {
         conn.pending = pending;
     }
 
-    fn close_engine(&mut self, conn: &mut Conn, time_ns: u64, reason: CloseReason) {
+    pub(super) fn close_engine(&mut self, conn: &mut Conn, time_ns: u64, reason: CloseReason) {
         let unanswered = match reason {
             CloseReason::Closed => Unanswered::Closed,
             CloseReason::Reset => Unanswered::Reset,
@@ -529,12 +535,13 @@ impl Pipeline {
             self.join(&mut conn, now_ns);
         }
         self.wait_no_longer(&mut conn, now_ns);
-        if account {
+        if account && conn.leaving_ns.is_none() {
             self.emitter.account(&mut conn, now_ns, false);
         }
         let gone = conn.is_over() && conn.pending.is_empty() && {
             let alone = conn.expects_other(now_ns) && conn.parsed.is_some();
-            !alone || now_ns.saturating_sub(conn.closed_ns()) >= JOIN_WAIT_NS
+            let waited = !alone || now_ns.saturating_sub(conn.closed_ns()) >= JOIN_WAIT_NS;
+            waited && !self.lingers(&mut conn, now_ns)
         };
         let busy = !account
             || !conn.pending.is_empty()
@@ -565,12 +572,10 @@ impl Pipeline {
         self.last = None;
         let now_ns = self.inner.now_ns.load(Ordering::Relaxed);
         self.give_up(&mut conn, now_ns, 0);
-        self.emitter.account(&mut conn, now_ns, true);
+        if conn.leaving_ns.is_none() {
+            self.emitter.account(&mut conn, now_ns, true);
+        }
         for end in conn.known_ends() {
-            // Its client has gone; another one may come with the same port.
-            if is_flow(end.info.id) && end.closed.is_none() {
-                self.dropped.push(end.info.id);
-            }
             if self.sockets.get(&end.info.id).is_some_and(|(of, _)| *of == slot) {
                 self.sockets.remove(&end.info.id);
             }
@@ -598,6 +603,7 @@ impl Conn {
         let opposite = |end: &End| info.side.is_none() || end.info.side != info.side;
         match &self.ends {
             [Some(first), None] if opposite(first) => Some(1),
+            [None, Some(second)] if opposite(second) => Some(0),
             _ => None,
         }
     }

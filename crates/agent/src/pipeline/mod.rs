@@ -12,6 +12,7 @@ mod connection;
 mod consumer;
 mod emit;
 mod engine;
+mod flows;
 mod names;
 mod queue;
 mod sampling;

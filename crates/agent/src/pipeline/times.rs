@@ -4,6 +4,7 @@
 //! sender's. Each end keeps a short list of stretches (offsets and times), and a request's first and last byte are
 //! looked up in it. What no request can need any more is dropped, so that the list holds one or two stretches.
 
+use crate::capture::Transport;
 use std::collections::VecDeque;
 
 /// Beyond this many stretches those that follow each other without a turn of the direction are drawn together: a long
@@ -53,10 +54,14 @@ pub(super) struct Times {
     /// Offset behind the last byte ever reported.
     end: u64,
     /// The stretches are datagrams: their offsets are no order, and one that is lost does not come.
-    pub datagrams: bool,
+    datagrams: bool,
 }
 
 impl Times {
+    pub fn of(transport: Transport) -> Times {
+        Times { datagrams: transport == Transport::Udp, ..Times::default() }
+    }
+
     /// `continues`: nothing went the other way since the last stretch.
     pub fn add(&mut self, stretch: Stretch, continues: bool) {
         if stretch.end <= stretch.offset {
@@ -163,7 +168,7 @@ mod tests {
 
     #[test]
     fn datagrams_are_found_in_any_order() {
-        let mut times = Times { datagrams: true, ..Times::default() };
+        let mut times = Times::of(Transport::Udp);
         times.add(stretch(500, 530, 100, 100), false);
         times.add(stretch(7, 40, 200, 200), false);
         assert_eq!((times.first_at(7), times.passed(530)), (When::At(200), When::At(100)));

@@ -78,7 +78,7 @@ struct TakenUp {
 impl TakenUp {
     fn take_up(&self, config: &Config) -> Result<(), String> {
         self.access.take_up(config.path("auth_file").as_deref()).map_err(|error| error.0)?;
-        self.server.reload(&self.certificates);
+        self.server.reload_certificates(&self.certificates);
         self.store.set_retention(retention(config));
         crate::log::set_level(config.text("log"));
         Ok(())

@@ -3,7 +3,6 @@ import { useEffect } from "preact/hooks";
 import type { RefObject } from "preact";
 import { nodeMatches } from "../../domain/filter";
 import { toScreen } from "../../domain/geometry";
-import { LEVELS } from "../../domain/topology";
 import { useKeys, type Key } from "../../state/keys";
 import { setParams } from "../../state/location";
 import type { MapCanvasProps } from "./MapCanvas";
@@ -31,7 +30,6 @@ export function useMapKeys(context: Context): (event: KeyboardEvent) => void {
     { keys: "0", what: "fit the map", run: control.fit },
     { keys: "u", what: "what calls the selection (upstream)", run: () => toggle("upstream") },
     { keys: "d", what: "what the selection calls (downstream)", run: () => toggle("downstream") },
-    ...LEVELS.map((level, index) => ({ keys: String(index + 1), what: `level ${level}`, run: () => setParams({ level: level === "service" ? null : level, sel: null }, "push") })),
     { keys: "Escape", what: "back to all findings", run: () => onSelect("") },
     ...SHOWN,
   ];

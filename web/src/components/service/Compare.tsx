@@ -1,5 +1,4 @@
 // What the page is compared with: yesterday, a week before, the time just before, or before the trouble began.
-import { useEffect, useRef, useState } from "preact/hooks";
 import { beforeMoment, parsePast, type Past } from "../../domain/compare";
 import { clock } from "../../domain/format";
 import { spanText } from "../../domain/range";
@@ -7,27 +6,14 @@ import { interval } from "../../state/clock";
 import { oldest } from "../../state/health";
 import { useKeys } from "../../state/keys";
 import { hrefHere, param, setParams, utc } from "../../state/location";
+import { usePopup } from "../usePopup";
 
 export const pastOf = (): Past | null => parsePast(param("vs"), interval.value, utc.value);
 
 export function Compare({ past, since }: { past: Past | null; since: number | null }) {
-  const [open, setOpen] = useState(false);
-  const box = useRef<HTMLDivElement>(null);
+  const { open, setOpen, box } = usePopup();
   const toggle = () => setParams({ vs: param("vs") ? null : "1d" }, "push");
   useKeys(() => [{ keys: "c", what: "compare with yesterday, or stop comparing", run: toggle }], []);
-  useEffect(() => {
-    if (!open) return;
-    const close = (event: Event) => {
-      const inside = event.type === "pointerdown" && box.current?.contains(event.target as Node);
-      if (!inside && (event.type === "pointerdown" || (event as KeyboardEvent).key === "Escape")) setOpen(false);
-    };
-    addEventListener("pointerdown", close);
-    addEventListener("keydown", close);
-    return () => {
-      removeEventListener("pointerdown", close);
-      removeEventListener("keydown", close);
-    };
-  }, [open]);
   const { start, end } = interval.value;
   const length = spanText(end - start);
   const choices: [string, string][] = [["yesterday", "1d"], ["a week before", "7d"], ["the time just before", length]];

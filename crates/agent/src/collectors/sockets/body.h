@@ -19,17 +19,10 @@ static __always_inline bool is_own_call(struct connection *connection, u32 tgid)
 
 static __always_inline void take_verdict(struct connection *connection)
 {
-	u32 zero = 0, slot;
-	struct slots *slots = bpf_map_lookup_elem(&verdict_slots, &zero);
 	struct verdict *verdict;
 
-	if (!slots)
+	if (!slot_has_moved(connection->cookie, &connection->slot))
 		return;
-	slot = slots->count[connection->cookie & (VERDICT_SLOTS - 1)];
-	if (slot == connection->slot)
-		return;
-	connection->slot = slot;
-	/* The own processes may have changed too. */
 	connection->tgid = 0;
 	verdict = bpf_map_lookup_elem(&verdicts, &connection->cookie);
 	if (!verdict)

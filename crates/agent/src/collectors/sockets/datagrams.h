@@ -35,7 +35,9 @@ struct flow {
 	u8 ring;
 	u8 told;
 	u8 own;
-	u8 unused[5];
+	u8 active;      /* it began with a datagram that was sent */
+	u8 forget;      /* it begins anew with the next question */
+	u8 unused[3];
 };
 
 struct {
@@ -175,35 +177,33 @@ static __noinline bool find_peer(struct flow_key *key, struct sock *sk, struct t
 
 static __always_inline void take_flow_verdict(struct flow *flow)
 {
-	u32 zero = 0, slot;
-	struct slots *slots = bpf_map_lookup_elem(&verdict_slots, &zero);
 	struct verdict *verdict;
 
-	if (!slots)
+	if (!slot_has_moved(flow->id, &flow->slot))
 		return;
-	slot = slots->count[flow->id & (VERDICT_SLOTS - 1)];
-	if (slot == flow->slot)
-		return;
-	flow->slot = slot;
 	flow->tgid = 0;
 	verdict = bpf_map_lookup_elem(&verdicts, &flow->id);
 	if (!verdict)
 		return;
+	if (verdict->mode == MODE_FORGET) {
+		flow->forget = 1;
+		return;
+	}
 	flow->verdict = verdict->number;
 	flow->mode = verdict->mode;
 	flow->limit = verdict->limit;
-	if (flow->mode == MODE_FORGET)
+}
+
+/* Between a question and its answer a flow is not forgotten: the answer would seem to begin a flow the other way round. */
+static __always_inline void forget_if_told(struct flow *flow, struct call *call)
+{
+	if (flow->forget && flow->active == call->sent)
 		flow->told = 0;
 }
 
 static __always_inline void fill_flow_header(struct record *header, struct flow *flow, u32 kind, u64 now)
 {
-	header->kind = kind;
-	header->verdict = flow->verdict;
-	header->socket = flow->id;
-	header->time_ns = now;
-	header->reset = 0;
-	header->halves = 0;
+	fill_record(header, flow->id, flow->verdict, kind, now);
 }
 
 /* A flow begins, again if it had ended. Who sends first is taken for the client. */
@@ -220,6 +220,8 @@ static __noinline bool tell_flow(struct flow *flow, struct flow_key *key, struct
 	flow->id = FLOW_ID | call->now << 8 | (bpf_get_smp_processor_id() & 0xff);
 	flow->sent = flow->received = flow->limit = 0;
 	flow->verdict = flow->mode = flow->reported = flow->undecided = flow->slot = 0;
+	flow->active = call->sent;
+	flow->forget = 0;
 	fill_flow_header(&open->header, flow, RECORD_OPEN, call->now);
 	open->netns = netns_of(sk);
 	open->opened_ns = call->now;
@@ -331,8 +333,10 @@ static __noinline int on_datagram(struct sock *sk, struct task_struct *task, str
 		return 0;
 	}
 	flow->last_ns = call.now;
-	if (flow->told)
+	if (flow->told) {
 		take_flow_verdict(flow);
+		forget_if_told(flow, &call);
+	}
 	if (flow->tgid != call.tgid) {
 		flow->tgid = call.tgid;
 		flow->own = is_own(call.tgid);
@@ -350,7 +354,7 @@ static __noinline int on_datagram(struct sock *sk, struct task_struct *task, str
 	return 0;
 }
 
-static __always_inline void end_flow(struct flow *flow, u32 kind, u64 now)
+static __always_inline void report_flow(struct flow *flow, u32 kind, u64 now)
 {
 	struct record_progress record = {};
 
@@ -373,10 +377,10 @@ int sweep_flows(struct bpf_iter__bpf_map_elem *context)
 	moved = flow->sent + flow->received;
 	if (now - flow->last_ns > FLOW_IDLE_NS) {
 		flow->told = 0;
-		end_flow(flow, RECORD_CLOSE, now);
+		report_flow(flow, RECORD_CLOSE, now);
 	} else if (flow->mode == MODE_IGNORE && moved != flow->reported) {
 		flow->reported = moved;
-		end_flow(flow, RECORD_PROGRESS, now);
+		report_flow(flow, RECORD_PROGRESS, now);
 	}
 	return 0;
 }
@@ -430,7 +434,7 @@ int cgroup_release(struct bpf_sock *context)
 	key.remote_port = newest->remote_port;
 	flow = bpf_map_lookup_elem(&flows, &key);
 	if (flow && flow->told) {
-		end_flow(flow, RECORD_CLOSE, bpf_ktime_get_ns());
+		report_flow(flow, RECORD_CLOSE, bpf_ktime_get_ns());
 		bpf_map_delete_elem(&flows, &key);
 	}
 	return 1;

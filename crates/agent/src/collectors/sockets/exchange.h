@@ -16,14 +16,19 @@
 /* For so long at most exchanges wait for others. */
 #define BATCH_NS 10000000ull
 
-static __always_inline void fill_header(struct record *header, struct connection *connection, u32 kind, u64 now)
+static __always_inline void fill_record(struct record *header, u64 id, u32 verdict, u32 kind, u64 now)
 {
 	header->kind = kind;
-	header->verdict = connection->verdict;
-	header->socket = connection->cookie;
+	header->verdict = verdict;
+	header->socket = id;
 	header->time_ns = now;
 	header->reset = 0;
 	header->halves = 0;
+}
+
+static __always_inline void fill_header(struct record *header, struct connection *connection, u32 kind, u64 now)
+{
+	fill_record(header, connection->cookie, connection->verdict, kind, now);
 }
 
 static __always_inline void fill_halves_header(struct record_halves *header, struct connection *connection, u64 now,

@@ -100,6 +100,21 @@ static __always_inline bool submit(u32 ring_number, void *data, u64 size)
 	return submit_and_wake(ring_number, data, size, false);
 }
 
+/* Whether there may be a new verdict for this socket or flow since `seen`: then the own processes may have changed too. */
+static __always_inline bool slot_has_moved(u64 id, u32 *seen)
+{
+	u32 zero = 0, count;
+	struct slots *slots = bpf_map_lookup_elem(&verdict_slots, &zero);
+
+	if (!slots)
+		return false;
+	count = slots->count[id & (VERDICT_SLOTS - 1)];
+	if (count == *seen)
+		return false;
+	*seen = count;
+	return true;
+}
+
 static __always_inline bool is_own(u32 tgid)
 {
 	u32 zero = 0;
