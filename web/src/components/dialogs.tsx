@@ -25,7 +25,7 @@ export function Dialogs() {
   return open.value === "keys" ? <KeyList /> : null;
 }
 
-function Dialog({ label, children }: { label: string; children: ComponentChildren }) {
+function Dialog({ which, label, children }: { which: Which; label: string; children: ComponentChildren }) {
   const box = useRef<HTMLDialogElement>(null);
   // Before anything else is typed: the next key belongs to the dialog.
   useLayoutEffect(() => {
@@ -33,8 +33,9 @@ function Dialog({ label, children }: { label: string; children: ComponentChildre
     box.current?.showModal();
     return () => (before instanceof HTMLElement ? before.focus() : undefined);
   }, []);
+  // The browser tells of a close later: by then another dialog may be open.
   const close = () => {
-    open.value = null;
+    if (open.value === which) open.value = null;
   };
   return (
     <dialog ref={box} aria-label={label} onClose={close} onClick={(event) => event.target === box.current && close()}>
@@ -96,7 +97,7 @@ function Jump() {
     if (event.key === "Enter") setEntered(true);
   };
   return (
-    <Dialog label="Jump">
+    <Dialog which="jump" label="Jump">
       <div class="ji">
         <Magnifier />
         <input
@@ -125,7 +126,7 @@ function Jump() {
 
 function KeyList() {
   return (
-    <Dialog label="Keys">
+    <Dialog which="keys" label="Keys">
       <div class="ji">
         <h2 style={{ lineHeight: "40px" }}>Keys</h2>
       </div>
