@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import urllib.error
 
 from harness import Case, Limpid, await_true, fetch, run
@@ -120,13 +121,20 @@ class TwoHosts(Case):
     def test_1_wrong_token_is_refused_and_told(self):
         agent = self.agent("let-me-guess-at-once")
         await_true(lambda: "a bearer token with the role ingest is needed" in agent.program.output(), "the agent to say why")
-        # What could not be handed over is counted, and seen at the agent's own endpoint.
-        await_true(lambda: agent.losses().get("export_failed"), "the loss to be counted")
-        self.assertIn("export_failed", fetch(f"{agent.agent_url}/status"))
+        self.assertIn("a bearer token", fetch(f"{agent.agent_url}/status"))
+        nginx = Nginx(self.scope, "early-nginx")
+        run(["ab", "-q", "-n", "500", "-c", "4", "-k", f"http://127.0.0.1:{nginx.port}/ok"], service="early-client")
+        labels = {"service": "early-nginx", "peer": "early-client", "side": "server", "code": "200"}
+        self.reaches(agent.count, 500, "the agent's metrics", labels)
         status = self.server.api("/api/status")
         self.assertEqual(status["agents"], [])
         self.assertEqual(status["store"]["series"], 0)
         self.assertNotIn("let-me-guess-at-once", agent.program.output() + self.server.program.output())
+        # What was seen meanwhile has waited for the right one.
+        self.file("token-let-me-guess-at-once", "let-me-in-at-once\n")
+        agent.program.process.send_signal(signal.SIGHUP)
+        self.reaches(self.server.stored, 500, "the server's PromQL", labels)
+        self.assertFalse(agent.losses().get("export_failed"))
         agent.program.stop()
 
     def test_2_right_token(self):

@@ -99,7 +99,8 @@ impl Client {
     }
 }
 
-/// Which codes may be tried again is fixed by the OTLP specification, "Failures".
+/// Which codes may be tried again is fixed by the OTLP specification, "Failures". Two more are here: a token that the
+/// server does not know is put right by somebody sooner or later, and until then nothing shall be lost.
 fn refusal(status: &Status) -> Refusal {
     let text = format!("{}: {}", status.code(), causes(status));
     match status.code() {
@@ -109,7 +110,9 @@ fn refusal(status: &Status) -> Refusal {
         | Code::OutOfRange
         | Code::Unavailable
         | Code::DataLoss
-        | Code::ResourceExhausted => Refusal::Later(text),
+        | Code::ResourceExhausted
+        | Code::Unauthenticated
+        | Code::PermissionDenied => Refusal::Later(text),
         // A connection that broke in the middle is reported as an unknown error with the transport's as its source.
         Code::Unknown if std::error::Error::source(status).is_some() => Refusal::Later(text),
         _ => Refusal::Never(text),
