@@ -71,6 +71,10 @@ pub fn redis() -> Result<Vec<Vec<u8>>, String> {
     Ok(seeds)
 }
 
+pub fn http2() -> Result<Vec<Vec<u8>>, String> {
+    recorded("grpc").and_then(|calls| Ok([calls, recorded("http2")?].concat()))
+}
+
 pub fn postgresql() -> Result<Vec<Vec<u8>>, String> {
     let mut seeds = recorded("postgresql")?;
     let cancel = b"\0\0\0\x10\x04\xd2\x16\x2e\0\0\0\x01\0\0\0\x02";
@@ -124,7 +128,7 @@ pub fn mysql() -> Result<Vec<Vec<u8>>, String> {
 }
 
 pub fn everything() -> Result<Vec<Vec<u8>>, String> {
-    Ok([http()?, redis()?, postgresql()?, mysql()?, dns()?].concat())
+    Ok([http()?, http2()?, redis()?, postgresql()?, mysql()?, dns()?].concat())
 }
 
 pub fn statements() -> Result<Vec<Vec<u8>>, String> {

@@ -17,6 +17,7 @@ pub struct Target {
 
 pub static TARGETS: &[Target] = &[
     Target { name: "http", seeds: corpus::http, mutate: mutate::conversation, run: connection },
+    Target { name: "http2", seeds: corpus::http2, mutate: mutate::conversation, run: connection },
     Target { name: "redis", seeds: corpus::redis, mutate: mutate::conversation, run: connection },
     Target { name: "postgresql", seeds: corpus::postgresql, mutate: mutate::conversation, run: connection },
     Target { name: "dns", seeds: corpus::dns, mutate: mutate::conversation, run: connection },
@@ -29,7 +30,7 @@ pub static TARGETS: &[Target] = &[
 ];
 
 /// A label of the metrics is never longer.
-const MAX_OPERATION_BYTES: usize = 64;
+const MAX_OPERATION_BYTES: usize = 200;
 const MAX_RESOURCE_BYTES: usize = 1024;
 /// A peer needs no more names.
 const MAX_ADDRESSES: usize = 32;

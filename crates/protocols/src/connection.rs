@@ -204,6 +204,14 @@ impl Connection {
         }
     }
 
+    /// Where answers come in any order: see `Parser::needed_from`.
+    pub fn needed_from(&self, direction: Direction) -> Option<u64> {
+        match &self.state {
+            State::Pinned(_, parser) => parser.needed_from(direction),
+            _ => None,
+        }
+    }
+
     /// How often the protocol was un-pinned because the stream was not what it had looked like.
     pub fn given_up(&self) -> u32 {
         self.unpinned

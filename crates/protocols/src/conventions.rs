@@ -1,7 +1,7 @@
 //! What the OpenTelemetry semantic conventions call the fields of a request.
 //!
 //! One row a kind of protocol, chosen by `Protocol::specification`: a protocol needs no code of its own to be named
-//! right. Source: semantic-conventions 1.37, "HTTP" and "Database" spans, "DNS" attributes.
+//! right. Source: semantic-conventions 1.37, "HTTP", "RPC" and "Database" spans, "DNS" attributes.
 
 use crate::{PROTOCOLS, Protocol};
 use limpid_model::request::Attribute;
@@ -25,6 +25,9 @@ enum Field {
     CodeText,
     /// `Protocol::specification` itself, unless the request's details say which of its relatives answers.
     System,
+    /// Of an operation `/package.Service/Method`.
+    RpcService,
+    RpcMethod,
     /// A fixed text.
     Is(&'static str),
 }
@@ -76,6 +79,28 @@ static CONVENTIONS: &[Convention] = &[
             ("network.protocol.name", Field::Is("http")),
         ],
         name: http_name,
+    },
+    Convention {
+        specifications: &["http2"],
+        fields: &[
+            ("http.request.method", Field::Method),
+            ("url.path", Field::ResourceRaw),
+            ("http.route", Field::Resource),
+            ("http.response.status_code", Field::CodeNumber),
+            ("network.protocol.name", Field::Is("http")),
+        ],
+        name: http_name,
+    },
+    Convention {
+        specifications: &["grpc"],
+        fields: &[
+            ("rpc.system", Field::Is("grpc")),
+            ("rpc.service", Field::RpcService),
+            ("rpc.method", Field::RpcMethod),
+            ("rpc.grpc.status_code", Field::CodeNumber),
+            ("network.protocol.name", Field::Is("http")),
+        ],
+        name: rpc_name,
     },
     Convention { specifications: &["dns"], fields: &[("network.protocol.name", Field::Is("dns"))], name: dns_name },
     Convention {
@@ -193,6 +218,8 @@ fn tell_field<'a>(
             Some("_OTHER")
         }
         Field::Operation => Some(request.operation.as_str()),
+        Field::RpcService => rpc_parts(request).map(|(service, _)| service),
+        Field::RpcMethod => rpc_parts(request).map(|(_, method)| method),
         Field::Resource => request.resource.as_deref(),
         Field::ResourceRaw => request.resource_raw().map(Text::as_str),
         Field::ResourceText => request.resource_raw().map(Text::as_str).or(request.resource.as_deref()),
@@ -230,6 +257,15 @@ fn error_type(request: &Request) -> Option<&str> {
 fn http_name(request: &Request) -> (&str, Option<&str>) {
     let method = if METHODS.contains(&request.operation.as_str()) { request.operation.as_str() } else { "HTTP" };
     (method, request.resource.as_deref())
+}
+
+fn rpc_parts(request: &Request) -> Option<(&str, &str)> {
+    request.operation.strip_prefix('/')?.rsplit_once('/')
+}
+
+/// `package.Service/Method`
+fn rpc_name(request: &Request) -> (&str, Option<&str>) {
+    (request.operation.strip_prefix('/').unwrap_or(&request.operation), None)
 }
 
 fn dns_name(request: &Request) -> (&str, Option<&str>) {

@@ -46,7 +46,10 @@ const OPENINGS: &[(&str, &Script<'static>)] = &[
             (ToClient, b"PONG\r\n"),
         ],
     ),
-    ("", &[(ToServer, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0"), (ToClient, b"\0\0\x06\x04\0\0\0\0\0")]),
+    (
+        "http2",
+        &[(ToServer, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0"), (ToClient, b"\0\0\x06\x04\0\0\0\0\0")],
+    ),
     (
         "",
         &[

@@ -15,6 +15,7 @@ pub(crate) use self::head::value;
 use self::head::{Scan, StatusLine};
 use self::heads::Heads;
 use self::known::{AnswerHead, Known, RequestHead};
+pub(crate) use self::request::{Routes, method};
 use crate::pending::Pending;
 use crate::protocols::Capture;
 use crate::{Detection, Input, Options, Parser, Protocol, Sink, Step};

@@ -13,6 +13,7 @@ mod detect;
 mod detect_tests;
 mod dns;
 mod http;
+mod http2;
 mod lines;
 mod mysql;
 pub mod parser;

@@ -46,6 +46,8 @@ pub struct Protocol {
 
 pub static PROTOCOLS: &[Protocol] = &[
     crate::http::PROTOCOL,
+    crate::http2::PROTOCOL,
+    crate::http2::GRPC,
     crate::redis::PROTOCOL,
     crate::postgresql::PROTOCOL,
     crate::mysql::PROTOCOL,

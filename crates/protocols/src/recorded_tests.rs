@@ -51,7 +51,9 @@ fn assert_counted(name: &str, expected: &[(&str, usize)]) {
     assert_eq!(counts, expected, "{name}");
 }
 
-const NAMES: [&str; 13] = [
+const NAMES: [&str; 15] = [
+    "http2-h2load",
+    "grpc-python",
     "redis-commands",
     "redis-resp3",
     "redis-pipeline",
@@ -168,6 +170,20 @@ fn postgresql_clients() {
             ("SELECT SELECT ?, ? - ok", 1),
             ("SELECT SELECT * FROM pg_type WHERE oid IN (?) - ok", 1),
             ("COMMIT COMMIT - ok", 1),
+        ],
+    );
+}
+
+#[test]
+fn http2_clients() {
+    assert_counted("http2-h2load", &[("GET /page 200 ok", 16), ("GET /none 404 ok", 8)]);
+    assert_counted(
+        "grpc-python",
+        &[
+            ("/shop.v1.Cart/Add - 0 ok", 12),
+            ("/shop.v1.Cart/Add - 5 ok", 2),
+            ("/shop.v1.Cart/Add - 13 error", 2),
+            ("/shop.v1.Cart/Watch - 0 ok", 2),
         ],
     );
 }

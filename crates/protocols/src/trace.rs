@@ -14,6 +14,11 @@ pub struct TraceFields<'a> {
 }
 
 impl<'a> TraceFields<'a> {
+    /// In the order in which they stand above.
+    pub fn of([traceparent, b3, b3_trace_id, b3_span_id, b3_sampled]: [Option<&'a [u8]>; 5]) -> TraceFields<'a> {
+        TraceFields { traceparent, b3, b3_trace_id, b3_span_id, b3_sampled }
+    }
+
     /// Takes a line of a head if it is one of these fields.
     pub fn read(&mut self, line: &'a [u8]) {
         let fields: [(&[u8], &mut Option<&'a [u8]>); 5] = [

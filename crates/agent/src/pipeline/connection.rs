@@ -163,6 +163,8 @@ pub(super) struct Conn {
     pub swapped: bool,
     pub protocol: Option<&'static Protocol>,
     pub pending: VecDeque<Pending>,
+    /// Its requests are not answered in their order: several are on their way at once.
+    pub unordered: bool,
     pub shapes: Shapes,
     /// Nothing more of it is wanted.
     pub ignored: bool,
@@ -198,6 +200,7 @@ impl Conn {
             swapped: false,
             protocol: None,
             pending: VecDeque::new(),
+            unordered: false,
             shapes: Shapes::default(),
             ignored: false,
             left_alone: false,

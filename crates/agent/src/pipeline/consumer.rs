@@ -11,13 +11,15 @@ use super::connection::{Conn, End};
 use super::emit::{Emitter, Seen};
 use super::engine::Engine;
 use super::names::Names;
-use super::views::{JOIN_WAIT_NS, OtherView, Pending, View, forget_times, other_view, parsed_view};
+use super::views::{
+    JOIN_WAIT_NS, OtherView, Pending, View, forget_passed_times, forget_times, other_view, parsed_view,
+};
 use crate::capture::{
     Bytes, CloseReason, ConnectionKey, Consumer, Control, FailedConnect, Mode, Progress, SocketId, SocketInfo,
     Transport, is_flow,
 };
 use crate::losses;
-use limpid_model::{Request, Side, Unanswered};
+use limpid_model::{Direction, Request, Side, Unanswered};
 use limpid_protocols::connection::Verdict;
 use limpid_protocols::protocols::Capture;
 use limpid_protocols::{Options, Sink};
@@ -396,6 +398,7 @@ impl Pipeline {
             let swapped = engine.swapped() != conn.swapped;
             conn.swapped = engine.swapped();
             conn.protocol = engine.protocol().or(conn.protocol);
+            conn.unordered = engine.needed_from(Direction::ToServer).is_some();
             conn.news = true;
             off = engine.is_off();
             nothing = engine.verdict() == Verdict::Pinned(Capture::Nothing) && !conn.is_left_flow();
@@ -473,11 +476,16 @@ impl Pipeline {
                 (true, Some(other)) => emitter.emit_late(conn, &front.request, &own, &other, &mut table, now_ns),
                 (true, None) => {}
             }
-            forget_times(conn, &front.request);
+            if !conn.unordered {
+                forget_times(conn, &front.request);
+            }
             done += 1;
         }
         drop(table);
         pending.drain(..done);
+        if conn.unordered && done > 0 {
+            forget_passed_times(conn, &pending);
+        }
         self.pending -= done;
         conn.pending = pending;
     }

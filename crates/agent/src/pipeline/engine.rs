@@ -84,6 +84,14 @@ impl Engine {
         }
     }
 
+    /// Where answers come in any order: bytes before this offset are not asked for by what is in flight.
+    pub fn needed_from(&self, direction: Direction) -> Option<u64> {
+        match self {
+            Engine::Stream(stream) => stream.needed_from(direction),
+            Engine::Datagrams(_) => None,
+        }
+    }
+
     /// It speaks a protocol that is switched off.
     pub fn is_off(&self) -> bool {
         match self {

@@ -6,7 +6,8 @@
 
 use super::connection::{Conn, End};
 use super::times::When;
-use limpid_model::{Request, Side, Status};
+use limpid_model::{Direction, Request, Side, Status};
+use std::collections::VecDeque;
 
 /// How long a request waits for the other end before its own end's view goes out alone.
 pub(super) const JOIN_WAIT_NS: u64 = 200_000_000;
@@ -120,5 +121,23 @@ pub(super) fn forget_times(conn: &mut Conn, request: &Request) {
             if at == server { (&mut end.received, &mut end.sent) } else { (&mut end.sent, &mut end.received) };
         asked.forget_before(request.request_end_offset);
         answered.forget_before(request.response_end_offset);
+    }
+}
+
+/// Where answers come in any order: drops the times that neither what waits in `pending` nor what is in flight needs.
+pub(super) fn forget_passed_times(conn: &mut Conn, pending: &VecDeque<Pending>) {
+    let in_flight =
+        |direction| conn.engine.as_ref().and_then(|engine| engine.needed_from(direction)).unwrap_or(u64::MAX);
+    let asked =
+        pending.iter().map(|waiting| waiting.request.request_offset).fold(in_flight(Direction::ToServer), u64::min);
+    let answered =
+        pending.iter().map(|waiting| waiting.request.response_offset).fold(in_flight(Direction::ToClient), u64::min);
+    let server = conn.server();
+    for (at, end) in conn.ends.iter_mut().enumerate() {
+        let Some(end) = end else { continue };
+        let (of_asked, of_answered) =
+            if at == server { (&mut end.received, &mut end.sent) } else { (&mut end.sent, &mut end.received) };
+        of_asked.forget_before(asked);
+        of_answered.forget_before(answered);
     }
 }

@@ -13,13 +13,13 @@ const MAX_AGENT_BYTES: usize = 256;
 
 /// The last path and its route: clients of a keep-alive connection often ask the same again.
 #[derive(Default)]
-pub(super) struct Routes {
+pub(crate) struct Routes {
     path: Vec<u8>,
     route: Text,
 }
 
 impl Routes {
-    fn of(&mut self, path: &[u8]) -> Text {
+    pub fn of(&mut self, path: &[u8]) -> Text {
         if self.path != path || self.route.is_empty() {
             self.route = route::normalise(path);
             self.path.clear();
@@ -67,7 +67,7 @@ impl Http {
     }
 }
 
-fn method(method: &[u8]) -> Text {
+pub(crate) fn method(method: &[u8]) -> Text {
     let usual = METHODS.iter().find(|usual| usual.as_bytes() == method);
     usual.map_or_else(|| text(method, MAX_TEXT_BYTES), |usual| Text::const_new(usual))
 }

@@ -3,7 +3,8 @@
 
 A small proxy stands between client and server and writes down what each says, a line a call: `C` (the client) or `S`
 (the server) and the bytes in hex. Needs redis-server, redis-cli, redis-benchmark, PostgreSQL 15 with psql and pgbench,
-psycopg2, MariaDB with its client and C connector, pymysql, and BIND 9 with dig and nsupdate. Servers run on free ports in
+psycopg2, MariaDB with its client and C connector, pymysql, BIND 9 with dig and nsupdate,
+nghttpd and h2load, and gRPC for Python. Servers run on free ports in
 a temporary folder and are stopped at the end.
 """
 import contextlib, os, pathlib, shutil, socket, subprocess, sys, tempfile, threading, time
@@ -258,12 +259,43 @@ def mysql_compressed(port):
     mysql_connector(port, "compress")
 
 
+@contextlib.contextmanager
+def nghttpd():
+    port = free_port()
+    with tempfile.TemporaryDirectory() as folder:
+        pathlib.Path(folder, "page").write_text("some text")
+        with running(["nghttpd", "--no-tls", "-d", folder, str(port)], port):
+            yield port
+
+
+def h2load(port):
+    for path, streams in (("page", 1), ("page", 4), ("none", 2)):
+        subprocess.run(["h2load", "-n", "8", "-c", "1", "-m", str(streams), f"http://127.0.0.1:{port}/{path}"], check=True,
+                       stdout=subprocess.DEVNULL)
+
+
+E2E_PROGRAMS = HERE / "../../../../tests/e2e/programs"
+
+
+@contextlib.contextmanager
+def grpc():
+    port = free_port()
+    with running([sys.executable, E2E_PROGRAMS / "grpc_server.py", str(port)], port):
+        yield port
+
+
+def grpc_calls(port):
+    for count, in_flight, what in ((6, 1, "ok"), (6, 3, "ok"), (2, 1, "NOT_FOUND"), (2, 1, "INTERNAL"), (2, 2, "4")):
+        subprocess.run([sys.executable, E2E_PROGRAMS / "grpc_client.py", str(port), str(count), str(in_flight), what], check=True,
+                       stdout=subprocess.DEVNULL)
+
+
 FIXTURES = {
     "redis-commands": (redis, redis_commands), "redis-resp3": (redis, redis_resp3), "redis-pipeline": (redis, redis_pipeline),
     "redis-pubsub": (redis, redis_pubsub), "postgresql-simple": (postgresql, psql_simple),
     "postgresql-prepared": (postgresql, pgbench_prepared), "postgresql-pipeline": (postgresql, pgbench_pipeline),
     "postgresql-pipeline-error": (postgresql, pgbench_pipeline_error), "postgresql-psycopg2": (postgresql, psycopg2),
-    "dns-tcp": (bind, dns_tcp),
+    "dns-tcp": (bind, dns_tcp), "http2-h2load": (nghttpd, h2load), "grpc-python": (grpc, grpc_calls),
     "mysql-text": (mariadb, mysql_text), "mysql-prepared": (mariadb, mysql_connector), "mysql-compressed": (mariadb, mysql_compressed),
 }
 
