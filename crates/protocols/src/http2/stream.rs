@@ -55,7 +55,7 @@ impl Stream {
         }
         if !self.begun {
             self.begun = true;
-            self.request.first_byte_ns = Some(time_ns);
+            self.request.first_byte_ns = Some(time_ns.max(self.request.start_ns));
             self.request.response_offset = offset;
             self.request.code = fields.status.map(|status| crate::redact::text(&status, 3));
         }
