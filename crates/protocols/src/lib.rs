@@ -15,6 +15,8 @@ mod dns;
 mod http;
 mod lines;
 mod mysql;
+#[cfg(test)]
+mod outstanding_tests;
 pub mod parser;
 pub mod pending;
 mod postgresql;
@@ -35,5 +37,5 @@ pub mod trace;
 
 pub use connection::{Connection, Hints, Options};
 pub use datagrams::Datagrams;
-pub use parser::{Detection, Input, Parser, Sink, Step};
+pub use parser::{Detection, Input, Outstanding, Parser, Sink, Step};
 pub use protocols::{PROTOCOLS, Protocol};

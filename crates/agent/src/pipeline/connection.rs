@@ -58,6 +58,8 @@ pub(super) struct End {
     /// Not yet in the metrics.
     pub sent_bytes: Counted,
     pub received_bytes: Counted,
+    /// When it received something last.
+    pub received_ns: u64,
     pub tcp: TcpNews,
     pub closed: Option<(u64, CloseReason)>,
     pub told: Told,
@@ -114,6 +116,7 @@ impl End {
             received: Times::of(info.transport),
             sent_bytes: Counted { until: info.from_start.then_some(0), bytes: 0 },
             received_bytes: Counted { until: info.from_start.then_some(0), bytes: 0 },
+            received_ns: 0,
             tcp: TcpNews::default(),
             sent_last: None,
             closed: None,
@@ -127,6 +130,9 @@ impl End {
     }
 
     pub fn count(&mut self, bytes: &Bytes<'_>) {
+        if !bytes.sent {
+            self.received_ns = self.received_ns.max(bytes.last_ns);
+        }
         let counted = if bytes.sent { &mut self.sent_bytes } else { &mut self.received_bytes };
         counted.count(bytes.offset, bytes.offset.saturating_add(bytes.length));
     }

@@ -537,6 +537,7 @@ impl Pipeline {
         self.wait_no_longer(&mut conn, now_ns);
         if account && conn.leaving_ns.is_none() {
             self.emitter.account(&mut conn, now_ns, false);
+            self.note_pending(&conn, now_ns);
         }
         let gone = conn.is_over() && conn.pending.is_empty() && {
             let alone = conn.expects_other(now_ns) && conn.parsed.is_some();
@@ -546,7 +547,8 @@ impl Pipeline {
         let busy = !account
             || !conn.pending.is_empty()
             || conn.is_over()
-            || conn.engine.as_ref().is_some_and(|engine| engine.in_flight() > 0);
+            || conn.engine.as_ref().is_some_and(|engine| engine.in_flight() > 0)
+            || conn.outstanding().requests > 0;
         conn.watched = busy && !gone;
         if conn.watched {
             self.watched.push(slot);

@@ -3,7 +3,7 @@
 use crate::capture::Bytes;
 use limpid_model::{Direction, Unanswered};
 use limpid_protocols::connection::{Connection, Verdict};
-use limpid_protocols::{Datagrams, Hints, Options, Protocol, Sink};
+use limpid_protocols::{Datagrams, Hints, Options, Outstanding, Protocol, Sink};
 
 pub(super) enum Engine {
     Stream(Box<Connection>),
@@ -81,6 +81,13 @@ impl Engine {
         match self {
             Engine::Stream(stream) => stream.in_flight(),
             Engine::Datagrams(datagrams) => datagrams.in_flight(),
+        }
+    }
+
+    pub fn outstanding(&self) -> Outstanding {
+        match self {
+            Engine::Stream(stream) => stream.outstanding(),
+            Engine::Datagrams(datagrams) => datagrams.outstanding(),
         }
     }
 

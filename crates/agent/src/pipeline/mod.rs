@@ -14,6 +14,7 @@ mod emit;
 mod engine;
 mod flows;
 mod names;
+mod pending;
 mod queue;
 mod sampling;
 mod settings;

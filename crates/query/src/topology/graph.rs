@@ -4,6 +4,7 @@ use super::answer::{Level, TopologyQuery};
 use super::connects::{self, Connects};
 use super::figures::{Figures, Outcome, View};
 use super::increase::{LOOKBACK_MS, Moments, Slot, increases};
+use super::pending::BothSides;
 use super::resolve::{Place, Resolver};
 use super::segments::Segments;
 use crate::QueryError;
@@ -119,6 +120,8 @@ pub struct EdgeParts {
     /// Connects that failed, put here by `place_connects`.
     pub connects: Option<Connects>,
     pub segments: Segments,
+    /// What waits for answers at the range's end.
+    pub pending: BothSides,
     pub network: Figures,
     pub queue: Figures,
     pub network_or_queue: Figures,
@@ -406,10 +409,26 @@ impl Graph {
 
     /// The edge that a series without instances belongs to.
     pub fn key_of(&self, seen: &Seen, resolver: &Resolver) -> Option<EdgeKey> {
+        self.key_between(seen, resolver).filter(|key| self.edges.contains_key(key))
+    }
+
+    pub fn key_between(&self, seen: &Seen, resolver: &Resolver) -> Option<EdgeKey> {
         let Other::Node(other) = self.other_node(seen, resolver, &Members::default()) else { return None };
         let (source, target) = ordered(seen.side, &self.own_node(seen, resolver).id, &other.id);
-        let key = EdgeKey { source, target, protocol: seen.protocol.clone() };
-        self.edges.contains_key(&key).then_some(key)
+        Some(EdgeKey { source, target, protocol: seen.protocol.clone() })
+    }
+
+    /// An edge on which no request was ever finished.
+    pub fn begin_edge(&mut self, seen: &Seen, resolver: &Resolver) -> Option<EdgeKey> {
+        let Other::Node(other) = self.other_node(seen, resolver, &Members::default()) else { return None };
+        let own = self.own_node(seen, resolver);
+        let own_id = own.id.clone();
+        self.touch(own, seen, true);
+        let key = self.connect(&own_id, other, seen);
+        let addresses = self.edges.get_mut(&key).map(|edge| &mut edge.addresses)?;
+        addresses
+            .extend((seen.side == Side::Client && !seen.peer_address.is_empty()).then(|| seen.peer_address.clone()));
+        Some(key)
     }
 
     /// Adds what callers waited beyond the servers' own time.

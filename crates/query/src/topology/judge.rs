@@ -44,7 +44,7 @@ pub struct Subject {
 }
 
 impl Subject {
-    fn noun(&self) -> &'static str {
+    pub fn noun(&self) -> &'static str {
         if self.is_dns { "lookups" } else { "requests" }
     }
 

@@ -14,6 +14,7 @@ mod increase;
 mod judge;
 mod lifetime;
 mod nodes;
+mod pending;
 mod resolve;
 mod segments;
 mod spans;
@@ -48,6 +49,7 @@ pub fn topology(store: &dyn Store, start_ns: u64, end_ns: u64, query: &TopologyQ
     graph.place_connects();
     graph.add_waiting(store, &moments, query)?;
     graph.add_segments(store, &moments, query, &resolver)?;
+    graph.add_pending(store, &moments, query, &resolver)?;
     Ok(nodes::finish(graph, &entities, &moments, query))
 }
 

@@ -11,6 +11,7 @@ use super::graph::{EdgeKey, EdgeParts, Graph, NodeParts};
 use super::increase::Moments;
 use super::judge::{self, MIN_TO_JUDGE, Subject};
 use super::lifetime::Lifetimes;
+use super::pending::{self, Pending};
 use limpid_model::Entity;
 use rustc_hash::FxHashMap;
 use std::collections::BTreeMap;
@@ -100,6 +101,8 @@ struct Judged<'a> {
     reasons: Vec<Reason>,
     failed: f64,
     p95_ms: Option<f64>,
+    /// What waits for clearly longer than usual, and the usual p99 in seconds.
+    hung: Option<(Pending, Option<f64>)>,
 }
 
 impl<'a> Judged<'a> {
@@ -114,13 +117,15 @@ impl<'a> Judged<'a> {
         reasons.extend(failed_connects.and_then(|connects| {
             judge::connects_reason(connects, requests, moments, watched_before(parts, graph, moments), link.clone())
         }));
+        let hung = parts.hung(moments);
+        reasons.extend(hung.map(|(pending, usual)| pending.reason(subject.noun(), usual, moments, link.clone())));
         reasons.extend(parts.segments.reason(moments, link));
         reasons.sort_by_key(|reason| (reason.severity, reason.since_ns));
         // What the caller saw is what explains the caller.
         let seen = parts.client.as_ref().or(parts.server.as_ref()).map(View::total).unwrap_or_default();
         let beside =
             failed_connects.filter(|_| requests.is_some()).map_or(0.0, |connects| connects.view.total().requests);
-        Judged { key, parts, reasons, failed: seen.failed() + beside, p95_ms: seen.quantile_ms(0.95) }
+        Judged { key, parts, reasons, failed: seen.failed() + beside, p95_ms: seen.quantile_ms(0.95), hung }
     }
 
     fn finish(self, moments: &Moments, lifetimes: &Lifetimes) -> Edge {
@@ -210,6 +215,7 @@ fn node(id: &str, parts: &NodeParts, all: &Parts) -> Node {
     let mut reasons = view.map_or_else(Vec::new, |view| judge::reasons(view, moments, &subject));
     let called = |id: &str| graph.nodes.get(id).map_or_else(|| short_name(id).to_string(), |parts| name_of(id, parts));
     explain(&mut reasons, &calls, &called, total.failed(), total.quantile_ms(0.95));
+    reasons.extend(hang(&connected, &calls, &called, moments, &subject));
     reasons.extend(refused(id, view, subject.link, all));
     if reasons.is_empty() {
         reasons.extend(consequence(&calls, &called));
@@ -242,6 +248,29 @@ fn node(id: &str, parts: &NodeParts, all: &Parts) -> Node {
         last_seen_ns: all.lifetimes.node_last_ns(id, parts),
         attributes: attributes::of_node(id, parts, all.known),
     }
+}
+
+/// Callers wait for this node, on whichever edges it is unusual that they do. Where its own calls wait too, nearly as
+/// long, it is their callee that hangs.
+fn hang(
+    incoming: &[&Judged],
+    calls: &[&Judged],
+    called: &dyn Fn(&str) -> String,
+    moments: &Moments,
+    subject: &Subject,
+) -> Option<Reason> {
+    let (mut all, mut usual) = (Pending::default(), None::<f64>);
+    for (pending, of_edge) in incoming.iter().filter_map(|edge| edge.hung) {
+        all.add(pending);
+        usual = usual.into_iter().chain(of_edge).reduce(f64::max);
+    }
+    let mut reason = (all.requests > 0.0).then(|| all.reason(subject.noun(), usual, moments, subject.link.clone()))?;
+    let below = calls.iter().filter_map(|edge| Some((edge, edge.hung?.0.age_seconds)));
+    let oldest = below.max_by(|a, b| a.1.total_cmp(&b.1));
+    if let Some((edge, _)) = oldest.filter(|(_, age)| *age >= EXPLAINS_LATENCY * all.age_seconds) {
+        inherit(&mut reason, edge, called);
+    }
+    Some(reason)
 }
 
 fn codes_of(edges: &[&Judged]) -> BTreeMap<String, f64> {
@@ -289,11 +318,16 @@ fn explain(
             _ => !edge.reasons.is_empty() && edge.failed >= EXPLAINS_ERRORS * failed,
         };
         if let Some(edge) = calls.iter().find(explains) {
-            reason.severity = Severity::Affected;
-            reason.text = format!("{}; a consequence of {}", reason.text, called(&edge.key.target));
-            reason.link = format!("/map?sel=edge:{}>{}:{}", edge.key.source, edge.key.target, edge.key.protocol);
+            inherit(reason, edge, called);
         }
     }
+}
+
+/// Says of a reason that a call explains it.
+fn inherit(reason: &mut Reason, edge: &Judged, called: &dyn Fn(&str) -> String) {
+    reason.severity = Severity::Affected;
+    reason.text = format!("{}; a consequence of {}", reason.text, called(&edge.key.target));
+    reason.link = format!("/map?sel=edge:{}>{}:{}", edge.key.source, edge.key.target, edge.key.protocol);
 }
 
 /// A node without a fault of its own whose callees are bad.

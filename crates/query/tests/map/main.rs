@@ -1,6 +1,7 @@
 //! The map, traces and entities over a real store.
 
 mod facets;
+mod hanging;
 mod network;
 mod world;
 
