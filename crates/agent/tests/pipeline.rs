@@ -955,3 +955,40 @@ fn what_is_read_slowly_is_not_pending_and_nothing_is_told_of_who_never_waits() {
     }
     assert!(pending(&world, "store").1 <= 1.0, "{:?}", pending(&world, "store"));
 }
+
+/// A connection of `shop` to some server, on which nothing is said.
+fn silent(number: u32, remote: &str) -> SocketInfo {
+    SocketInfo { remote: address(remote), ..client(number) }
+}
+
+#[test]
+fn a_client_that_is_never_greeted_waits_where_servers_speak_first() {
+    let mut world = world(Config::default());
+    world.open(&[silent(1, "10.9.9.9:3306"), silent(2, "10.9.9.9:80")]);
+    tick_through(&mut world, 1..=7);
+    let links = world.series("limpid.requests.pending.age");
+    let [(labels, measure, ..)] = links.as_slice() else { panic!("{} links", links.len()) };
+    assert_eq!((labels["protocol"].as_str(), labels["peer_address"].as_str()), ("mysql", "10.9.9.9:3306"));
+    assert!(matches!(measure, Measure::Gauge(age) if *age == 7.0));
+    assert_eq!(
+        world.gauge("limpid.connection.active", "shop"),
+        0.0,
+        "an idle connection is no connection that was used"
+    );
+    world.close(&silent(1, "10.9.9.9:3306"), 8_000, CloseReason::Closed);
+    tick_through(&mut world, 8..=12);
+    assert_eq!(pending(&world, "shop"), (0.0, 0.0));
+}
+
+#[test]
+fn who_speaks_first_is_learned_wherever_it_listens() {
+    let body = b"\x0a8.0.36\0\x08\0\0\0saltsalt\0\xff\xff\xff\x02\0\xff\xdf\x15\0\0\0\0\0\0\0\0\0\0saltsaltsalt\0\
+        mysql_native_password\0";
+    let greeting = [&[body.len() as u8, 0, 0, 0], &body[..]].concat();
+    let mut world = world(Config::default());
+    world.open(&[silent(1, "10.9.9.9:13306")]);
+    world.received(&silent(1, "10.9.9.9:13306"), 0, &greeting, 1);
+    world.open(&[silent(2, "10.9.9.9:13306")]);
+    tick_through(&mut world, 1..=7);
+    assert_eq!(pending(&world, "shop"), (1.0, 7.0));
+}

@@ -268,6 +268,11 @@ impl Conn {
         self.parsed = Some(parsed);
     }
 
+    /// Nothing has begun: the only end there is, `at`, is the client's.
+    pub fn assume_client(&mut self, at: usize) {
+        self.server = 1 - at;
+    }
+
     fn guess_server(&self, at: usize, sent: bool) -> usize {
         for (index, end) in self.ends.iter().enumerate() {
             match end.as_ref().and_then(|end| end.info.side) {

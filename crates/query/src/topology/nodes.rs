@@ -11,7 +11,7 @@ use super::graph::{EdgeKey, EdgeParts, Graph, NodeParts};
 use super::increase::Moments;
 use super::judge::{self, MIN_TO_JUDGE, Subject};
 use super::lifetime::Lifetimes;
-use super::pending::{self, Pending};
+use super::pending::Pending;
 use limpid_model::Entity;
 use rustc_hash::FxHashMap;
 use std::collections::BTreeMap;

@@ -31,6 +31,8 @@ const UNUSUAL_FACTOR: f64 = 5.0;
 const SLOWEST_FACTOR: f64 = 1.5;
 /// More than this many at once, beside as many as often wait this long, are no rare kind.
 const FEW: f64 = 3.0;
+/// What agents call a connection whose protocol is not known (yet).
+const UNDECIDED: [&str; 3] = [connects::PROTOCOL, "unix", "udp"];
 
 /// What waits on an edge.
 #[derive(Clone, Copy, Debug, Default)]
@@ -148,7 +150,7 @@ impl Graph {
 
     /// The edge on which it waits; one that has seen nothing yet but waiting is made.
     fn edge_of(&mut self, seen: &Seen, pending: Pending, resolver: &Resolver) -> Option<EdgeKey> {
-        if seen.protocol == connects::PROTOCOL {
+        if UNDECIDED.contains(&seen.protocol.as_str()) {
             return self.undecided(seen, resolver);
         }
         let known = self.key_of(seen, resolver).or_else(|| self.only_edge_of(seen));
