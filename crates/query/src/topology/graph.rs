@@ -3,7 +3,7 @@
 use super::answer::{Level, TopologyQuery};
 use super::connects::{self, Connects};
 use super::figures::{Figures, Outcome, View};
-use super::increase::{LOOKBACK_MS, Moments, Slot, increases};
+use super::increase::{LOOKBACK_MS, Moments, Slot, increases, increases_in_range};
 use super::pending::BothSides;
 use super::resolve::{Place, Resolver};
 use super::segments::Segments;
@@ -36,12 +36,9 @@ pub struct Seen {
 }
 
 pub fn read(store: &dyn Store, moments: &Moments, query: &TopologyQuery) -> Result<Vec<Seen>, QueryError> {
-    let series = select(store, REQUEST_DURATION, moments, query)?;
+    let name = prometheus_name(REQUEST_DURATION, "s", false);
+    let series = select_at(store, name, &moments.times_ms, query)?;
     Ok(series.into_iter().filter_map(seen).collect())
-}
-
-fn select(store: &dyn Store, name: &str, moments: &Moments, query: &TopologyQuery) -> Result<Vec<Series>, QueryError> {
-    select_at(store, prometheus_name(name, "s", false), &moments.times_ms, query)
 }
 
 pub fn select_at(
@@ -206,7 +203,9 @@ impl Graph {
                 let own = graph.own_node(seen, resolver);
                 let active = is_active(grown);
                 let own_id = own.id.clone();
-                graph.touch(own, seen, active);
+                if moments.is_recent(first_and_last(&seen.series)) {
+                    graph.touch(own, seen, active);
+                }
                 match active {
                     true => graph.add(&own_id, seen, grown, resolver, &members),
                     false => idle.push((own_id, seen, grown)),
@@ -264,15 +263,18 @@ impl Graph {
             }
         }
         if seen.side == Side::Server && !grown.is_empty() {
-            fill(&mut self.node_mut(own).served_apart, seen, grown);
+            // A service that has long gone is no node for what it once served.
+            if let Some(node) = self.nodes.get_mut(own) {
+                fill(&mut node.served_apart, seen, grown);
+            }
         }
     }
 
     fn note_samples(&mut self, seen: &Seen, moments: &Moments) {
         for sample in &seen.series.samples {
             if sample.time_ms > moments.start_ms {
-                let end = moments.times_ms.partition_point(|moment| *moment < sample.time_ms);
-                if let Some(bucket) = self.reported.get_mut(end.saturating_sub(2)) {
+                let end = moments.range_ms().partition_point(|moment| *moment < sample.time_ms);
+                if let Some(bucket) = self.reported.get_mut(end.saturating_sub(1)) {
                     *bucket = true;
                 }
             }
@@ -446,14 +448,14 @@ impl Graph {
             }
         }
         for name in [REQUEST_NETWORK, REQUEST_QUEUE, REQUEST_NETWORK_OR_QUEUE] {
-            for series in select(store, name, moments, query)? {
+            for series in select_at(store, prometheus_name(name, "s", false), moments.range_ms(), query)? {
                 let label = |name: &str| series.labels.get(name).unwrap_or_default().to_string();
                 let edges = by_services.get(&(label("service"), label("peer"), label("protocol")));
                 // Below the level of services these families cannot say which edge it was, unless there is one.
                 let Some([key]) = edges.map(Vec::as_slice) else { continue };
                 let Some(edge) = self.edges.get_mut(key) else { continue };
                 let mut view = View::default();
-                increases(&series, moments, |slot, now, before| view.add(slot, Outcome::Ok, now, before));
+                increases_in_range(&series, moments, |slot, now, before| view.add(slot, Outcome::Ok, now, before));
                 let figures = match name {
                     REQUEST_NETWORK => &mut edge.network,
                     REQUEST_QUEUE => &mut edge.queue,

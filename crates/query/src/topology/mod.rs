@@ -1,7 +1,7 @@
 //! The map: who talks to whom, how it goes, and what deviates.
 //!
 //! One family of metrics is the source, `limpid_request_duration_seconds`, read at some sixty moments of the range and
-//! once an hour before it ([`increase`]). Each series says what one side of a connection saw; [`graph`] puts both sides
+//! at some of the half day before it ([`increase`], [`usual`]). Each series says what one side of a connection saw; [`graph`] puts both sides
 //! of a call into one edge, after [`resolve`] has found out what stands behind addresses that the agent did not know.
 //! [`judge`] compares with fixed limits and with what was usual, and gives each node and edge a status with reasons.
 
@@ -20,6 +20,7 @@ mod segments;
 mod spans;
 mod text;
 mod timeline;
+mod usual;
 
 pub use answer::{
     Edge, EdgeSide, Level, Node, PulseBucket, Reason, Severity, Status, Topology, TopologyQuery, Waiting,
@@ -28,7 +29,7 @@ pub use timeline::{Timeline, TimelineBucket, timeline};
 
 pub(crate) use answer::as_text;
 pub(crate) use figures::{Figures, Outcome};
-pub(crate) use increase::{LOOKBACK_MS, Moments, Slot, increases};
+pub(crate) use increase::{LOOKBACK_MS, Moments, Slot, increases_in_range};
 
 use crate::QueryError;
 use limpid_model::Side;

@@ -228,7 +228,7 @@ fn node(id: &str, parts: &NodeParts, all: &Parts) -> Node {
     // Nor has what nobody can connect to: its pulse shows who tried.
     let tried = || failed.iter().filter_map(|edge| edge.parts.client.clone()).reduce(|into, view| merged(into, &view));
     let shown = view.cloned().or_else(tried).unwrap_or_else(made);
-    let slow_ms = judge::slow_limit_ms(&shown);
+    let slow_ms = judge::slow_limit_ms(&shown, moments);
     Node {
         id: id.to_string(),
         kind: parts.kind.to_string(),

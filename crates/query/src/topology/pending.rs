@@ -124,8 +124,9 @@ impl EdgeParts {
     /// these are too few, the range's own. And the seconds in which they came.
     fn answered(&self, moments: &Moments) -> (Figures, f64) {
         let Some(view) = self.client.as_ref().or(self.server.as_ref()) else { return (Figures::default(), 1.0) };
-        match view.usual.latency.count >= MIN_REQUESTS {
-            true => (view.usual.clone(), moments.usual_seconds()),
+        let usual = view.usual(moments);
+        match usual.figures.latency.count >= MIN_REQUESTS {
+            true => (usual.figures, usual.seconds),
             false => (View::total(view), moments.seconds()),
         }
     }

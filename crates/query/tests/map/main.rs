@@ -3,6 +3,7 @@
 mod facets;
 mod hanging;
 mod network;
+mod usual;
 mod world;
 
 use limpid_query::entities::{self, Relation};
