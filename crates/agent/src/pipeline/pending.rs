@@ -18,6 +18,8 @@ use std::sync::PoisonError;
 const NOTED_NS: u64 = 1_000_000_000;
 /// A link's figures are those of the last two rounds of accounting: the newer one may not be complete yet.
 const VALID_NS: u64 = 2_500_000_000;
+/// Who asks by a datagram waits no longer than this, whether his socket's end was seen or not: he asks again.
+const ASKED_AGAIN_NS: u64 = 10_000_000_000;
 /// Addresses of servers that are known to speak first.
 const GREETERS: usize = 1_024;
 
@@ -90,7 +92,8 @@ impl Pipeline {
             return self.note_ungreeted(conn, now_ns);
         }
         let outstanding = conn.outstanding();
-        if !is_noted(outstanding, now_ns) {
+        let age_ns = now_ns.saturating_sub(outstanding.since_ns);
+        if !is_noted(outstanding, now_ns) || (conn.is_udp() && age_ns > ASKED_AGAIN_NS) {
             return;
         }
         let mut table = self.emitter.table();

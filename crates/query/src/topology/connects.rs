@@ -10,6 +10,8 @@ use super::text;
 use std::collections::BTreeMap;
 
 pub const PROTOCOL: &str = "tcp";
+/// Of a reason.
+pub const KIND: &str = "connects";
 const GIVEN_UP: &str = "unanswered";
 
 #[derive(Clone, Debug, Default)]

@@ -117,6 +117,8 @@ pub struct EdgeParts {
     /// Connects that failed, put here by `place_connects`.
     pub connects: Option<Connects>,
     pub segments: Segments,
+    /// Its series, as places in the list that the graph was built from.
+    pub series: Vec<usize>,
     /// What waits for answers at the range's end.
     pub pending: BothSides,
     pub network: Figures,
@@ -198,7 +200,7 @@ impl Graph {
         let mut idle = Vec::new();
         // Clients first: they tell which edges there are that a server's view may belong to.
         for side in [Side::Client, Side::Server] {
-            for (seen, grown) in all.iter().zip(&grown).filter(|(seen, _)| seen.side == side) {
+            for (at, (seen, grown)) in all.iter().zip(&grown).enumerate().filter(|(_, (seen, _))| seen.side == side) {
                 graph.note_samples(seen, moments);
                 let own = graph.own_node(seen, resolver);
                 let active = is_active(grown);
@@ -207,19 +209,19 @@ impl Graph {
                     graph.touch(own, seen, active);
                 }
                 match active {
-                    true => graph.add(&own_id, seen, grown, resolver, &members),
-                    false => idle.push((own_id, seen, grown)),
+                    true => graph.add(&own_id, at, (seen, grown), resolver, &members),
+                    false => idle.push((own_id, at, seen, grown)),
                 }
             }
         }
         // What saw nothing in the range lends what was usual to the edges that there are, and makes none.
-        for (own, seen, grown) in idle {
-            graph.add_usual(&own, seen, grown, resolver, &members);
+        for (own, at, seen, grown) in idle {
+            graph.add_usual(&own, at, (seen, grown), resolver, &members);
         }
         graph
     }
 
-    fn add(&mut self, own: &str, seen: &Seen, grown: &Grown, resolver: &Resolver, members: &Members) {
+    fn add(&mut self, own: &str, at: usize, (seen, grown): (&Seen, &Grown), resolver: &Resolver, members: &Members) {
         let key = match self.other_node(seen, resolver, members) {
             Other::Node(identity) => Some(self.connect(own, identity, seen)),
             Other::OnHosts(hosts) => self.edge_from_hosts(own, &hosts, seen),
@@ -232,6 +234,7 @@ impl Graph {
         };
         let edge = self.edges.entry(key).or_default();
         edge.count_codes(seen, grown);
+        edge.series.push(at);
         if let Some((first_ms, _)) = first_and_last(&seen.series) {
             edge.first_ms = earlier(edge.first_ms, first_ms);
         }
@@ -247,7 +250,14 @@ impl Graph {
         }
     }
 
-    fn add_usual(&mut self, own: &str, seen: &Seen, grown: &Grown, resolver: &Resolver, members: &Members) {
+    fn add_usual(
+        &mut self,
+        own: &str,
+        at: usize,
+        (seen, grown): (&Seen, &Grown),
+        resolver: &Resolver,
+        members: &Members,
+    ) {
         if let Other::Node(other) = self.other_node(seen, resolver, members) {
             let (source, target) = ordered(seen.side, own, &other.id);
             let key = EdgeKey { source, target, protocol: seen.protocol.clone() };
@@ -258,6 +268,7 @@ impl Graph {
                 if grown.is_empty() {
                     return;
                 }
+                edge.series.push(at);
                 fill(if seen.side == Side::Client { &mut edge.client } else { &mut edge.server }, seen, grown);
                 return;
             }
@@ -494,6 +505,13 @@ fn grown<'a>(seen: &'a Seen, moments: &Moments) -> Grown<'a> {
 
 fn is_active(grown: &Grown) -> bool {
     grown.iter().any(|(slot, ..)| matches!(slot, Slot::Bucket(_)))
+}
+
+impl Seen {
+    /// Adds what it saw to a view.
+    pub fn fill(&self, view: &mut View, moments: &Moments) {
+        increases(&self.series, moments, |slot, now, before| view.add(slot, self.outcome, now, before));
+    }
 }
 
 fn fill(view: &mut Option<View>, seen: &Seen, grown: &Grown) {

@@ -69,6 +69,10 @@ impl Moments {
         self.range_ms().get(bucket).map_or(0, |time_ms| *time_ms as u64 * 1_000_000)
     }
 
+    pub fn bucket_ns(&self) -> u64 {
+        (self.end_ms - self.start_ms).max(0) as u64 * 1_000_000 / BUCKETS as u64
+    }
+
     /// The range's start, and the end of each bucket.
     pub fn range_ms(&self) -> &[i64] {
         self.times_ms.get(PAST..).unwrap_or_default()

@@ -17,6 +17,8 @@ pub const CRITICAL_ERRORS: f64 = 0.05;
 pub const WARNING_ERRORS: f64 = 0.01;
 /// Fewer requests than this tell nothing about a share.
 pub const MIN_REQUESTS: f64 = 20.0;
+/// Where so much of it is bad, even fewer tell: who gets no answer asks seldom, since each time he waits.
+const MOST: f64 = 0.5;
 /// One failed request is no finding, whatever share it is of a few.
 const MIN_FAILURES: f64 = 3.0;
 /// A service with fewer requests than this in the whole range is not judged at all.
@@ -118,10 +120,12 @@ impl ShareRule {
     }
 
     fn severity(&self, figures: &Figures) -> Option<Severity> {
-        if figures.requests < MIN_REQUESTS || (self.count)(figures) < MIN_FAILURES {
+        let share = self.share(figures);
+        let enough = if share >= MOST { MIN_TO_JUDGE } else { MIN_REQUESTS };
+        if figures.requests < enough || (self.count)(figures) < MIN_FAILURES {
             return None;
         }
-        severity_of(self.share(figures))
+        severity_of(share)
     }
 }
 
@@ -220,6 +224,14 @@ fn latency_reason(view: &View, moments: &Moments, subject: &Subject, usual: &Usu
     })
 }
 
+/// Whether something is slower than usual, where it was there before and is there still.
+pub fn is_slower(view: &View, moments: &Moments) -> Option<bool> {
+    let usual = view.usual(moments);
+    let known = usual.figures.latency.count >= MIN_REQUESTS && view.total().latency.count >= MIN_REQUESTS;
+    let subject = || Subject { link: String::new(), is_dns: false, codes: BTreeMap::new() };
+    known.then(|| latency_reason(view, moments, &subject(), &usual).is_some())
+}
+
 /// From the first bucket in which a rule holds to the last one.
 fn first_and_last(view: &View, holds: impl Fn(&Figures) -> bool) -> Option<Range<usize>> {
     let first = view.buckets.iter().position(&holds)?;
@@ -276,8 +288,12 @@ mod tests {
     #[test]
     fn few_requests_are_not_judged() {
         let mut view = View::default();
-        add(&mut view, Slot::Bucket(5), Outcome::Error, 10, 5);
+        add(&mut view, Slot::Bucket(5), Outcome::Error, 9, 5);
         assert!(judged(&view).is_empty());
+        add(&mut view, Slot::Bucket(5), Outcome::Error, 1, 5);
+        assert_eq!(judged(&view).len(), 1, "ten of ten");
+        add(&mut view, Slot::Bucket(5), Outcome::Ok, 9, 5);
+        assert_eq!(judged(&view).len(), 1, "ten of nineteen");
     }
 
     #[test]

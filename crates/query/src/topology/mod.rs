@@ -13,6 +13,7 @@ mod graph;
 mod increase;
 mod judge;
 mod lifetime;
+mod mix;
 mod nodes;
 mod pending;
 mod resolve;
@@ -35,12 +36,19 @@ use crate::QueryError;
 use limpid_model::Side;
 use limpid_store::Store;
 
+/// How long before the range an address may have had its listener last.
+const FORMER_NS: u64 = 12 * 3_600_000_000_000;
+
 /// The map of a range, at one level.
 pub fn topology(store: &dyn Store, start_ns: u64, end_ns: u64, query: &TopologyQuery) -> Result<Topology, QueryError> {
     let moments = increase::Moments::new(start_ns, end_ns)?.known_since(store.status().oldest_ns);
     let entities = store.entities(start_ns, end_ns)?;
     let mut resolver = resolve::Resolver::new(&entities);
     let seen = graph::read(store, &moments, query)?;
+    // An address where nobody listens any more is still that of who did.
+    if seen.iter().any(|seen| seen.side == Side::Client && resolver.is_puzzled_by(seen)) {
+        resolver.add_former(&store.entities(start_ns.saturating_sub(FORMER_NS), start_ns)?);
+    }
     // What NAT hides is hidden on both sides: an address called that nobody has, and calls from one that nobody has.
     let puzzled = |side| seen.iter().any(|seen| seen.side == side && resolver.is_puzzled_by(seen));
     if puzzled(Side::Client) && puzzled(Side::Server) {
@@ -51,7 +59,7 @@ pub fn topology(store: &dyn Store, start_ns: u64, end_ns: u64, query: &TopologyQ
     graph.add_waiting(store, &moments, query)?;
     graph.add_segments(store, &moments, query, &resolver)?;
     graph.add_pending(store, &moments, query, &resolver)?;
-    Ok(nodes::finish(graph, &entities, &moments, query))
+    Ok(nodes::finish(graph, &seen, &entities, &moments, query))
 }
 
 /// The nodes of the level service, worst first.

@@ -1,5 +1,6 @@
 //! The map, traces and entities over a real store.
 
+mod causes;
 mod facets;
 mod hanging;
 mod network;
