@@ -992,3 +992,17 @@ fn who_speaks_first_is_learned_wherever_it_listens() {
     tick_through(&mut world, 1..=7);
     assert_eq!(pending(&world, "shop"), (1.0, 7.0));
 }
+
+#[test]
+fn an_answer_that_was_lost_leaves_nothing_pending() {
+    let mut world = world(Config::default());
+    world.open(&[client(1), server(1)]);
+    exchange(&mut world, 1, 0, 0);
+    world.sent(&client(1), GET.len(), GET, 1_000);
+    world.received(&server(1), GET.len(), GET, 1_000);
+    let (asked, answered) = (2 * GET.len() as u64, 2 * OK.len() as u64);
+    let progress = Progress { sent: answered, received: asked, ..Progress::default() };
+    world.consumer.progress(server(1).id, &progress);
+    tick_through(&mut world, 1..=8);
+    assert_eq!(pending(&world, "store").0, 0.0);
+}

@@ -4,7 +4,7 @@
 //! what its client has sent and it has not read waits too. And some clients say nothing until the server has greeted them.
 
 use super::aggregate::Link;
-use super::connection::{Conn, Counted};
+use super::connection::{Conn, Counted, End};
 use super::consumer::Pipeline;
 use super::emit::Emitter;
 use crate::capture::Transport;
@@ -145,7 +145,7 @@ impl Conn {
     }
 
     pub fn outstanding(&self) -> Outstanding {
-        if self.ignored || self.left_alone || self.unread {
+        if self.ignored || self.left_alone || self.unread || self.has_lost_answers() {
             return Outstanding::default();
         }
         let asked = self.engine.as_ref().map_or_else(Outstanding::default, |engine| engine.outstanding());
@@ -153,6 +153,14 @@ impl Conn {
             return asked;
         }
         self.not_read().map_or(asked, |since_ns| Outstanding { requests: 1, since_ns })
+    }
+
+    /// Whether the server has said something that was not captured: it may have been the answer.
+    fn has_lost_answers(&self) -> bool {
+        let server = self.server();
+        let answers = |at: usize, end: &End| if at == server { end.sent_bytes } else { end.received_bytes };
+        let ends = self.ends.iter().enumerate().filter_map(|(at, end)| Some((at, end.as_ref()?)));
+        !self.is_udp() && ends.into_iter().any(|(at, end)| answers(at, end).has_untold())
     }
 
     /// Since when the client's next bytes wait to be read by the server, where both ends are here.

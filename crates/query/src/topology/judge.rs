@@ -209,8 +209,10 @@ fn latency_reason(view: &View, moments: &Moments, subject: &Subject, usual: &Usu
     }
     let slow_bucket = |figures: &Figures| figures.quantile_ms(0.95).is_some_and(|p95| p95 > limit_ms);
     let bad = first_and_last(view, slow_bucket)?;
-    let since = bad.start;
-    let p95_ms = view.sum(bad).quantile_ms(0.95)?;
+    // Between two slow times it may have been quick for long: then the last one is told of.
+    let last = bad.end.saturating_sub(RECENT).max(bad.start)..bad.end;
+    let told = [bad, last].into_iter().filter_map(|part| Some((part.start, view.sum(part).quantile_ms(0.95)?)));
+    let (since, p95_ms) = told.filter(|(_, p95_ms)| *p95_ms > limit_ms).next()?;
     let (value, usual) = (text::duration(p95_ms), text::duration(usual_ms));
     let times = p95_ms / usual_ms;
     Some(Reason {
@@ -283,6 +285,19 @@ mod tests {
         assert!(judged(&view).is_empty(), "40 ms is eight times the usual but fast");
         add(&mut view, Slot::Bucket(31), Outcome::Ok, 1000, 300);
         assert_eq!(judged(&view).first().map(|reason| reason.kind), Some("latency"));
+    }
+
+    #[test]
+    fn what_was_slow_twice_is_told_by_its_last_time_and_never_by_a_quick_p95() {
+        let mut view = View::default();
+        add(&mut view, Slot::Past(14), Outcome::Ok, 1000, 5);
+        (0..BUCKETS).for_each(|bucket| add(&mut view, Slot::Bucket(bucket), Outcome::Ok, 400, 5));
+        add(&mut view, Slot::Bucket(3), Outcome::Ok, 40, 300);
+        add(&mut view, Slot::Bucket(59), Outcome::Ok, 60, 300);
+        let reasons = judged(&view);
+        assert_eq!(reasons.len(), 1, "{reasons:?}");
+        assert!(reasons[0].value.starts_with("3") || reasons[0].value.starts_with("29"), "{reasons:?}");
+        assert_eq!(reasons[0].since_ns, 36_000_000_000_000 + 58 * 60_000_000_000);
     }
 
     #[test]
