@@ -211,8 +211,8 @@ fn latency_reason(view: &View, moments: &Moments, subject: &Subject, usual: &Usu
     let bad = first_and_last(view, slow_bucket)?;
     // Between two slow times it may have been quick for long: then the last one is told of.
     let last = bad.end.saturating_sub(RECENT).max(bad.start)..bad.end;
-    let told = [bad, last].into_iter().filter_map(|part| Some((part.start, view.sum(part).quantile_ms(0.95)?)));
-    let (since, p95_ms) = told.filter(|(_, p95_ms)| *p95_ms > limit_ms).next()?;
+    let mut told = [bad, last].into_iter().filter_map(|part| Some((part.start, view.sum(part).quantile_ms(0.95)?)));
+    let (since, p95_ms) = told.find(|(_, p95_ms)| *p95_ms > limit_ms)?;
     let (value, usual) = (text::duration(p95_ms), text::duration(usual_ms));
     let times = p95_ms / usual_ms;
     Some(Reason {
