@@ -883,3 +883,126 @@ fn a_flow_that_the_kernel_has_forgotten_comes_back_under_another_id() {
     world.tick(500);
     assert_eq!(answered(&world), (3, 3));
 }
+
+/// What the link of a service says of its pending requests: how many, and the age of the oldest in seconds.
+fn pending(world: &World, service: &str) -> (f64, f64) {
+    (world.gauge("limpid.requests.pending", service), world.gauge("limpid.requests.pending.age", service))
+}
+
+/// Ticks once a second, as accounting needs it.
+fn tick_through(world: &mut World, seconds: std::ops::RangeInclusive<u64>) {
+    seconds.for_each(|second| world.tick(second * 1_000));
+}
+
+#[test]
+fn what_a_server_has_read_and_not_answered_is_pending_at_both_ends() {
+    let mut world = world(Config::default());
+    world.open(&[client(1), server(1)]);
+    exchange(&mut world, 1, 0, 0);
+    world.sent(&client(1), GET.len(), GET, 1_000);
+    world.received(&server(1), GET.len(), GET, 1_000);
+    tick_through(&mut world, 1..=8);
+    assert_eq!((pending(&world, "shop"), pending(&world, "store")), ((1.0, 7.0), (1.0, 7.0)));
+    world.sent(&server(1), OK.len(), OK, 8_500);
+    world.received(&client(1), OK.len(), OK, 8_500);
+    tick_through(&mut world, 9..=12);
+    assert_eq!((pending(&world, "shop"), pending(&world, "store")), ((0.0, 0.0), (0.0, 0.0)));
+}
+
+#[test]
+fn what_a_stopped_server_does_not_even_read_is_pending_and_outlives_the_clients_patience() {
+    let mut world = world(Config::default());
+    world.open(&[client(1), server(1)]);
+    exchange(&mut world, 1, 0, 0);
+    world.sent(&client(1), GET.len(), GET, 1_000);
+    tick_through(&mut world, 1..=7);
+    assert_eq!((pending(&world, "shop"), pending(&world, "store")), ((1.0, 6.0), (1.0, 6.0)));
+    world.close(&client(1), 7_500, CloseReason::Closed);
+    tick_through(&mut world, 8..=12);
+    assert_eq!((pending(&world, "shop").0, pending(&world, "store")), (0.0, (1.0, 11.0)));
+}
+
+#[test]
+fn many_connections_add_up_and_the_oldest_tells_the_age() {
+    let mut world = world(Config::default());
+    for number in 1..=3 {
+        world.open(&[client(number), server(number)]);
+        exchange(&mut world, number, 0, 0);
+        world.sent(&client(number), GET.len(), GET, 1_000 * u64::from(number));
+    }
+    tick_through(&mut world, 1..=9);
+    assert_eq!(pending(&world, "store"), (3.0, 8.0));
+}
+
+#[test]
+fn what_is_read_slowly_is_not_pending_and_nothing_is_told_of_who_never_waits() {
+    let mut world = world(Config::default());
+    world.open(&[client(1), server(1)]);
+    exchange(&mut world, 1, 0, 0);
+    tick_through(&mut world, 1..=3);
+    assert!(world.series("limpid.requests.pending").is_empty());
+    // The server takes a long body little by little.
+    let body = [b'x'; 64];
+    let head = b"POST /cart HTTP/1.1\r\nContent-Length: 640\r\n\r\n";
+    let mut offset = GET.len();
+    world.sent(&client(1), offset, head, 4_000);
+    world.received(&server(1), offset, head, 4_000);
+    offset += head.len();
+    (0..10).for_each(|part| world.sent(&client(1), offset + part * body.len(), &body, 4_000));
+    for part in 0..9 {
+        world.tick(4_000 + part as u64 * 1_000);
+        world.received(&server(1), offset + part * body.len(), &body, 4_000 + part as u64 * 1_000);
+    }
+    assert!(pending(&world, "store").1 <= 1.0, "{:?}", pending(&world, "store"));
+}
+
+/// A connection of `shop` to some server, on which nothing is said.
+fn silent(number: u32, remote: &str) -> SocketInfo {
+    SocketInfo { remote: address(remote), ..client(number) }
+}
+
+#[test]
+fn a_client_that_is_never_greeted_waits_where_servers_speak_first() {
+    let mut world = world(Config::default());
+    world.open(&[silent(1, "10.9.9.9:3306"), silent(2, "10.9.9.9:80")]);
+    tick_through(&mut world, 1..=7);
+    let links = world.series("limpid.requests.pending.age");
+    let [(labels, measure, ..)] = links.as_slice() else { panic!("{} links", links.len()) };
+    assert_eq!((labels["protocol"].as_str(), labels["peer_address"].as_str()), ("mysql", "10.9.9.9:3306"));
+    assert!(matches!(measure, Measure::Gauge(age) if *age == 7.0));
+    assert_eq!(
+        world.gauge("limpid.connection.active", "shop"),
+        0.0,
+        "an idle connection is no connection that was used"
+    );
+    world.close(&silent(1, "10.9.9.9:3306"), 8_000, CloseReason::Closed);
+    tick_through(&mut world, 8..=12);
+    assert_eq!(pending(&world, "shop"), (0.0, 0.0));
+}
+
+#[test]
+fn who_speaks_first_is_learned_wherever_it_listens() {
+    let body = b"\x0a8.0.36\0\x08\0\0\0saltsalt\0\xff\xff\xff\x02\0\xff\xdf\x15\0\0\0\0\0\0\0\0\0\0saltsaltsalt\0\
+        mysql_native_password\0";
+    let greeting = [&[body.len() as u8, 0, 0, 0], &body[..]].concat();
+    let mut world = world(Config::default());
+    world.open(&[silent(1, "10.9.9.9:13306")]);
+    world.received(&silent(1, "10.9.9.9:13306"), 0, &greeting, 1);
+    world.open(&[silent(2, "10.9.9.9:13306")]);
+    tick_through(&mut world, 1..=7);
+    assert_eq!(pending(&world, "shop"), (1.0, 7.0));
+}
+
+#[test]
+fn an_answer_that_was_lost_leaves_nothing_pending() {
+    let mut world = world(Config::default());
+    world.open(&[client(1), server(1)]);
+    exchange(&mut world, 1, 0, 0);
+    world.sent(&client(1), GET.len(), GET, 1_000);
+    world.received(&server(1), GET.len(), GET, 1_000);
+    let (asked, answered) = (2 * GET.len() as u64, 2 * OK.len() as u64);
+    let progress = Progress { sent: answered, received: asked, ..Progress::default() };
+    world.consumer.progress(server(1).id, &progress);
+    tick_through(&mut world, 1..=8);
+    assert_eq!(pending(&world, "store").0, 0.0);
+}

@@ -359,3 +359,18 @@ fn datagrams_are_seen_at_both_ends_with_their_peers() {
     let unknown = sockets.counters().into_iter().find(|(name, _)| *name == "sender_unknown");
     assert!(unknown.is_some_and(|(_, count)| count == 0), "{unknown:?}");
 }
+
+#[test]
+fn a_client_to_whom_nothing_is_said_is_told_of_all_the_same() {
+    let _one = alone();
+    let (_sockets, recorder) = start(Config::default());
+    let process = python(
+        "import socket,time\n\
+         s=socket.create_server(('127.0.0.1',0)); c=socket.create_connection(s.getsockname()); time.sleep(4)",
+    );
+    let silent = |seen: &Seen| -> Vec<Option<Side>> {
+        seen.sockets.iter().filter(|socket| socket.tgid == process).map(|socket| socket.side).collect()
+    };
+    let found = recorder.until(|seen| silent(seen) == [Some(Side::Client)]);
+    assert!(found, "the client's end alone: {:?}", silent(&recorder.seen()));
+}

@@ -35,6 +35,10 @@ pub const TCP_RETRANSMITS: &str = "limpid.tcp.retransmits";
 pub const TCP_RESETS: &str = "limpid.tcp.resets";
 /// Requests that wait for their answer longer than the time limit, now.
 pub const REQUESTS_WAITING: &str = "limpid.requests.waiting";
+/// Requests that have waited for longer than a second and of whose answers nothing has come, and how long the oldest of
+/// them has waited; by the labels of `TCP_SEGMENTS`. What blocks by design is none of them.
+pub const REQUESTS_PENDING: &str = "limpid.requests.pending";
+pub const REQUESTS_PENDING_AGE: &str = "limpid.requests.pending.age";
 /// Everything that was lost, by `cause`; one family for kernel, agent and server (label `part`).
 pub const LOSSES: &str = "limpid.losses";
 

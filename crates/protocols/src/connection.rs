@@ -10,7 +10,7 @@ use self::drive::Rest;
 use crate::detect::{Decision, Detector};
 use crate::protocols::{Capture, SwitchedOff};
 use crate::stream::{Piece, Stream, Turn};
-use crate::{Parser, Protocol, Sink, proxy};
+use crate::{Outstanding, Parser, Protocol, Sink, proxy};
 use limpid_model::{Direction, Unanswered};
 
 /// `Invalid`s in a row after which this is not the protocol.
@@ -209,6 +209,15 @@ impl Connection {
         match &self.state {
             State::Pinned(_, parser) => parser.needed_from(direction),
             _ => None,
+        }
+    }
+
+    /// Requests without any answer. What cannot be told yet and got no answer at all is one.
+    pub fn outstanding(&self) -> Outstanding {
+        match &self.state {
+            State::Pinned(_, parser) => parser.outstanding(),
+            State::Detecting(detector) => detector.outstanding(),
+            State::Unknown | State::Off => Outstanding::default(),
         }
     }
 

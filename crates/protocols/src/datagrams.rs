@@ -7,7 +7,7 @@
 
 use crate::connection::{HOLD_NS, Verdict};
 use crate::protocols::{Capture, DATAGRAMS, Datagram};
-use crate::{Detection, Hints, Input, Options, Parser, Protocol, Sink, Step};
+use crate::{Detection, Hints, Input, Options, Outstanding, Parser, Protocol, Sink, Step};
 use limpid_model::{Direction, Unanswered};
 use std::collections::VecDeque;
 
@@ -173,6 +173,13 @@ impl Datagrams {
         match &self.state {
             State::Pinned(_, parser) => parser.in_flight(),
             _ => 0,
+        }
+    }
+
+    pub fn outstanding(&self) -> Outstanding {
+        match &self.state {
+            State::Pinned(_, parser) => parser.outstanding(),
+            _ => Outstanding::default(),
         }
     }
 

@@ -5,7 +5,7 @@
 //! at each call, since any of them may begin a message; one that says nothing known for long enough is given up.
 
 use crate::stream::Piece;
-use crate::{Detection, PROTOCOLS, Protocol};
+use crate::{Detection, Outstanding, PROTOCOLS, Protocol};
 use limpid_model::Direction;
 
 /// Of each direction, shown to the protocols.
@@ -133,6 +133,18 @@ impl Detector {
 
     pub fn take_journal(&mut self) -> Vec<Kept> {
         std::mem::take(&mut self.journal)
+    }
+
+    /// A client that has said something and has heard nothing.
+    pub fn outstanding(&self) -> Outstanding {
+        let [to_server, to_client] = &self.windows;
+        let asked = self.journal.first().filter(|kept| kept.direction == Direction::ToServer);
+        match asked {
+            Some(asked) if !self.joined && to_server.total_bytes > 0 && to_client.total_bytes == 0 => {
+                Outstanding { requests: 1, since_ns: asked.time_ns }
+            }
+            _ => Outstanding::default(),
+        }
     }
 
     fn push_gap(&mut self, direction: Direction, piece: &Piece<'_>) {

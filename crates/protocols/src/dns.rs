@@ -14,7 +14,7 @@ use self::detect::{detect, detect_in_stream};
 use self::message::{HEADER_BYTES, Message, Opcode, Question};
 use self::waiting::{Table, Waiting};
 use crate::protocols::{Capture, Datagram};
-use crate::{Detection, Input, Options, Parser, Protocol, Sink, Step};
+use crate::{Detection, Input, Options, Outstanding, Parser, Protocol, Sink, Step};
 use limpid_model::request::Attribute;
 use limpid_model::{Direction, Kind, Request, Status, Text, Unanswered};
 use std::fmt::Write;
@@ -32,6 +32,7 @@ pub const PROTOCOL: Protocol = Protocol {
     parser: |options| Box::new(Dns::new(options, true)),
     // What servers say over UDP at most, and several messages over TCP; of a zone transfer the front says enough.
     capture: Capture::All(4096),
+    greets: false,
     specification: NAME,
 };
 
@@ -287,6 +288,10 @@ impl Parser for Dns {
 
     fn in_flight(&self) -> usize {
         self.waiting.len()
+    }
+
+    fn outstanding(&self) -> Outstanding {
+        self.waiting.outstanding()
     }
 }
 

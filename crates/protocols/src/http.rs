@@ -18,7 +18,7 @@ use self::known::{AnswerHead, Known, RequestHead};
 pub(crate) use self::request::{Routes, method};
 use crate::pending::Pending;
 use crate::protocols::Capture;
-use crate::{Detection, Input, Options, Parser, Protocol, Sink, Step};
+use crate::{Detection, Input, Options, Outstanding, Parser, Protocol, Sink, Step};
 use limpid_model::request::Attribute;
 use limpid_model::{Direction, Request, Status, Text, Unanswered};
 
@@ -34,6 +34,7 @@ pub(crate) const PROTOCOL: Protocol = Protocol {
     detect,
     parser: |options| Box::new(Http::new(options)),
     capture: Capture::Head(HEAD_BYTES),
+    greets: false,
     specification: "http",
 };
 
@@ -504,6 +505,16 @@ impl Parser for Http {
     fn in_flight(&self) -> usize {
         let read_over = self.answer.as_ref().is_some_and(|answer| !answer.paired);
         self.pending.len() + usize::from(read_over)
+    }
+
+    fn outstanding(&self) -> Outstanding {
+        let Outstanding { requests, since_ns } = self.pending.outstanding(|_| false);
+        // Of the youngest the body may still be on its way.
+        let sending = matches!(self.asking.place, Place::Body(_) | Place::Chunks | Place::Trailers);
+        match requests.saturating_sub(usize::from(sending)) {
+            0 => Outstanding::default(),
+            requests => Outstanding { requests, since_ns },
+        }
     }
 
     fn overlaps(&self) -> bool {

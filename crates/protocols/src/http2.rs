@@ -18,6 +18,7 @@ use self::frame::{END_HEADERS, END_STREAM, Frame, HEADER_BYTES, PREFACE};
 use self::hpack::Decoder;
 use self::stream::Stream;
 use crate::http::Routes;
+use crate::parser::Outstanding;
 use crate::protocols::Capture;
 use crate::{Detection, Input, Options, Parser, Protocol, Sink, Step};
 use limpid_model::{Direction, Request, Unanswered};
@@ -41,6 +42,7 @@ pub(crate) const PROTOCOL: Protocol = Protocol {
     parser: |options| Box::new(Http2::new(options)),
     capture: Capture::All(CALL_BYTES),
     specification: "http2",
+    greets: false,
 };
 
 /// Not found by itself: a call of gRPC is a request of HTTP/2 that says so.
@@ -409,6 +411,16 @@ impl Parser for Http2 {
 
     fn in_flight(&self) -> usize {
         self.streams.len()
+    }
+
+    /// Of a stream in both directions the client has not said everything.
+    fn outstanding(&self) -> Outstanding {
+        let waits = |stream: &&Stream| stream.asked && !stream.begun && !stream.gap && stream.given_up_ns.is_none();
+        let (mut requests, mut since_ns) = (0, u64::MAX);
+        for stream in self.streams.values().filter(waits) {
+            (requests, since_ns) = (requests + 1, since_ns.min(stream.request.start_ns));
+        }
+        if requests == 0 { Outstanding::default() } else { Outstanding { requests, since_ns } }
     }
 
     fn overlaps(&self) -> bool {

@@ -16,6 +16,8 @@ mod http;
 mod http2;
 mod lines;
 mod mysql;
+#[cfg(test)]
+mod outstanding_tests;
 pub mod parser;
 pub mod pending;
 mod postgresql;
@@ -36,5 +38,5 @@ pub mod trace;
 
 pub use connection::{Connection, Hints, Options};
 pub use datagrams::Datagrams;
-pub use parser::{Detection, Input, Parser, Sink, Step};
+pub use parser::{Detection, Input, Outstanding, Parser, Sink, Step};
 pub use protocols::{PROTOCOLS, Protocol};

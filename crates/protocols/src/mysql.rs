@@ -18,7 +18,7 @@ mod packets;
 use crate::pending::Pending;
 use crate::protocols::Capture;
 use crate::statements::{Named, Recent, Statement, UNKNOWN};
-use crate::{Detection, Input, Options, Parser, Protocol, Sink, Step, sql};
+use crate::{Detection, Input, Options, Outstanding, Parser, Protocol, Sink, Step, sql};
 use answers::{Place, Reads};
 use commands::{Answer, Command};
 use compressed::Half;
@@ -38,6 +38,7 @@ pub const PROTOCOL: Protocol = Protocol {
     // Outcomes stand behind rows that have no common length; servers write them in calls of 16 KiB. Long rows are skipped
     // by their length.
     capture: Capture::All(256 * 1024),
+    greets: true,
     specification: NAME,
 };
 
@@ -600,6 +601,10 @@ impl Parser for MySql {
 
     fn in_flight(&self) -> usize {
         self.pending.len() + usize::from(self.streams || self.opening == Opening::Greeting)
+    }
+
+    fn outstanding(&self) -> Outstanding {
+        self.pending.outstanding(|_| false)
     }
 }
 

@@ -56,6 +56,14 @@ pub enum Step {
     Upgrade(Option<&'static str>),
 }
 
+/// Requests that are complete and of whose answers nothing has come, without those that are meant to wait.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Outstanding {
+    pub requests: usize,
+    /// When the oldest of them began.
+    pub since_ns: u64,
+}
+
 /// One connection's state in one protocol. Must survive any input: every length and depth is capped.
 pub trait Parser: Send {
     /// Called again and again until it needs more.
@@ -80,6 +88,9 @@ pub trait Parser: Send {
     fn needed_from(&self, _direction: Direction) -> Option<u64> {
         None
     }
+    /// What a server that has stopped to work leaves its clients with. A request whose answer has begun, that is still
+    /// being sent, or that blocks by design (BLPOP) is none of it.
+    fn outstanding(&self) -> Outstanding;
     /// The client was seen to ask before it had its answer: one call may then hold many messages, and the front of a
     /// call is not enough.
     fn overlaps(&self) -> bool {

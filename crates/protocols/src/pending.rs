@@ -5,7 +5,7 @@
 //! capture lost on either side. The last one decides whether answers stay with their requests: a lost request must
 //! not hand its answer to the next one, so after a gap the times of both are compared.
 
-use crate::Sink;
+use crate::{Outstanding, Sink};
 use limpid_model::{Direction, Request, Status, Text, Unanswered};
 use std::collections::VecDeque;
 
@@ -61,6 +61,17 @@ impl<T> Pending<T> {
 
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Complete requests of whose answers nothing has come. Answers come in order: what is being answered, or what `blocks`
+    /// by design, holds up those behind it too.
+    pub fn outstanding(&self, blocks: impl Fn(&Request) -> bool) -> Outstanding {
+        let requests = || self.waiting.iter().filter_map(|waiting| waiting.request.as_ref());
+        let Some(front) = requests().next() else { return Outstanding::default() };
+        if front.first_byte_ns.is_some() || blocks(front) {
+            return Outstanding::default();
+        }
+        Outstanding { requests: requests().count() + self.beyond, since_ns: front.start_ns }
     }
 
     /// Whether this client was seen to send a request before it had the answer of the one before.

@@ -12,7 +12,7 @@ mod messages;
 use crate::pending::Pending;
 use crate::protocols::{Capture, Framing, FramingKind};
 use crate::statements::{Named, Recent, Statement, UNKNOWN};
-use crate::{Detection, Input, Options, Parser, Protocol, Sink, Step, sql};
+use crate::{Detection, Input, Options, Outstanding, Parser, Protocol, Sink, Step, sql};
 use limpid_model::request::Attribute;
 use limpid_model::{Direction, Kind, Request, Status, Text, TraceContext, Unanswered};
 use messages::{Header, SqlState, text};
@@ -26,6 +26,7 @@ pub const PROTOCOL: Protocol = Protocol {
     detect: messages::detect,
     parser: |options| Box::new(PostgreSql::new(options)),
     capture: Capture::Framed(Framing { kind: FramingKind::TypeLength32, head: 1024 }),
+    greets: false,
     specification: NAME,
 };
 
@@ -93,6 +94,7 @@ struct PostgreSql {
     answer: Option<Mark>,
     /// A replication stream, up to the next ReadyForQuery.
     streams: bool,
+    encryption_asked_ns: Option<u64>,
     lost: [bool; 2],
 }
 
@@ -113,6 +115,7 @@ impl PostgreSql {
             last_parsed: Box::default(),
             answer: None,
             streams: false,
+            encryption_asked_ns: None,
             lost: [false; 2],
         }
     }
@@ -153,6 +156,7 @@ impl PostgreSql {
     fn open(&mut self, body: &[u8], begins: Mark, ends: Mark, sink: &mut dyn Sink) {
         match messages::int(body, 0) {
             Some(messages::SSL_REQUEST | messages::GSSENC_REQUEST) => {
+                self.encryption_asked_ns = Some(begins.time_ns);
                 self.pending.push_mark(Place::new(Waits::Encryption));
             }
             Some(messages::CANCEL_REQUEST) => {
@@ -572,6 +576,13 @@ impl Parser for PostgreSql {
 
     fn in_flight(&self) -> usize {
         self.pending.len() + usize::from(self.streams)
+    }
+
+    fn outstanding(&self) -> Outstanding {
+        match (self.front(), self.encryption_asked_ns) {
+            (Some(Waits::Encryption), Some(since_ns)) => Outstanding { requests: 1, since_ns },
+            _ => self.pending.outstanding(|_| false),
+        }
     }
 }
 

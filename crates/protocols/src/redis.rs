@@ -10,7 +10,7 @@ pub mod resp;
 use crate::pending::Pending;
 use crate::protocols::Capture;
 use crate::protocols::{Framing, FramingKind};
-use crate::{Detection, Input, Options, Parser, Protocol, Sink, Step};
+use crate::{Detection, Input, Options, Outstanding, Parser, Protocol, Sink, Step};
 use limpid_model::request::Attribute;
 use limpid_model::{Direction, Kind, Request, Status, Text, Unanswered};
 use resp::{Progress, Reader, Word};
@@ -24,6 +24,7 @@ pub const PROTOCOL: Protocol = Protocol {
     parser: |options| Box::new(Redis::new(options)),
     // The reader needs command words and error codes; of longer strings only their ends.
     capture: Capture::Framed(Framing { kind: FramingKind::Resp, head: 64 }),
+    greets: false,
     specification: NAME,
 };
 
@@ -33,6 +34,22 @@ const PUBSUB: [&str; 6] = ["subscribe", "psubscribe", "ssubscribe", "unsubscribe
 const MESSAGES: [(&str, u64); 3] = [("message", 3), ("pmessage", 4), ("smessage", 3)];
 /// Error replies of normal work: a cluster's redirections, and a server that still reads its data.
 const NO_FAILURES: [&str; 3] = ["MOVED", "ASK", "LOADING"];
+/// Commands that wait for something to happen, as long as their callers want. XREAD and XREADGROUP do so only with BLOCK,
+/// which is not looked for.
+const BLOCKING: [&str; 12] = [
+    "BLPOP",
+    "BRPOP",
+    "BRPOPLPUSH",
+    "BLMOVE",
+    "BLMPOP",
+    "BZPOPMIN",
+    "BZPOPMAX",
+    "BZMPOP",
+    "XREAD",
+    "XREADGROUP",
+    "WAIT",
+    "WAITAOF",
+];
 /// Inline commands that detection believes in, if the answer is RESP as well.
 const INLINE: [&str; 43] = [
     "HELLO",
@@ -394,6 +411,10 @@ impl Parser for Redis {
 
     fn in_flight(&self) -> usize {
         self.pending.len()
+    }
+
+    fn outstanding(&self) -> Outstanding {
+        self.pending.outstanding(|request| BLOCKING.contains(&request.operation.as_str()))
     }
 }
 

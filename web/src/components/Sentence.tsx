@@ -10,7 +10,7 @@ interface Subject extends Judged {
   made?: Made | null;
 }
 
-const LEADS: Record<string, string> = { errors: "Failing", unanswered: "Unanswered", latency: "Slow", connects: "Connects fail", retransmits: "Segments sent again", no_data: "No data" };
+const LEADS: Record<string, string> = { errors: "Failing", unanswered: "Unanswered", latency: "Slow", pending: "Hanging", connects: "Connects fail", retransmits: "Segments sent again", no_data: "No data" };
 /** Said as a share of the requests; the text of all others says it all. */
 const SHARES = ["errors", "unanswered"];
 

@@ -86,13 +86,15 @@ export function slowReason(thing: { reasons: Reason[] }): Reason | undefined {
   return thing.reasons.find((reason) => /latenc|slow|p9\d|duration/i.test(`${reason.kind} ${reason.text}`));
 }
 
+/** What no share and no latency says. */
+const toldByText = ["connects", "pending"];
 const connectKinds = ["connects", "retransmits"];
 
-/** "12 connects refused", where that is the worst of it. */
+/** "12 connects refused", "3 requests wait for an answer", where that is the worst of it. */
 export function connectsText(thing: { reasons: Reason[]; status: Status }): string | null {
   const worst = leadingReason(thing);
-  if (worst?.kind !== "connects" || !isBad(thing.status)) return null;
-  return worst.text.split(/, usually | \(/)[0] ?? null;
+  if (!worst || !toldByText.includes(worst.kind) || !isBad(thing.status)) return null;
+  return worst.text.split(/, | \(/)[0] ?? null;
 }
 
 export function failReason(thing: { reasons: Reason[] }): Reason | undefined {

@@ -6,6 +6,7 @@
 //! nothing unless the series is new. Numbers stay valid until `generation` changes.
 
 use super::caps::{Caps, Label, OTHER};
+use super::pending::PendingRequests;
 use crate::losses;
 use hashbrown::HashTable;
 use limpid_model::{ExpHistogram, Request, Side, Status, Text};
@@ -64,6 +65,7 @@ pub(super) struct Link {
     pub active: u64,
     /// Requests that have waited longer than the time limit.
     pub waiting: u64,
+    pub pending: Option<Box<PendingRequests>>,
     pub split: Option<Box<Split>>,
     pub tcp: Option<Box<Tcp>>,
 }
@@ -336,6 +338,7 @@ impl Link {
             opened: 0,
             active: 0,
             waiting: 0,
+            pending: None,
             split: None,
             tcp: None,
         }

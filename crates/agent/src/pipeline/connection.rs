@@ -58,6 +58,8 @@ pub(super) struct End {
     /// Not yet in the metrics.
     pub sent_bytes: Counted,
     pub received_bytes: Counted,
+    /// When it received something last.
+    pub received_ns: u64,
     pub tcp: TcpNews,
     pub closed: Option<(u64, CloseReason)>,
     pub told: Told,
@@ -73,11 +75,35 @@ pub(super) struct End {
 pub(super) struct Counted {
     /// Offset behind the last byte that was counted; `None` while it is not known where the counting begins.
     pub until: Option<u64>,
+    /// Offset behind the last byte that an event told of: what lies between was lost, or its event is still on its way.
+    told: u64,
     /// Not yet in the metrics.
     pub bytes: u64,
 }
 
 impl Counted {
+    pub fn from_start(from_start: bool) -> Self {
+        Counted { until: from_start.then_some(0), told: 0, bytes: 0 }
+    }
+
+    /// Whether bytes have passed that no event told of.
+    pub fn has_untold(&self) -> bool {
+        self.until.is_some_and(|until| until > self.told)
+    }
+
+    fn tell(&mut self, from: u64, until: u64) {
+        self.count(from, until);
+        self.told = self.told.max(until);
+    }
+
+    /// By the connection's progress.
+    fn follow(&mut self, until: u64) {
+        if self.until.is_none() {
+            self.told = until;
+        }
+        self.count(until, until);
+    }
+
     fn count(&mut self, from: u64, until: u64) {
         let counted = self.until.unwrap_or(from);
         self.until = Some(counted.max(until));
@@ -112,8 +138,9 @@ impl End {
             process,
             sent: Times::of(info.transport),
             received: Times::of(info.transport),
-            sent_bytes: Counted { until: info.from_start.then_some(0), bytes: 0 },
-            received_bytes: Counted { until: info.from_start.then_some(0), bytes: 0 },
+            sent_bytes: Counted::from_start(info.from_start),
+            received_bytes: Counted::from_start(info.from_start),
+            received_ns: 0,
             tcp: TcpNews::default(),
             sent_last: None,
             closed: None,
@@ -127,13 +154,16 @@ impl End {
     }
 
     pub fn count(&mut self, bytes: &Bytes<'_>) {
+        if !bytes.sent {
+            self.received_ns = self.received_ns.max(bytes.last_ns);
+        }
         let counted = if bytes.sent { &mut self.sent_bytes } else { &mut self.received_bytes };
-        counted.count(bytes.offset, bytes.offset.saturating_add(bytes.length));
+        counted.tell(bytes.offset, bytes.offset.saturating_add(bytes.length));
     }
 
     pub fn note_progress(&mut self, progress: &Progress) {
-        self.sent_bytes.count(progress.sent, progress.sent);
-        self.received_bytes.count(progress.received, progress.received);
+        self.sent_bytes.follow(progress.sent);
+        self.received_bytes.follow(progress.received);
         if self.info.transport == Transport::Tcp {
             self.tcp.note(progress, self.info.from_start);
         }
@@ -263,6 +293,11 @@ impl Conn {
         let hints = Hints { client_port, server_port, from_start: end.info.from_start };
         self.engine = Some(Engine::new(hints, options, self.is_udp()));
         self.parsed = Some(parsed);
+    }
+
+    /// Nothing has begun: the only end there is, `at`, is the client's.
+    pub fn assume_client(&mut self, at: usize) {
+        self.server = 1 - at;
     }
 
     fn guess_server(&self, at: usize, sent: bool) -> usize {

@@ -393,18 +393,23 @@ impl Pipeline {
 
     /// What several steps of the engine need only once behind them.
     fn settle(&mut self, conn: &mut Conn, now_ns: u64) {
-        let (mut nothing, mut off) = (false, false);
+        let (mut nothing, mut off, mut greets) = (false, false, false);
         if let Some(engine) = conn.engine.as_mut() {
             let swapped = engine.swapped() != conn.swapped;
             conn.swapped = engine.swapped();
+            let was_known = conn.protocol.is_some();
             conn.protocol = engine.protocol().or(conn.protocol);
             conn.unordered = engine.needed_from(Direction::ToServer).is_some();
+            greets = !was_known && conn.protocol.is_some_and(|protocol| protocol.greets);
             conn.news = true;
             off = engine.is_off();
             nothing = engine.verdict() == Verdict::Pinned(Capture::Nothing) && !conn.is_left_flow();
             if swapped {
                 conn.forget_edges();
             }
+        }
+        if greets {
+            self.learn_greeter(conn);
         }
         self.join(conn, now_ns);
         match (nothing && conn.pending.is_empty(), off) {
@@ -543,8 +548,12 @@ impl Pipeline {
             self.join(&mut conn, now_ns);
         }
         self.wait_no_longer(&mut conn, now_ns);
+        let is_silent = conn.is_silent();
         if account && conn.leaving_ns.is_none() {
-            self.emitter.account(&mut conn, now_ns, false);
+            if !is_silent {
+                self.emitter.account(&mut conn, now_ns, false);
+            }
+            self.note_pending(&mut conn, now_ns);
         }
         let gone = conn.is_over() && conn.pending.is_empty() && {
             let alone = conn.expects_other(now_ns) && conn.parsed.is_some();
@@ -554,7 +563,9 @@ impl Pipeline {
         let busy = !account
             || !conn.pending.is_empty()
             || conn.is_over()
-            || conn.engine.as_ref().is_some_and(|engine| engine.in_flight() > 0);
+            || conn.engine.as_ref().is_some_and(|engine| engine.in_flight() > 0)
+            || conn.outstanding().requests > 0
+            || is_silent;
         conn.watched = busy && !gone;
         if conn.watched {
             self.watched.push(slot);
@@ -580,7 +591,7 @@ impl Pipeline {
         self.last = None;
         let now_ns = self.inner.now_ns.load(Ordering::Relaxed);
         self.give_up(&mut conn, now_ns, 0);
-        if conn.leaving_ns.is_none() {
+        if conn.leaving_ns.is_none() && !conn.is_silent() {
             self.emitter.account(&mut conn, now_ns, true);
         }
         for end in conn.known_ends() {

@@ -194,7 +194,7 @@ impl Emitter {
     }
 
     /// The edge of this end's requests; looked up again when something about it may have changed.
-    fn edge(
+    pub fn edge(
         &self,
         conn: &mut Conn,
         at: usize,

@@ -3,7 +3,7 @@
 use crate::capture::Bytes;
 use limpid_model::{Direction, Unanswered};
 use limpid_protocols::connection::{Connection, Verdict};
-use limpid_protocols::{Datagrams, Hints, Options, Protocol, Sink};
+use limpid_protocols::{Datagrams, Hints, Options, Outstanding, Protocol, Sink};
 
 pub(super) enum Engine {
     Stream(Box<Connection>),
@@ -89,6 +89,13 @@ impl Engine {
         match self {
             Engine::Stream(stream) => stream.needed_from(direction),
             Engine::Datagrams(_) => None,
+        }
+    }
+
+    pub fn outstanding(&self) -> Outstanding {
+        match self {
+            Engine::Stream(stream) => stream.outstanding(),
+            Engine::Datagrams(datagrams) => datagrams.outstanding(),
         }
     }
 

@@ -14,6 +14,7 @@ mod emit;
 mod engine;
 mod flows;
 mod names;
+mod pending;
 mod queue;
 mod sampling;
 mod settings;
@@ -105,6 +106,7 @@ struct Inner {
     caps: Arc<Mutex<Caps>>,
     tables: Mutex<Vec<Arc<Mutex<Table>>>>,
     names: Mutex<names::Names>,
+    greeters: Mutex<pending::Greeters>,
     ended: Mutex<snapshot::Ended>,
     /// The newest time that any thread has seen.
     now_ns: AtomicU64,
@@ -145,6 +147,7 @@ impl Shared {
                 caps,
                 tables: Mutex::default(),
                 names: Mutex::default(),
+                greeters: Mutex::default(),
                 ended: Mutex::default(),
                 now_ns: AtomicU64::new(0),
                 connections: AtomicU64::new(0),

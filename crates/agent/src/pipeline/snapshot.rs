@@ -49,14 +49,16 @@ const IO: usize = 4;
 const ACTIVE: usize = 5;
 const OPENED: usize = 6;
 const WAITING: usize = 7;
-const CONNECT: usize = 8;
-const ROUND_TRIP: usize = 9;
-const SEGMENTS: usize = 10;
-const RETRANSMITS: usize = 11;
-const RESETS: usize = 12;
+const PENDING: usize = 8;
+const PENDING_AGE: usize = 9;
+const CONNECT: usize = 10;
+const ROUND_TRIP: usize = 11;
+const SEGMENTS: usize = 12;
+const RETRANSMITS: usize = 13;
+const RESETS: usize = 14;
 
 #[rustfmt::skip]
-const FAMILIES: [Family; 13] = [
+const FAMILIES: [Family; 15] = [
     Family { name: names::REQUEST_DURATION, unit: "s", labels: REQUEST_LABELS,
         help: "time from a request's first byte to its answer's last one, as this side saw it" },
     Family { name: names::REQUEST_NETWORK, unit: "s", labels: SPLIT_LABELS,
@@ -73,6 +75,10 @@ const FAMILIES: [Family; 13] = [
         help: "connections opened" },
     Family { name: names::REQUESTS_WAITING, unit: "{request}", labels: LINK_LABELS,
         help: "requests that wait for their answer longer than the time limit" },
+    Family { name: names::REQUESTS_PENDING, unit: "{request}", labels: LINK_LABELS,
+        help: "requests that have waited for longer than a second and of whose answers nothing has come, without those that block by design" },
+    Family { name: names::REQUESTS_PENDING_AGE, unit: "s", labels: LINK_LABELS,
+        help: "how long the oldest of these has waited" },
     Family { name: names::TCP_CONNECT, unit: "s", labels: LINK_LABELS,
         help: "time that it took to connect, of the connections that this side opened" },
     Family { name: names::TCP_ROUND_TRIP, unit: "s", labels: LINK_LABELS,
@@ -122,7 +128,7 @@ pub(super) fn families(inner: &Inner) -> Vec<FamilySnapshot> {
     }
     let mut all = Collected::default();
     for table in inner.tables.lock().unwrap_or_else(PoisonError::into_inner).iter() {
-        all.add_table(&table.lock().unwrap_or_else(PoisonError::into_inner), &inner.config.host);
+        all.add_table(&table.lock().unwrap_or_else(PoisonError::into_inner), &inner.config.host, now_ns);
     }
     ended
         .series
@@ -144,7 +150,7 @@ fn evict_idle(inner: &Inner, ended: &mut Ended, now_ns: u64) {
     let tables = inner.tables.lock().unwrap_or_else(PoisonError::into_inner);
     let mut tables: Vec<_> = tables.iter().map(|table| table.lock().unwrap_or_else(PoisonError::into_inner)).collect();
     let host = &inner.config.host;
-    let before = collect(&tables, host);
+    let before = collect(&tables, host, now_ns);
     let idle = |point: &Point| point.last_ns.saturating_add(inner.config.idle_series_ns) <= now_ns;
     let idle_of = |family: usize| -> FxHashSet<LabelValues> {
         before.families[family].iter().filter(|(_, point)| idle(point)).map(|(values, _)| values.clone()).collect()
@@ -159,7 +165,7 @@ fn evict_idle(inner: &Inner, ended: &mut Ended, now_ns: u64) {
             |link| links.contains(&link_values(link, host, None)),
         );
     }
-    let after = collect(&tables, host);
+    let after = collect(&tables, host, now_ns);
     for (family, points) in before.families.into_iter().enumerate() {
         let gone = points.into_iter().filter(|(values, _)| !after.families[family].contains_key(values));
         ended.series.extend(gone.map(|(values, point)| (family, values, point, now_ns + SHOW_ENDED_NS)));
@@ -168,9 +174,9 @@ fn evict_idle(inner: &Inner, ended: &mut Ended, now_ns: u64) {
     give_places_back(&mut caps, &tables);
 }
 
-fn collect(tables: &[MutexGuard<'_, Table>], host: &Text) -> Collected {
+fn collect(tables: &[MutexGuard<'_, Table>], host: &Text, now_ns: u64) -> Collected {
     let mut all = Collected::default();
-    tables.iter().for_each(|table| all.add_table(table, host));
+    tables.iter().for_each(|table| all.add_table(table, host, now_ns));
     all
 }
 
@@ -180,17 +186,17 @@ fn give_places_back(caps: &mut Caps, tables: &[MutexGuard<'_, Table>]) {
 }
 
 impl Collected {
-    fn add_table(&mut self, table: &Table, host: &Text) {
+    fn add_table(&mut self, table: &Table, host: &Text, now_ns: u64) {
         for series in table.series.iter() {
             let Some(edge) = table.edges.get(series.edge) else { continue };
             let values = request_values(&edge.labels, series, host);
             let measure = Measure::Histogram(series.histogram.clone());
             self.add(DURATION, values, Point { start_ns: series.start_ns, last_ns: series.last_ns, measure });
         }
-        table.links.iter().for_each(|link| self.add_link(link, host));
+        table.links.iter().for_each(|link| self.add_link(link, host, now_ns));
     }
 
-    fn add_link(&mut self, link: &Link, host: &Text) {
+    fn add_link(&mut self, link: &Link, host: &Text, now_ns: u64) {
         let (start_ns, last_ns) = (link.start_ns, if link.active > 0 { u64::MAX } else { link.last_ns });
         let point = |measure| Point { start_ns, last_ns, measure };
         for (direction, bytes) in [("sent", link.sent_bytes), ("received", link.received_bytes)] {
@@ -199,6 +205,12 @@ impl Collected {
         self.add(ACTIVE, link_values(link, host, None), point(Measure::Gauge(link.active as f64)));
         self.add(OPENED, link_values(link, host, None), point(Measure::Counter(link.opened)));
         self.add(WAITING, link_values(link, host, None), point(Measure::Gauge(link.waiting as f64)));
+        if let Some(pending) = &link.pending {
+            let (requests, age_ns) = pending.now(now_ns);
+            self.add(PENDING, link_values(link, host, None), point(Measure::Gauge(requests as f64)));
+            let seconds = std::time::Duration::from_nanos(age_ns).as_secs_f64();
+            self.add(PENDING_AGE, link_values(link, host, None), point(Measure::Gauge(seconds)));
+        }
         self.add_tcp(link, host, point);
         let Some(split) = &link.split else { return };
         let parts = [(NETWORK, &split.network), (QUEUE, &split.queue), (NETWORK_OR_QUEUE, &split.network_or_queue)];
@@ -225,12 +237,22 @@ impl Collected {
             Entry::Vacant(place) => {
                 place.insert(point);
             }
+            Entry::Occupied(mut have) if family == PENDING_AGE => have.get_mut().keep_larger(point),
             Entry::Occupied(mut have) => have.get_mut().add(point),
         }
     }
 }
 
 impl Point {
+    /// Of two ages the larger is wanted, and no sum.
+    fn keep_larger(&mut self, other: Point) {
+        self.start_ns = self.start_ns.min(other.start_ns);
+        self.last_ns = self.last_ns.max(other.last_ns);
+        if let (Measure::Gauge(age), Measure::Gauge(more)) = (&mut self.measure, other.measure) {
+            *age = age.max(more);
+        }
+    }
+
     fn add(&mut self, other: Point) {
         self.start_ns = self.start_ns.min(other.start_ns);
         self.last_ns = self.last_ns.max(other.last_ns);

@@ -96,6 +96,12 @@ impl Times {
         self.find(offset).map_or_else(|when| when, |stretch| When::At(stretch.time_at(offset)))
     }
 
+    /// When the first byte from `offset` on passed, of those that were reported.
+    pub fn first_from(&self, offset: u64) -> Option<u64> {
+        let first = self.stretches.iter().find(|stretch| stretch.end > offset)?;
+        Some(first.time_at(offset.max(first.offset)))
+    }
+
     /// When everything before `end` had passed.
     pub fn passed(&self, end: u64) -> When {
         self.find(end.saturating_sub(1)).map_or_else(|when| when, |stretch| When::At(stretch.time_at(end)))

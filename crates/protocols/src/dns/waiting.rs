@@ -2,7 +2,7 @@
 
 use super::Place;
 use super::message::{Message, Question, SOA};
-use crate::Sink;
+use crate::{Outstanding, Sink};
 use limpid_model::{Request, Status, Unanswered};
 
 /// On one connection at most; what comes beyond is reported at once as unanswered.
@@ -62,6 +62,13 @@ pub struct Table {
 impl Table {
     pub fn len(&self) -> usize {
         self.waiting.len()
+    }
+
+    /// Questions without any answer. One that was given up long since is no longer asked.
+    pub fn outstanding(&self) -> Outstanding {
+        let asked = || self.waiting.iter().filter(|waiting| waiting.transfer.is_none() && !waiting.timed_out);
+        let since_ns = asked().map(|waiting| waiting.request.start_ns).min().unwrap_or_default();
+        Outstanding { requests: asked().count(), since_ns }
     }
 
     /// Whether this very question waits already; then it is one request, asked again.

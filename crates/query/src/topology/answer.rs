@@ -72,7 +72,7 @@ pub enum Severity {
 /// Why a status is what it is, with the figures that say so.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Reason {
-    /// `errors`, `latency`, `unanswered`, `connects`, `retransmits`, `consequence`, `no_data`.
+    /// `errors`, `latency`, `unanswered`, `connects`, `retransmits`, `pending`, `consequence`, `no_data`.
     pub kind: &'static str,
     pub severity: Severity,
     /// A sentence: "18.4 % of the requests failed, usually 0.1 %".

@@ -10,6 +10,8 @@ use super::text;
 use std::collections::BTreeMap;
 
 pub const PROTOCOL: &str = "tcp";
+/// Of a reason.
+pub const KIND: &str = "connects";
 const GIVEN_UP: &str = "unanswered";
 
 #[derive(Clone, Debug, Default)]
@@ -81,7 +83,7 @@ impl Graph {
     }
 
     /// The edge of the protocol that is spoken at the same address, or the only one between the two.
-    fn edge_beside(&self, key: &EdgeKey, parts: &EdgeParts) -> Option<EdgeKey> {
+    pub fn edge_beside(&self, key: &EdgeKey, parts: &EdgeParts) -> Option<EdgeKey> {
         let from = EdgeKey { protocol: String::new(), ..key.clone() };
         let between =
             self.edges.range(from..).take_while(|(one, _)| one.source == key.source && one.target == key.target);

@@ -1,7 +1,7 @@
 //! Requests, failures and latencies of a node or of one side of an edge, bucket by bucket.
 
 use super::answer::{EdgeSide, PulseBucket, Waiting};
-use super::increase::{BUCKETS, Slot};
+use super::increase::{BUCKETS, PAST, Slot};
 use crate::promql::histogram::Histogram;
 use crate::promql::histogram_stats;
 use limpid_model::ExpHistogram;
@@ -101,23 +101,24 @@ impl Figures {
     }
 }
 
-/// One view over time, and what was usual in the hour before.
+/// One view over time, and over the half day before.
 #[derive(Clone, Debug)]
 pub struct View {
-    pub usual: Figures,
+    /// By stretch, the oldest first.
+    pub past: Vec<Figures>,
     pub buckets: Vec<Figures>,
 }
 
 impl Default for View {
     fn default() -> Self {
-        View { usual: Figures::default(), buckets: vec![Figures::default(); BUCKETS] }
+        View { past: vec![Figures::default(); PAST], buckets: vec![Figures::default(); BUCKETS] }
     }
 }
 
 impl View {
     pub fn add(&mut self, slot: Slot, outcome: Outcome, now: &ExpHistogram, before: Option<&ExpHistogram>) {
         let figures = match slot {
-            Slot::Usual => Some(&mut self.usual),
+            Slot::Past(at) => self.past.get_mut(at),
             Slot::Bucket(at) => self.buckets.get_mut(at),
         };
         if let Some(figures) = figures {
@@ -126,7 +127,7 @@ impl View {
     }
 
     pub fn merge(&mut self, other: &View) {
-        self.usual.merge(&other.usual);
+        self.past.iter_mut().zip(&other.past).for_each(|(mine, theirs)| mine.merge(theirs));
         self.buckets.iter_mut().zip(&other.buckets).for_each(|(mine, theirs)| mine.merge(theirs));
     }
 

@@ -3,7 +3,8 @@
 use super::answer::{Level, TopologyQuery};
 use super::connects::{self, Connects};
 use super::figures::{Figures, Outcome, View};
-use super::increase::{LOOKBACK_MS, Moments, Slot, increases};
+use super::increase::{LOOKBACK_MS, Moments, Slot, increases, increases_in_range};
+use super::pending::BothSides;
 use super::resolve::{Place, Resolver};
 use super::segments::Segments;
 use crate::QueryError;
@@ -35,12 +36,9 @@ pub struct Seen {
 }
 
 pub fn read(store: &dyn Store, moments: &Moments, query: &TopologyQuery) -> Result<Vec<Seen>, QueryError> {
-    let series = select(store, REQUEST_DURATION, moments, query)?;
+    let name = prometheus_name(REQUEST_DURATION, "s", false);
+    let series = select_at(store, name, &moments.times_ms, query)?;
     Ok(series.into_iter().filter_map(seen).collect())
-}
-
-fn select(store: &dyn Store, name: &str, moments: &Moments, query: &TopologyQuery) -> Result<Vec<Series>, QueryError> {
-    select_at(store, prometheus_name(name, "s", false), &moments.times_ms, query)
 }
 
 pub fn select_at(
@@ -119,6 +117,10 @@ pub struct EdgeParts {
     /// Connects that failed, put here by `place_connects`.
     pub connects: Option<Connects>,
     pub segments: Segments,
+    /// Its series, as places in the list that the graph was built from.
+    pub series: Vec<usize>,
+    /// What waits for answers at the range's end.
+    pub pending: BothSides,
     pub network: Figures,
     pub queue: Figures,
     pub network_or_queue: Figures,
@@ -198,26 +200,28 @@ impl Graph {
         let mut idle = Vec::new();
         // Clients first: they tell which edges there are that a server's view may belong to.
         for side in [Side::Client, Side::Server] {
-            for (seen, grown) in all.iter().zip(&grown).filter(|(seen, _)| seen.side == side) {
+            for (at, (seen, grown)) in all.iter().zip(&grown).enumerate().filter(|(_, (seen, _))| seen.side == side) {
                 graph.note_samples(seen, moments);
                 let own = graph.own_node(seen, resolver);
                 let active = is_active(grown);
                 let own_id = own.id.clone();
-                graph.touch(own, seen, active);
+                if moments.is_recent(first_and_last(&seen.series)) {
+                    graph.touch(own, seen, active);
+                }
                 match active {
-                    true => graph.add(&own_id, seen, grown, resolver, &members),
-                    false => idle.push((own_id, seen, grown)),
+                    true => graph.add(&own_id, at, (seen, grown), resolver, &members),
+                    false => idle.push((own_id, at, seen, grown)),
                 }
             }
         }
         // What saw nothing in the range lends what was usual to the edges that there are, and makes none.
-        for (own, seen, grown) in idle {
-            graph.add_usual(&own, seen, grown, resolver, &members);
+        for (own, at, seen, grown) in idle {
+            graph.add_usual(&own, at, (seen, grown), resolver, &members);
         }
         graph
     }
 
-    fn add(&mut self, own: &str, seen: &Seen, grown: &Grown, resolver: &Resolver, members: &Members) {
+    fn add(&mut self, own: &str, at: usize, (seen, grown): (&Seen, &Grown), resolver: &Resolver, members: &Members) {
         let key = match self.other_node(seen, resolver, members) {
             Other::Node(identity) => Some(self.connect(own, identity, seen)),
             Other::OnHosts(hosts) => self.edge_from_hosts(own, &hosts, seen),
@@ -230,6 +234,7 @@ impl Graph {
         };
         let edge = self.edges.entry(key).or_default();
         edge.count_codes(seen, grown);
+        edge.series.push(at);
         if let Some((first_ms, _)) = first_and_last(&seen.series) {
             edge.first_ms = earlier(edge.first_ms, first_ms);
         }
@@ -245,7 +250,14 @@ impl Graph {
         }
     }
 
-    fn add_usual(&mut self, own: &str, seen: &Seen, grown: &Grown, resolver: &Resolver, members: &Members) {
+    fn add_usual(
+        &mut self,
+        own: &str,
+        at: usize,
+        (seen, grown): (&Seen, &Grown),
+        resolver: &Resolver,
+        members: &Members,
+    ) {
         if let Other::Node(other) = self.other_node(seen, resolver, members) {
             let (source, target) = ordered(seen.side, own, &other.id);
             let key = EdgeKey { source, target, protocol: seen.protocol.clone() };
@@ -256,20 +268,24 @@ impl Graph {
                 if grown.is_empty() {
                     return;
                 }
+                edge.series.push(at);
                 fill(if seen.side == Side::Client { &mut edge.client } else { &mut edge.server }, seen, grown);
                 return;
             }
         }
         if seen.side == Side::Server && !grown.is_empty() {
-            fill(&mut self.node_mut(own).served_apart, seen, grown);
+            // A service that has long gone is no node for what it once served.
+            if let Some(node) = self.nodes.get_mut(own) {
+                fill(&mut node.served_apart, seen, grown);
+            }
         }
     }
 
     fn note_samples(&mut self, seen: &Seen, moments: &Moments) {
         for sample in &seen.series.samples {
             if sample.time_ms > moments.start_ms {
-                let end = moments.times_ms.partition_point(|moment| *moment < sample.time_ms);
-                if let Some(bucket) = self.reported.get_mut(end.saturating_sub(2)) {
+                let end = moments.range_ms().partition_point(|moment| *moment < sample.time_ms);
+                if let Some(bucket) = self.reported.get_mut(end.saturating_sub(1)) {
                     *bucket = true;
                 }
             }
@@ -406,10 +422,26 @@ impl Graph {
 
     /// The edge that a series without instances belongs to.
     pub fn key_of(&self, seen: &Seen, resolver: &Resolver) -> Option<EdgeKey> {
+        self.key_between(seen, resolver).filter(|key| self.edges.contains_key(key))
+    }
+
+    pub fn key_between(&self, seen: &Seen, resolver: &Resolver) -> Option<EdgeKey> {
         let Other::Node(other) = self.other_node(seen, resolver, &Members::default()) else { return None };
         let (source, target) = ordered(seen.side, &self.own_node(seen, resolver).id, &other.id);
-        let key = EdgeKey { source, target, protocol: seen.protocol.clone() };
-        self.edges.contains_key(&key).then_some(key)
+        Some(EdgeKey { source, target, protocol: seen.protocol.clone() })
+    }
+
+    /// An edge on which no request was ever finished.
+    pub fn begin_edge(&mut self, seen: &Seen, resolver: &Resolver) -> Option<EdgeKey> {
+        let Other::Node(other) = self.other_node(seen, resolver, &Members::default()) else { return None };
+        let own = self.own_node(seen, resolver);
+        let own_id = own.id.clone();
+        self.touch(own, seen, true);
+        let key = self.connect(&own_id, other, seen);
+        let addresses = self.edges.get_mut(&key).map(|edge| &mut edge.addresses)?;
+        addresses
+            .extend((seen.side == Side::Client && !seen.peer_address.is_empty()).then(|| seen.peer_address.clone()));
+        Some(key)
     }
 
     /// Adds what callers waited beyond the servers' own time.
@@ -427,14 +459,14 @@ impl Graph {
             }
         }
         for name in [REQUEST_NETWORK, REQUEST_QUEUE, REQUEST_NETWORK_OR_QUEUE] {
-            for series in select(store, name, moments, query)? {
+            for series in select_at(store, prometheus_name(name, "s", false), moments.range_ms(), query)? {
                 let label = |name: &str| series.labels.get(name).unwrap_or_default().to_string();
                 let edges = by_services.get(&(label("service"), label("peer"), label("protocol")));
                 // Below the level of services these families cannot say which edge it was, unless there is one.
                 let Some([key]) = edges.map(Vec::as_slice) else { continue };
                 let Some(edge) = self.edges.get_mut(key) else { continue };
                 let mut view = View::default();
-                increases(&series, moments, |slot, now, before| view.add(slot, Outcome::Ok, now, before));
+                increases_in_range(&series, moments, |slot, now, before| view.add(slot, Outcome::Ok, now, before));
                 let figures = match name {
                     REQUEST_NETWORK => &mut edge.network,
                     REQUEST_QUEUE => &mut edge.queue,
@@ -473,6 +505,13 @@ fn grown<'a>(seen: &'a Seen, moments: &Moments) -> Grown<'a> {
 
 fn is_active(grown: &Grown) -> bool {
     grown.iter().any(|(slot, ..)| matches!(slot, Slot::Bucket(_)))
+}
+
+impl Seen {
+    /// Adds what it saw to a view.
+    pub fn fill(&self, view: &mut View, moments: &Moments) {
+        increases(&self.series, moments, |slot, now, before| view.add(slot, self.outcome, now, before));
+    }
 }
 
 fn fill(view: &mut Option<View>, seen: &Seen, grown: &Grown) {

@@ -5,10 +5,17 @@
 
 use crate::QueryError;
 use limpid_model::{ExpHistogram, Series, Value};
+use std::ops::Range;
 
 /// Fine enough to say since when, coarse enough to count in.
 pub const BUCKETS: usize = 60;
-/// What was usual is taken from the hour before the range.
+/// What was usual is taken from the half day before the range, in stretches: the last of them are ten of six minutes (of
+/// twelve before a long range), so that a system that is young has several too.
+pub const PAST: usize = 15;
+const RECENT_PAST: i64 = 10;
+const RECENT_PAST_MS: i64 = 360_000;
+const FAR_PAST_HOURS: [i64; PAST - RECENT_PAST as usize] = [12, 9, 6, 4, 3];
+/// Rates are compared with those of the hour before.
 const USUAL_MS: i64 = 3_600_000;
 /// A sample this old still tells the count: agents report every five seconds, and may be late.
 pub const LOOKBACK_MS: i64 = 300_000;
@@ -18,7 +25,8 @@ const HOUR_MS: i64 = 3_600_000;
 const MINUTE_MS: i64 = 60_000;
 const TWELVE_MINUTES_MS: i64 = 720_000;
 
-/// When the counters are read: an hour before the range, at its start, and at the end of each bucket.
+/// When the counters are read: at the beginnings of the stretches before the range, at its start, and at the end of each
+/// bucket.
 #[derive(Clone, Debug)]
 pub struct Moments {
     pub times_ms: Vec<i64>,
@@ -28,12 +36,14 @@ pub struct Moments {
     covered_from_ms: i64,
     /// From when on in the hour before anything can be known.
     usual_from_ms: i64,
+    oldest_ms: i64,
 }
 
 /// Where an increase belongs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Slot {
-    Usual,
+    /// A stretch before the range, the oldest first.
+    Past(usize),
     Bucket(usize),
 }
 
@@ -50,13 +60,41 @@ impl Moments {
             let bound = start_ms + (length as i128 * at as i128 / BUCKETS as i128) as i64;
             if at == BUCKETS { end_ms } else { bound - bound % grain_ms }
         };
-        let times_ms = std::iter::once(start_ms.saturating_sub(USUAL_MS)).chain((0..=BUCKETS).map(bucket)).collect();
+        let times_ms = past(start_ms, grain_ms).into_iter().chain((0..=BUCKETS).map(bucket)).collect();
         let usual_from_ms = start_ms.saturating_sub(USUAL_MS);
-        Ok(Moments { times_ms, start_ms, end_ms, covered_from_ms: start_ms, usual_from_ms })
+        Ok(Moments { times_ms, start_ms, end_ms, covered_from_ms: start_ms, usual_from_ms, oldest_ms: i64::MIN })
     }
 
     pub fn bucket_start_ns(&self, bucket: usize) -> u64 {
-        self.times_ms.get(bucket + 1).map_or(0, |time_ms| *time_ms as u64 * 1_000_000)
+        self.range_ms().get(bucket).map_or(0, |time_ms| *time_ms as u64 * 1_000_000)
+    }
+
+    pub fn bucket_ns(&self) -> u64 {
+        (self.end_ms - self.start_ms).max(0) as u64 * 1_000_000 / BUCKETS as u64
+    }
+
+    /// The range's start, and the end of each bucket.
+    pub fn range_ms(&self) -> &[i64] {
+        self.times_ms.get(PAST..).unwrap_or_default()
+    }
+
+    /// Whether a series, by its first and last sample, was there in the hour before the range or in it. What has gone before
+    /// that only tells what was usual.
+    pub fn is_recent(&self, first_and_last_ms: Option<(i64, i64)>) -> bool {
+        let from_ms = self.start_ms.saturating_sub(USUAL_MS + LOOKBACK_MS);
+        first_and_last_ms.is_some_and(|(_, last_ms)| last_ms >= from_ms)
+    }
+
+    /// The stretches of the hour before, or of what comes nearest to it.
+    pub fn hour_before(&self) -> Range<usize> {
+        let from_ms = self.start_ms.saturating_sub(USUAL_MS + MINUTE_MS);
+        self.times_ms.partition_point(|time_ms| *time_ms < from_ms)..PAST
+    }
+
+    /// How long a stretch before the range is, as far as it is known.
+    pub fn past_seconds(&self, stretch: usize) -> f64 {
+        let bound = |at: usize| self.times_ms.get(at).copied().unwrap_or(self.start_ms);
+        (bound(stretch + 1) - bound(stretch).max(self.oldest_ms)).max(0) as f64 / 1000.0
     }
 
     /// The store's oldest data is from `oldest_ns`.
@@ -64,6 +102,7 @@ impl Moments {
         let oldest_ms = oldest_ns.map_or(self.start_ms, |ns| (ns / 1_000_000) as i64);
         self.covered_from_ms = oldest_ms.clamp(self.start_ms, self.end_ms - SHORTEST_MS);
         self.usual_from_ms = oldest_ms.clamp(self.usual_from_ms, self.start_ms);
+        self.oldest_ms = oldest_ms;
         self
     }
 
@@ -77,13 +116,19 @@ impl Moments {
     }
 
     fn slot(&self, time_ms: i64) -> Slot {
-        if time_ms <= self.start_ms {
-            return Slot::Usual;
-        }
-        // The first moment at or after the sample ends its bucket.
-        let end = self.times_ms.partition_point(|moment| *moment < time_ms);
-        Slot::Bucket(end.saturating_sub(2).min(BUCKETS - 1))
+        // The first moment at or after the sample ends its stretch or its bucket.
+        let end = self.times_ms.partition_point(|moment| *moment < time_ms).saturating_sub(1);
+        if end < PAST { Slot::Past(end) } else { Slot::Bucket((end - PAST).min(BUCKETS - 1)) }
     }
+}
+
+/// Where the stretches before the range begin: at moments that the store has apart, whatever the range's are.
+fn past(start_ms: i64, grain_ms: i64) -> Vec<i64> {
+    let aligned = |time_ms: i64, grain_ms: i64| time_ms - time_ms.rem_euclid(grain_ms);
+    let far = FAR_PAST_HOURS.iter().map(|hours| aligned(start_ms.saturating_sub(hours * HOUR_MS), TWELVE_MINUTES_MS));
+    let (grain_ms, each_ms) = (grain_ms.max(MINUTE_MS), RECENT_PAST_MS.max(grain_ms));
+    let near = (1..=RECENT_PAST).rev().map(|back| aligned(start_ms.saturating_sub(back * each_ms), grain_ms));
+    far.chain(near).collect()
 }
 
 /// The bounds of a long range's buckets are multiples of this; its beginning is at most so much earlier than asked for.
@@ -103,6 +148,15 @@ pub fn increases<'a>(
 ) {
     let first_ms = moments.times_ms.first().copied().unwrap_or(moments.start_ms);
     increases_between(series, first_ms, |time_ms, now, before| each(moments.slot(time_ms), now, before));
+}
+
+/// As [`increases`], of a series that was read from the range's start on.
+pub fn increases_in_range<'a>(
+    series: &'a Series,
+    moments: &Moments,
+    mut each: impl FnMut(Slot, &'a ExpHistogram, Option<&'a ExpHistogram>),
+) {
+    increases_between(series, moments.start_ms, |time_ms, now, before| each(moments.slot(time_ms), now, before));
 }
 
 /// As [`increases`], with the time of the later sample. `first_ms` is where reading began.
@@ -167,10 +221,10 @@ mod tests {
         for (hours, grain_ms) in [(1, 60_000), (6, 60_000), (24, 720_000), (168, 720_000)] {
             let (start, end) = (1_700_000_000_123_000_000, 1_700_000_000_123_000_000 + hours * HOUR);
             let moments = Moments::new(start, end).expect("a range");
-            assert_eq!(moments.times_ms.len(), BUCKETS + 2);
+            assert_eq!((moments.times_ms.len(), moments.range_ms().len()), (PAST + BUCKETS + 1, BUCKETS + 1));
             assert!(moments.times_ms.is_sorted() && moments.times_ms.windows(2).all(|pair| pair[0] < pair[1]));
-            assert!(moments.times_ms[..=BUCKETS].iter().all(|moment| moment % grain_ms == 0), "{hours} h");
-            assert_eq!(moments.times_ms[BUCKETS + 1], (end / 1_000_000) as i64);
+            assert!(moments.times_ms[..PAST + BUCKETS].iter().all(|moment| moment % grain_ms == 0), "{hours} h");
+            assert_eq!(moments.times_ms[PAST + BUCKETS], (end / 1_000_000) as i64);
             assert!((0..grain_ms).contains(&((start / 1_000_000) as i64 - moments.start_ms)));
         }
         let short = Moments::new(1_700_000_000_123_000_000, 1_700_000_600_123_000_000).expect("ten minutes");
@@ -179,7 +233,7 @@ mod tests {
 
     #[test]
     fn what_was_counted_before_is_no_increase() {
-        assert_eq!(increase(&[(601, 50, 1), (602, 53, 1)]), [(Slot::Bucket(1), 3)]);
+        assert_eq!(increase(&[(601, 50, -300), (602, 53, -300)]), [(Slot::Bucket(1), 3)]);
     }
 
     #[test]
@@ -189,7 +243,7 @@ mod tests {
 
     #[test]
     fn a_new_start_is_a_reset_even_when_the_count_is_higher() {
-        assert_eq!(increase(&[(600, 5, 1), (601, 7, 600)]), [(Slot::Bucket(0), 7)]);
+        assert_eq!(increase(&[(600, 5, -300), (601, 7, 600)]), [(Slot::Bucket(0), 7)]);
     }
 
     #[test]
@@ -210,7 +264,14 @@ mod tests {
     }
 
     #[test]
-    fn the_hour_before_is_what_was_usual() {
-        assert_eq!(increase(&[(540, 1, 1), (600, 9, 1), (660, 10, 1)]), [(Slot::Usual, 8), (Slot::Bucket(59), 1)]);
+    fn the_half_day_before_has_its_stretches() {
+        let samples = [(-119, 1, -600), (300, 2, -600), (541, 4, -600), (600, 9, -600), (660, 10, -600)];
+        let found = [(Slot::Past(2), 1), (Slot::Past(5), 2), (Slot::Past(14), 5), (Slot::Bucket(59), 1)];
+        assert_eq!(increase(&samples), found);
+        let moments = Moments::new(10 * HOUR, 11 * HOUR).expect("a range of an hour");
+        assert_eq!((moments.past_seconds(0), moments.past_seconds(14)), (3.0 * 3600.0, 360.0));
+        assert_eq!(moments.hour_before(), 5..15);
+        let short = Moments::new(1_700_000_000_123_000_000, 1_700_000_600_123_000_000).expect("ten minutes");
+        assert!(short.times_ms[..PAST].iter().all(|moment| moment % MINUTE_MS == 0), "the store has them apart");
     }
 }

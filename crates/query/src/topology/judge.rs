@@ -1,14 +1,15 @@
 //! The rules: what is bad, since when, compared with what.
 //!
 //! Each rule has a limit that it fires above and a number of requests below which it says nothing. A rule looks at the
-//! whole range and at its end, so that what began a minute ago is not diluted by the hour before it. What is usual comes
-//! from the hour before the range.
+//! whole range and at its end, so that what began a minute ago is not diluted by the hour before it. Shares of failures
+//! have absolute limits; latency is compared with what is usual ([`super::usual`]).
 
 use super::answer::{Reason, Severity};
 use super::connects::Connects;
 use super::figures::{Figures, View};
 use super::increase::{BUCKETS, Moments};
 use super::text;
+use super::usual::Usual;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -16,6 +17,8 @@ pub const CRITICAL_ERRORS: f64 = 0.05;
 pub const WARNING_ERRORS: f64 = 0.01;
 /// Fewer requests than this tell nothing about a share.
 pub const MIN_REQUESTS: f64 = 20.0;
+/// Where so much of it is bad, even fewer tell: who gets no answer asks seldom, since each time he waits.
+const MOST: f64 = 0.5;
 /// One failed request is no finding, whatever share it is of a few.
 const MIN_FAILURES: f64 = 3.0;
 /// A service with fewer requests than this in the whole range is not judged at all.
@@ -44,7 +47,7 @@ pub struct Subject {
 }
 
 impl Subject {
-    fn noun(&self) -> &'static str {
+    pub fn noun(&self) -> &'static str {
         if self.is_dns { "lookups" } else { "requests" }
     }
 
@@ -70,22 +73,29 @@ fn result_name(code: &str) -> &str {
     }
 }
 
-pub fn usual_p95_ms(view: &View) -> Option<f64> {
-    (view.usual.latency.count >= MIN_REQUESTS).then(|| view.usual.quantile_ms(0.95)).flatten()
+/// A p95 above this is slow where `usual_ms` is usual.
+pub fn slow_above_ms(usual_ms: f64) -> f64 {
+    (usual_ms * SLOW_FACTOR).max(SLOW_FLOOR_MS)
 }
 
 /// Above this a request counts as slow.
-pub fn slow_limit_ms(view: &View) -> f64 {
-    let usual = usual_p95_ms(view).or_else(|| view.total().quantile_ms(0.95));
-    usual.map_or(f64::INFINITY, |usual| (usual * SLOW_FACTOR).max(SLOW_FLOOR_MS))
+pub fn slow_limit_ms(view: &View, moments: &Moments) -> f64 {
+    let usual = view.usual(moments).p95_ms.or_else(|| view.total().quantile_ms(0.95));
+    usual.map_or(f64::INFINITY, slow_above_ms)
+}
+
+/// Is it critical by what failed or was not answered?
+pub fn is_failing(figures: &Figures) -> bool {
+    [&ERRORS, &UNANSWERED].iter().any(|rule| rule.severity(figures) == Some(Severity::Critical))
 }
 
 /// All rules that fire, worst first.
 pub fn reasons(view: &View, moments: &Moments, subject: &Subject) -> Vec<Reason> {
+    let usual = view.usual(moments);
     let mut reasons: Vec<Reason> = [
-        share_reason(view, moments, subject, &ERRORS),
-        share_reason(view, moments, subject, &UNANSWERED),
-        latency_reason(view, moments, subject),
+        share_reason(view, moments, subject, &ERRORS, &usual),
+        share_reason(view, moments, subject, &UNANSWERED, &usual),
+        latency_reason(view, moments, subject, &usual),
     ]
     .into_iter()
     .flatten()
@@ -110,10 +120,12 @@ impl ShareRule {
     }
 
     fn severity(&self, figures: &Figures) -> Option<Severity> {
-        if figures.requests < MIN_REQUESTS || (self.count)(figures) < MIN_FAILURES {
+        let share = self.share(figures);
+        let enough = if share >= MOST { MIN_TO_JUDGE } else { MIN_REQUESTS };
+        if figures.requests < enough || (self.count)(figures) < MIN_FAILURES {
             return None;
         }
-        severity_of(self.share(figures))
+        severity_of(share)
     }
 }
 
@@ -129,14 +141,15 @@ fn recent() -> Range<usize> {
     BUCKETS - RECENT..BUCKETS
 }
 
-fn share_reason(view: &View, moments: &Moments, subject: &Subject, rule: &ShareRule) -> Option<Reason> {
+fn share_reason(view: &View, moments: &Moments, subject: &Subject, rule: &ShareRule, usual: &Usual) -> Option<Reason> {
     let fired = [rule.severity(&view.total()), rule.severity(&view.sum(recent()))];
     let severity = fired.into_iter().flatten().min()?;
     let limit = if severity == Severity::Critical { CRITICAL_ERRORS } else { WARNING_ERRORS };
     let bad = first_and_last(view, |figures| rule.share(figures) >= limit)?;
     let since = bad.start;
     let share = rule.share(&view.sum(bad));
-    let usual = (view.usual.requests >= MIN_REQUESTS).then(|| text::share(rule.share(&view.usual)));
+    let usual = &usual.figures;
+    let usual = (usual.requests >= MIN_REQUESTS).then(|| text::share(rule.share(usual)));
     let value = text::share(share);
     let results = if rule.kind == ERRORS.kind { subject.results() } else { String::new() };
     let compared = usual.as_ref().map_or(String::new(), |usual| format!(", usually {usual}"));
@@ -165,7 +178,7 @@ pub fn connects_reason(
     let since_ns = moments.bucket_start_ns(bad.start);
     let through = requests.map_or(0.0, |view| view.sum(bad).requests);
     let usual_seconds = Some(moments.usual_seconds()).filter(|known| watched_before && *known >= MIN_USUAL_SECONDS);
-    let usual = usual_seconds.map(|known| connects.view.usual.requests * moments.seconds() / known);
+    let usual = usual_seconds.map(|known| connects.view.hour_before(moments).requests * moments.seconds() / known);
     let is_usual = through >= failed && usual.is_some_and(|usual| usual >= failed * AS_USUAL);
     let severity = match failed / (failed + through) >= CRITICAL_ERRORS && !is_usual {
         true => Severity::Critical,
@@ -185,9 +198,9 @@ pub fn connects_reason(
     })
 }
 
-fn latency_reason(view: &View, moments: &Moments, subject: &Subject) -> Option<Reason> {
-    let usual_ms = usual_p95_ms(view)?;
-    let limit_ms = (usual_ms * SLOW_FACTOR).max(SLOW_FLOOR_MS);
+fn latency_reason(view: &View, moments: &Moments, subject: &Subject, usual: &Usual) -> Option<Reason> {
+    let usual_ms = usual.p95_ms?;
+    let limit_ms = slow_above_ms(usual_ms);
     let is_slow = |figures: &Figures| {
         figures.latency.count >= MIN_REQUESTS && figures.quantile_ms(0.95).is_some_and(|p95| p95 > limit_ms)
     };
@@ -196,8 +209,10 @@ fn latency_reason(view: &View, moments: &Moments, subject: &Subject) -> Option<R
     }
     let slow_bucket = |figures: &Figures| figures.quantile_ms(0.95).is_some_and(|p95| p95 > limit_ms);
     let bad = first_and_last(view, slow_bucket)?;
-    let since = bad.start;
-    let p95_ms = view.sum(bad).quantile_ms(0.95)?;
+    // Between two slow times it may have been quick for long: then the last one is told of.
+    let last = bad.end.saturating_sub(RECENT).max(bad.start)..bad.end;
+    let mut told = [bad, last].into_iter().filter_map(|part| Some((part.start, view.sum(part).quantile_ms(0.95)?)));
+    let (since, p95_ms) = told.find(|(_, p95_ms)| *p95_ms > limit_ms)?;
     let (value, usual) = (text::duration(p95_ms), text::duration(usual_ms));
     let times = p95_ms / usual_ms;
     Some(Reason {
@@ -209,6 +224,14 @@ fn latency_reason(view: &View, moments: &Moments, subject: &Subject) -> Option<R
         since_ns: moments.bucket_start_ns(since),
         link: subject.link.clone(),
     })
+}
+
+/// Whether something is slower than usual, where it was there before and is there still.
+pub fn is_slower(view: &View, moments: &Moments) -> Option<bool> {
+    let usual = view.usual(moments);
+    let known = usual.figures.latency.count >= MIN_REQUESTS && view.total().latency.count >= MIN_REQUESTS;
+    let subject = || Subject { link: String::new(), is_dns: false, codes: BTreeMap::new() };
+    known.then(|| latency_reason(view, moments, &subject(), &usual).is_some())
 }
 
 /// From the first bucket in which a rule holds to the last one.
@@ -239,7 +262,7 @@ mod tests {
     #[test]
     fn failures_fire_with_their_share_and_beginning() {
         let mut view = View::default();
-        add(&mut view, Slot::Usual, Outcome::Ok, 1000, 5);
+        add(&mut view, Slot::Past(14), Outcome::Ok, 1000, 5);
         for bucket in 0..BUCKETS {
             add(&mut view, Slot::Bucket(bucket), Outcome::Ok, 80, 5);
             if bucket >= 57 {
@@ -257,7 +280,7 @@ mod tests {
     #[test]
     fn slower_than_usual_fires_only_above_the_floor() {
         let mut view = View::default();
-        add(&mut view, Slot::Usual, Outcome::Ok, 1000, 5);
+        add(&mut view, Slot::Past(14), Outcome::Ok, 1000, 5);
         add(&mut view, Slot::Bucket(30), Outcome::Ok, 100, 40);
         assert!(judged(&view).is_empty(), "40 ms is eight times the usual but fast");
         add(&mut view, Slot::Bucket(31), Outcome::Ok, 1000, 300);
@@ -265,10 +288,27 @@ mod tests {
     }
 
     #[test]
+    fn what_was_slow_twice_is_told_by_its_last_time_and_never_by_a_quick_p95() {
+        let mut view = View::default();
+        add(&mut view, Slot::Past(14), Outcome::Ok, 1000, 5);
+        (0..BUCKETS).for_each(|bucket| add(&mut view, Slot::Bucket(bucket), Outcome::Ok, 400, 5));
+        add(&mut view, Slot::Bucket(3), Outcome::Ok, 40, 300);
+        add(&mut view, Slot::Bucket(59), Outcome::Ok, 60, 300);
+        let reasons = judged(&view);
+        assert_eq!(reasons.len(), 1, "{reasons:?}");
+        assert!(reasons[0].value.starts_with("3") || reasons[0].value.starts_with("29"), "{reasons:?}");
+        assert_eq!(reasons[0].since_ns, 36_000_000_000_000 + 58 * 60_000_000_000);
+    }
+
+    #[test]
     fn few_requests_are_not_judged() {
         let mut view = View::default();
-        add(&mut view, Slot::Bucket(5), Outcome::Error, 10, 5);
+        add(&mut view, Slot::Bucket(5), Outcome::Error, 9, 5);
         assert!(judged(&view).is_empty());
+        add(&mut view, Slot::Bucket(5), Outcome::Error, 1, 5);
+        assert_eq!(judged(&view).len(), 1, "ten of ten");
+        add(&mut view, Slot::Bucket(5), Outcome::Ok, 9, 5);
+        assert_eq!(judged(&view).len(), 1, "ten of nineteen");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The map: who talks to whom, how it goes, and what deviates.
 //!
 //! One family of metrics is the source, `limpid_request_duration_seconds`, read at some sixty moments of the range and
-//! once an hour before it ([`increase`]). Each series says what one side of a connection saw; [`graph`] puts both sides
+//! at some of the half day before it ([`increase`], [`usual`]). Each series says what one side of a connection saw; [`graph`] puts both sides
 //! of a call into one edge, after [`resolve`] has found out what stands behind addresses that the agent did not know.
 //! [`judge`] compares with fixed limits and with what was usual, and gives each node and edge a status with reasons.
 
@@ -13,12 +13,15 @@ mod graph;
 mod increase;
 mod judge;
 mod lifetime;
+mod mix;
 mod nodes;
+mod pending;
 mod resolve;
 mod segments;
 mod spans;
 mod text;
 mod timeline;
+mod usual;
 
 pub use answer::{
     Edge, EdgeSide, Level, Node, PulseBucket, Reason, Severity, Status, Topology, TopologyQuery, Waiting,
@@ -27,11 +30,14 @@ pub use timeline::{Timeline, TimelineBucket, timeline};
 
 pub(crate) use answer::as_text;
 pub(crate) use figures::{Figures, Outcome};
-pub(crate) use increase::{LOOKBACK_MS, Moments, Slot, increases};
+pub(crate) use increase::{LOOKBACK_MS, Moments, Slot, increases_in_range};
 
 use crate::QueryError;
 use limpid_model::Side;
 use limpid_store::Store;
+
+/// How long before the range an address may have had its listener last.
+const FORMER_NS: u64 = 12 * 3_600_000_000_000;
 
 /// The map of a range, at one level.
 pub fn topology(store: &dyn Store, start_ns: u64, end_ns: u64, query: &TopologyQuery) -> Result<Topology, QueryError> {
@@ -39,6 +45,10 @@ pub fn topology(store: &dyn Store, start_ns: u64, end_ns: u64, query: &TopologyQ
     let entities = store.entities(start_ns, end_ns)?;
     let mut resolver = resolve::Resolver::new(&entities);
     let seen = graph::read(store, &moments, query)?;
+    // An address where nobody listens any more is still that of who did.
+    if seen.iter().any(|seen| seen.side == Side::Client && resolver.is_puzzled_by(seen)) {
+        resolver.add_former(&store.entities(start_ns.saturating_sub(FORMER_NS), start_ns)?);
+    }
     // What NAT hides is hidden on both sides: an address called that nobody has, and calls from one that nobody has.
     let puzzled = |side| seen.iter().any(|seen| seen.side == side && resolver.is_puzzled_by(seen));
     if puzzled(Side::Client) && puzzled(Side::Server) {
@@ -48,7 +58,8 @@ pub fn topology(store: &dyn Store, start_ns: u64, end_ns: u64, query: &TopologyQ
     graph.place_connects();
     graph.add_waiting(store, &moments, query)?;
     graph.add_segments(store, &moments, query, &resolver)?;
-    Ok(nodes::finish(graph, &entities, &moments, query))
+    graph.add_pending(store, &moments, query, &resolver)?;
+    Ok(nodes::finish(graph, &seen, &entities, &moments, query))
 }
 
 /// The nodes of the level service, worst first.

@@ -7,11 +7,12 @@ use super::answer::{Edge, Level, Node, Reason, Severity, Status, Topology, Topol
 use super::attributes::{self, Known};
 use super::connects::{self, Connects};
 use super::figures::View;
-use super::graph::{EdgeKey, EdgeParts, Graph, NodeParts};
+use super::graph::{EdgeKey, EdgeParts, Graph, NodeParts, Seen};
 use super::increase::Moments;
 use super::judge::{self, MIN_TO_JUDGE, Subject};
 use super::lifetime::Lifetimes;
-use limpid_model::Entity;
+use super::pending::{self, Pending};
+use limpid_model::{Entity, Side};
 use rustc_hash::FxHashMap;
 use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -23,8 +24,11 @@ const EXPLAINS_ERRORS: f64 = 0.8;
 /// A callee explains its caller's slowness when its p95 is at least this share of the caller's.
 const EXPLAINS_LATENCY: f64 = 0.5;
 /// What no callee of the callee can explain.
-const OWN_KINDS: [&str; 2] = ["connects", "retransmits"];
+const OWN_KINDS: [&str; 2] = [connects::KIND, "retransmits"];
 const DNS: &str = "dns";
+const LATENCY: &str = "latency";
+/// A callee's trouble and its caller's begin together, but for so many buckets.
+const SOON_BUCKETS: u64 = 2;
 
 /// What all nodes are made from.
 struct Parts<'a> {
@@ -48,11 +52,12 @@ impl<'a> Parts<'a> {
     }
 }
 
-pub fn finish(graph: Graph, entities: &[Entity], moments: &Moments, query: &TopologyQuery) -> Topology {
+/// `seen`: what the graph was built from.
+pub fn finish(graph: Graph, seen: &[Seen], entities: &[Entity], moments: &Moments, query: &TopologyQuery) -> Topology {
     let known = Known::new(entities);
     let lifetimes = Lifetimes::new(&graph, &known, moments);
     let mut edges: Vec<Judged> =
-        graph.edges.iter().map(|(key, parts)| Judged::new(key, parts, &graph, moments)).collect();
+        graph.edges.iter().map(|(key, parts)| Judged::new(key, parts, &graph, seen, moments)).collect();
     let mut nodes = judged_nodes(&graph, &known, moments, &lifetimes, &edges);
     add_idle(&mut nodes, entities, &graph, &known, &lifetimes, query);
     for edge in &mut edges {
@@ -100,27 +105,65 @@ struct Judged<'a> {
     reasons: Vec<Reason>,
     failed: f64,
     p95_ms: Option<f64>,
+    /// What waits for clearly longer than usual, and the usual p99 in seconds.
+    hung: Option<(Pending, Option<f64>)>,
+    /// It is slow only by what was not asked before.
+    other_mix: bool,
 }
 
 impl<'a> Judged<'a> {
-    fn new(key: &'a EdgeKey, parts: &'a EdgeParts, graph: &Graph, moments: &Moments) -> Self {
+    fn new(key: &'a EdgeKey, parts: &'a EdgeParts, graph: &Graph, seen: &[Seen], moments: &Moments) -> Self {
         let link = format!("/map?sel=edge:{}>{}:{}", key.source, key.target, key.protocol);
         let requests = parts.requests(key);
         let is_dns = key.protocol == DNS;
         let subject = Subject { link: link.clone(), is_dns, codes: parts.failed_codes.clone() };
         let mut reasons = requests.map_or_else(Vec::new, |view| judge::reasons(view, moments, &subject));
-        reasons.extend(callers_reasons(parts, &reasons, moments, &subject));
+        let mut other_mix = false;
+        let mut only_slower = |reasons: &mut Vec<Reason>, side| {
+            let is_slow = reasons.iter().any(|reason| reason.kind == LATENCY);
+            let is_mix = is_slow && parts.is_as_quick_as_ever(side, seen, moments);
+            reasons.retain(|reason| !is_mix || reason.kind != LATENCY);
+            other_mix |= is_mix;
+        };
+        only_slower(&mut reasons, parts.viewed_side());
+        let mut of_caller = callers_reasons(parts, &reasons, moments, &subject);
+        only_slower(&mut of_caller, Side::Client);
+        reasons.extend(of_caller);
         let failed_connects = parts.connects.as_ref();
         reasons.extend(failed_connects.and_then(|connects| {
             judge::connects_reason(connects, requests, moments, watched_before(parts, graph, moments), link.clone())
         }));
+        let hung = parts.hung(moments);
+        reasons.extend(hung.map(|(pending, usual)| pending.reason(subject.noun(), usual, moments, link.clone())));
         reasons.extend(parts.segments.reason(moments, link));
         reasons.sort_by_key(|reason| (reason.severity, reason.since_ns));
         // What the caller saw is what explains the caller.
         let seen = parts.client.as_ref().or(parts.server.as_ref()).map(View::total).unwrap_or_default();
         let beside =
             failed_connects.filter(|_| requests.is_some()).map_or(0.0, |connects| connects.view.total().requests);
-        Judged { key, parts, reasons, failed: seen.failed() + beside, p95_ms: seen.quantile_ms(0.95) }
+        Judged { key, parts, reasons, failed: seen.failed() + beside, p95_ms: seen.quantile_ms(0.95), hung, other_mix }
+    }
+
+    fn has(&self, kind: &str) -> bool {
+        self.reasons.iter().any(|reason| reason.kind == kind)
+    }
+
+    /// Whether the callee could not be had by this moment or soon after: it refuses, hangs, or its name is not found. Then
+    /// it explains whatever its caller fails in: clients that pause between attempts try far less often than they fail. What
+    /// never worked explains nothing.
+    fn is_down_since(&self, since_ns: u64, moments: &Moments) -> bool {
+        let soon_ns = since_ns.saturating_add(SOON_BUCKETS * moments.bucket_ns());
+        let is_down = |reason: &Reason| match reason.kind {
+            pending::KIND => true,
+            connects::KIND => reason.since_ns <= soon_ns && self.has_worked(),
+            _ => self.key.protocol == DNS && reason.kind != LATENCY && reason.since_ns <= soon_ns,
+        };
+        self.reasons.iter().any(|reason| reason.severity == Severity::Critical && is_down(reason))
+    }
+
+    fn has_worked(&self) -> bool {
+        let answered = |view: &View| view.past.iter().chain(&view.buckets).any(|figures| figures.requests > 0.0);
+        self.parts.requests(self.key).is_some_and(answered) || !self.key.target.starts_with("external:")
     }
 
     fn finish(self, moments: &Moments, lifetimes: &Lifetimes) -> Edge {
@@ -158,6 +201,11 @@ impl EdgeParts {
         let active = |view: &&View| view.buckets.iter().any(|bucket| bucket.requests > 0.0);
         let server = self.server.as_ref().filter(active);
         server.or(self.client.as_ref())
+    }
+
+    fn viewed_side(&self) -> Side {
+        let of_client = self.view().zip(self.client.as_ref()).is_some_and(|(view, client)| std::ptr::eq(view, client));
+        if of_client { Side::Client } else { Side::Server }
     }
 
     /// The view without connects that failed: those are no requests.
@@ -208,8 +256,12 @@ fn node(id: &str, parts: &NodeParts, all: &Parts) -> Node {
     let is_dns = !connected.is_empty() && connected.iter().all(|edge| edge.key.protocol == DNS);
     let subject = Subject { link: page_of(id, parts.kind), is_dns, codes: codes_of(&connected) };
     let mut reasons = view.map_or_else(Vec::new, |view| judge::reasons(view, moments, &subject));
+    if connected.iter().any(|edge| edge.other_mix) && !connected.iter().any(|edge| edge.has(LATENCY)) {
+        reasons.retain(|reason| reason.kind != LATENCY);
+    }
     let called = |id: &str| graph.nodes.get(id).map_or_else(|| short_name(id).to_string(), |parts| name_of(id, parts));
-    explain(&mut reasons, &calls, &called, total.failed(), total.quantile_ms(0.95));
+    explain(&mut reasons, &calls, &called, total.failed(), total.quantile_ms(0.95), moments);
+    reasons.extend(hang(&connected, &calls, &called, moments, &subject));
     reasons.extend(refused(id, view, subject.link, all));
     if reasons.is_empty() {
         reasons.extend(consequence(&calls, &called));
@@ -222,7 +274,7 @@ fn node(id: &str, parts: &NodeParts, all: &Parts) -> Node {
     // Nor has what nobody can connect to: its pulse shows who tried.
     let tried = || failed.iter().filter_map(|edge| edge.parts.client.clone()).reduce(|into, view| merged(into, &view));
     let shown = view.cloned().or_else(tried).unwrap_or_else(made);
-    let slow_ms = judge::slow_limit_ms(&shown);
+    let slow_ms = judge::slow_limit_ms(&shown, moments);
     Node {
         id: id.to_string(),
         kind: parts.kind.to_string(),
@@ -242,6 +294,29 @@ fn node(id: &str, parts: &NodeParts, all: &Parts) -> Node {
         last_seen_ns: all.lifetimes.node_last_ns(id, parts),
         attributes: attributes::of_node(id, parts, all.known),
     }
+}
+
+/// Callers wait for this node, on whichever edges it is unusual that they do. Where its own calls wait too, nearly as
+/// long, it is their callee that hangs.
+fn hang(
+    incoming: &[&Judged],
+    calls: &[&Judged],
+    called: &dyn Fn(&str) -> String,
+    moments: &Moments,
+    subject: &Subject,
+) -> Option<Reason> {
+    let (mut all, mut usual) = (Pending::default(), None::<f64>);
+    for (pending, of_edge) in incoming.iter().filter_map(|edge| edge.hung) {
+        all.add(pending);
+        usual = usual.into_iter().chain(of_edge).reduce(f64::max);
+    }
+    let mut reason = (all.requests > 0.0).then(|| all.reason(subject.noun(), usual, moments, subject.link.clone()))?;
+    let below = calls.iter().filter_map(|edge| Some((edge, edge.hung?.0.age_seconds)));
+    let oldest = below.max_by(|a, b| a.1.total_cmp(&b.1));
+    if let Some((edge, _)) = oldest.filter(|(_, age)| *age >= EXPLAINS_LATENCY * all.age_seconds) {
+        inherit(&mut reason, edge, called);
+    }
+    Some(reason)
 }
 
 fn codes_of(edges: &[&Judged]) -> BTreeMap<String, f64> {
@@ -279,21 +354,30 @@ fn explain(
     called: &dyn Fn(&str) -> String,
     failed: f64,
     p95_ms: Option<f64>,
+    moments: &Moments,
 ) {
     for reason in reasons {
-        let explains = |edge: &&&Judged| match reason.kind {
-            "latency" => {
-                let slow = edge.reasons.iter().any(|reason| reason.kind == "latency");
-                slow && edge.p95_ms.zip(p95_ms).is_some_and(|(theirs, mine)| theirs >= EXPLAINS_LATENCY * mine)
-            }
-            _ => !edge.reasons.is_empty() && edge.failed >= EXPLAINS_ERRORS * failed,
+        let explains = |edge: &&&Judged| {
+            let as_much = match reason.kind {
+                LATENCY => {
+                    let is_share = |(theirs, mine): (f64, f64)| theirs >= EXPLAINS_LATENCY * mine;
+                    edge.has(LATENCY) && edge.p95_ms.zip(p95_ms).is_some_and(is_share)
+                }
+                _ => !edge.reasons.is_empty() && edge.failed >= EXPLAINS_ERRORS * failed,
+            };
+            as_much || edge.is_down_since(reason.since_ns, moments)
         };
         if let Some(edge) = calls.iter().find(explains) {
-            reason.severity = Severity::Affected;
-            reason.text = format!("{}; a consequence of {}", reason.text, called(&edge.key.target));
-            reason.link = format!("/map?sel=edge:{}>{}:{}", edge.key.source, edge.key.target, edge.key.protocol);
+            inherit(reason, edge, called);
         }
     }
+}
+
+/// Says of a reason that a call explains it.
+fn inherit(reason: &mut Reason, edge: &Judged, called: &dyn Fn(&str) -> String) {
+    reason.severity = Severity::Affected;
+    reason.text = format!("{}; a consequence of {}", reason.text, called(&edge.key.target));
+    reason.link = format!("/map?sel=edge:{}>{}:{}", edge.key.source, edge.key.target, edge.key.protocol);
 }
 
 /// A node without a fault of its own whose callees are bad.

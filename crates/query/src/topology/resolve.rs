@@ -19,7 +19,7 @@ pub struct Place {
 struct Listener {
     address: SocketAddr,
     place: Place,
-    /// The one that lived longest in the range wins.
+    /// The one that was there last wins.
     end_ns: u64,
 }
 
@@ -38,24 +38,33 @@ pub struct Resolver {
 impl Resolver {
     pub fn new(entities: &[Entity]) -> Self {
         let mut resolver = Resolver::default();
-        let mut names = FxHashMap::default();
-        for host in entities.iter().filter(|entity| entity.kind == "host") {
-            names.insert(host.id.as_str(), host.name.to_string());
-            resolver.host_ids.insert(host.name.to_string(), host.id.to_string());
-            let addresses = host.attribute("host.ip").unwrap_or_default().split(',');
-            for address in addresses.filter_map(|text| text.trim().parse::<IpAddr>().ok()) {
-                if !address.is_loopback() {
-                    resolver.hosts.entry(address).or_default().insert(host.name.to_string());
-                }
-            }
-        }
-        for process in entities.iter().filter(|entity| entity.kind == "process") {
-            resolver.add_listeners(process, &names);
-        }
+        resolver.add_hosts_and_listeners(entities);
         for external in entities.iter().filter(|entity| entity.kind == "external") {
             resolver.add_name(external);
         }
         resolver
+    }
+
+    /// What was there before the range: whoever came to an address later goes before.
+    pub fn add_former(&mut self, entities: &[Entity]) {
+        self.add_hosts_and_listeners(entities);
+    }
+
+    fn add_hosts_and_listeners(&mut self, entities: &[Entity]) {
+        let mut names = FxHashMap::default();
+        for host in entities.iter().filter(|entity| entity.kind == "host") {
+            names.insert(host.id.as_str(), host.name.to_string());
+            self.host_ids.insert(host.name.to_string(), host.id.to_string());
+            let addresses = host.attribute("host.ip").unwrap_or_default().split(',');
+            for address in addresses.filter_map(|text| text.trim().parse::<IpAddr>().ok()) {
+                if !address.is_loopback() {
+                    self.hosts.entry(address).or_default().insert(host.name.to_string());
+                }
+            }
+        }
+        for process in entities.iter().filter(|entity| entity.kind == "process") {
+            self.add_listeners(process, &names);
+        }
     }
 
     fn add_name(&mut self, external: &Entity) {

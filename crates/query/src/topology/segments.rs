@@ -87,7 +87,7 @@ impl Graph {
         query: &TopologyQuery,
         resolver: &Resolver,
     ) -> Result<Vec<(EdgeKey, Grown)>, QueryError> {
-        let times_ms: Vec<i64> = moments.times_ms.iter().skip(1).step_by(BUCKETS_EACH).copied().collect();
+        let times_ms: Vec<i64> = moments.range_ms().iter().step_by(BUCKETS_EACH).copied().collect();
         let name = prometheus_name(name, "{segment}", true);
         let mut found = Vec::new();
         for series in select_at(store, name, &times_ms, query)? {

@@ -1,7 +1,10 @@
 //! The map, traces and entities over a real store.
 
+mod causes;
 mod facets;
+mod hanging;
 mod network;
+mod usual;
 mod world;
 
 use limpid_query::entities::{self, Relation};

@@ -152,3 +152,18 @@ fn failed_lookups_are_told_as_lookups_with_what_the_resolver_answered() {
     assert_eq!(text, "50 % of the lookups failed (SERVFAIL), usually 0 %");
     assert_eq!(plain(&node(&map, "external:10.0.0.53:53").reasons[0]), text);
 }
+
+#[test]
+fn lookups_without_an_answer_are_judged_like_failed_ones_at_servers_elsewhere_too() {
+    let world = World::new();
+    let lookups = || Flow::client("web", "10.0.0.53:53", "dns").with("operation", "A");
+    // Who waits five seconds for each asks seldom.
+    let asks = Flow { per_second: 1, ..lookups().failing("unanswered") }.between(2 * HOUR - 600, 2 * HOUR - 590);
+    world.flow(&asks, 2 * HOUR);
+    let map = second_hour(&world);
+    let edge = edge(&map, "/web", "10.0.0.53:53");
+    assert_eq!((edge.requests, edge.status), (10, Status::Critical));
+    assert_eq!(plain(&edge.reasons[0]), "100 % of the lookups got no answer");
+    assert_eq!(node(&map, "external:10.0.0.53:53").status, Status::Critical);
+    assert_eq!(node(&map, "service:default/web").status, Status::Affected);
+}

@@ -135,6 +135,11 @@ impl World {
     }
 
     pub fn entity(&self, id: &str, kind: &str, name: &str, attributes: &[(&str, &str)]) {
+        self.entity_until(id, kind, name, attributes, 7200);
+    }
+
+    /// One that was there until so many seconds after `t0`.
+    pub fn entity_until(&self, id: &str, kind: &str, name: &str, attributes: &[(&str, &str)], until: u64) {
         let mut attributes: Vec<_> = attributes.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
         attributes.sort();
         let entity = Entity {
@@ -142,7 +147,7 @@ impl World {
             kind: kind.into(),
             name: name.into(),
             start_ns: self.t0,
-            end_ns: self.t0 + 7200 * SECOND_NS,
+            end_ns: self.t0 + until * SECOND_NS,
             attributes,
         };
         self.write(Batch { entities: vec![entity], ..Batch::default() });

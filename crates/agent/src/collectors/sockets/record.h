@@ -32,15 +32,8 @@ static __always_inline void unix_path(struct record_open *open, struct sock *sk)
 	bpf_probe_read_kernel(open->unix_path, UNIX_PATH_MAX, (void *)address->name + sizeof(unsigned short));
 }
 
-/* Before the first record of a socket, what it is. A function of its own: it is called once a socket. The record is made in
- * the scratch area, since all calls of a program together have 512 bytes of stack. */
-static __noinline bool tell(struct connection *connection, struct sock *sk, u32 tgid, u64 now, bool sent)
+static __always_inline void fill_open(struct record_open *open, struct connection *connection, u32 tgid, u64 now)
 {
-	struct record_open *open = (struct record_open *)scratch_of(sent);
-
-	if (!open)
-		return false;
-	__builtin_memset(open, 0, sizeof(*open));
 	fill_header(&open->header, connection, RECORD_OPEN, now);
 	open->key[0] = connection->key[0];
 	open->key[1] = connection->key[1];
@@ -54,6 +47,18 @@ static __noinline bool tell(struct connection *connection, struct sock *sk, u32 
 	open->flags = connection->flags;
 	open->tgid = tgid;
 	open->connect_us = connection->connect_us;
+}
+
+/* Before the first record of a socket, what it is. A function of its own: it is called once a socket. The record is made in
+ * the scratch area, since all calls of a program together have 512 bytes of stack. */
+static __noinline bool tell(struct connection *connection, struct sock *sk, u32 tgid, u64 now, bool sent)
+{
+	struct record_open *open = (struct record_open *)scratch_of(sent);
+
+	if (!open)
+		return false;
+	__builtin_memset(open, 0, sizeof(*open));
+	fill_open(open, connection, tgid, now);
 	if (open->family == AF_UNIX)
 		unix_path(open, sk);
 	connection->told = submit(connection->ring, open, sizeof(*open));

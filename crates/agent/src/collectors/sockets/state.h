@@ -72,6 +72,8 @@ static __always_inline void on_established(struct sock *sk, int old_state)
 	if (old_state == TCP_SYN_SENT && connection->arrived_ns)
 		connection->connect_us = (now - connection->arrived_ns) / 1000 ?: 1;
 	connection->arrived_ns = 0;
+	/* It may be all that moves: the sweep has to look whether it stays silent. */
+	count(COUNT_CALLS, 1);
 	learn(connection, sk, old_state == TCP_SYN_SENT ? OPEN_ACTIVE : OPEN_PASSIVE, now);
 	connection->flags |= OPEN_FROM_START;
 }

@@ -17,14 +17,35 @@ static __always_inline void report_progress(struct connection *connection, struc
 		connection->reported = moved;
 }
 
+/* A client that says nothing, and hears nothing either, is not told of by any call: it may wait for a server that never
+ * greets it. */
+#define SILENT_NS 1000000000ull
+
+static __noinline int tell_silent(struct connection *connection, struct sock *sk, u64 now)
+{
+	struct record_open open = {};
+
+	if (!connection->known || connection->flags != (OPEN_ACTIVE | OPEN_FROM_START) ||
+	    sk->__sk_common.skc_state != TCP_ESTABLISHED || connection->sent || connection->received ||
+	    now - connection->opened_ns < SILENT_NS || is_own(connection->waiting_tgid))
+		return 0;
+	fill_open(&open, connection, connection->waiting_tgid, now);
+	connection->told = submit(connection->ring, &open, sizeof(open));
+	return 0;
+}
+
 static __always_inline void visit(struct sock *sk, struct seq_file *seq)
 {
 	struct connection *connection = bpf_sk_storage_get(&connections, sk, 0, 0);
 
 	u64 now = bpf_ktime_get_ns();
 
-	if (!connection || !connection->told)
+	if (!connection)
 		return;
+	if (!connection->told) {
+		tell_silent(connection, sk, now);
+		return;
+	}
 	if (connection->family == AF_UNIX)
 		bpf_seq_write(seq, &connection->cookie, sizeof(connection->cookie));
 	report_progress(connection, sk, now);

@@ -52,7 +52,9 @@ impl Sweep {
         Ok(Sweep { link, flows, counters, shared, calls: 0, quiet: 0 })
     }
 
-    /// Once a second, less often where it takes long: never more than a two-hundredth of a processor.
+    /// Once a second, less often where it takes long: never more than a two-hundredth of a processor. What it takes is its
+    /// own time: on a busy machine a sweep that was interrupted must not put off the next one for a minute, since answers
+    /// that wait in the kernel would be missed meanwhile.
     pub fn run(mut self) {
         let mut due = Instant::now() + EVERY;
         while !self.stopped() {
@@ -61,8 +63,9 @@ impl Sweep {
             if started < due {
                 continue;
             }
+            let before = clock::thread_cpu();
             self.sweep();
-            due = started + EVERY.max(started.elapsed() * 200);
+            due = started + EVERY.max(clock::thread_cpu().saturating_sub(before) * 200);
         }
     }
 
