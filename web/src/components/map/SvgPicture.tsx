@@ -4,7 +4,7 @@ import type { JSX } from "preact";
 import { plural } from "../../domain/format";
 import { PITCH_X, type Layout } from "../../domain/layout";
 import { deviates, isBad, severity, tone } from "../../domain/status";
-import { glyphOf, isGone, seenFromCallersOnly, type MapNode, type Neighbourhood } from "../../domain/topology";
+import { glyphOf, isGone, isNew, seenFromCallersOnly, type MapNode, type Neighbourhood } from "../../domain/topology";
 import { BothViews, EdgeLabel, NewTag, ViewsBlock } from "./EdgeLabel";
 import { EdgeLine } from "./EdgeLine";
 import { viewLines } from "./edgeTexts";
@@ -44,17 +44,17 @@ export function SvgPicture({ drawn, around, layout, hubs, selection, control, ro
   return (
     <svg ref={box} class="m" role="group" aria-label={label} onKeyDown={onKeyDown}>
       {drawn.frames.map((frame) => <FrameBox key={frame.id} frame={frame} selected={selection === `node:${frame.id}`} />)}
-      {drawn.edges.map(({ edge, route, dimmed }) => (
-        <EdgeLine key={edge.id} edge={edge} route={route} dimmed={dimmed} selected={selection === `edge:${edge.id}`} signs={plate.detail !== "mark"} />
+      {drawn.edges.map(({ edge, route, opacity }) => (
+        <EdgeLine key={edge.id} edge={edge} route={route} opacity={opacity} selected={selection === `edge:${edge.id}`} signs={plate.detail !== "mark"} />
       ))}
-      {nodes.map(({ node, at, dimmed }) => {
+      {nodes.map(({ node, at, opacity }) => {
         const incoming = around.incoming.get(node.id) ?? [];
         const callersOnly = seenFromCallersOnly(node, incoming);
         const below = belowText(node, around, hubs);
         const selected = selection === `node:${node.id}`;
         return (
           <g key={node.id} class="node" role="button" data-node={node.id} tabIndex={node.id === rovingId || deviates(node.status) ? 0 : -1} aria-label={spoken(node, plate, room, below)}
-            aria-pressed={selected} opacity={dimmed ? 0.3 : undefined} transform={`translate(${at.x.toFixed(1)} ${at.y.toFixed(1)})`} onFocus={() => onFocus(node.id)}>
+            aria-pressed={selected} opacity={opacity} transform={`translate(${at.x.toFixed(1)} ${at.y.toFixed(1)})`} onFocus={() => onFocus(node.id)}>
             {node.members ? <GroupPlate node={node} plate={plate} selected={selected} /> : (
               <Plate node={node} glyph={glyphOf(node, incoming)} plate={plate} callersOnly={callersOnly} selected={selected} dockedText={below} room={room} />
             )}
@@ -68,10 +68,10 @@ export function SvgPicture({ drawn, around, layout, hubs, selection, control, ro
             <text x={place.left + 2} y={place.bottom - 4} font-size="11" font-weight="650" fill={`var(--${tone(node.status)})`}>{text}</text>
           </g>
         ))}
-        {drawn.labels.map(({ label: place, lines, dimmed }) => (
-          <EdgeLabel key={place.id} label={place} lines={lines} dimmed={dimmed} />
+        {drawn.labels.map(({ label: place, lines, opacity }) => (
+          <EdgeLabel key={place.id} label={place} lines={lines} opacity={opacity} />
         ))}
-        {plate.detail !== "mark" && drawn.edges.filter(({ edge }) => edge.firstSeen !== null && selection !== `edge:${edge.id}` && !isBad(edge.status)).map(({ edge, route }) => <NewTag key={`new ${edge.id}`} at={route.at(0.5)} />)}
+        {plate.detail !== "mark" && drawn.edges.filter(({ edge }) => isNew(edge) && selection !== `edge:${edge.id}` && !isBad(edge.status)).map(({ edge, route }) => <NewTag key={`new ${edge.id}`} at={route.at(0.5)} />)}
         {drawn.edges.filter(({ edge }) => selection === `edge:${edge.id}`).map(({ edge, route }) =>
           drawn.views ? <ViewsBlock key={edge.id} label={drawn.views} lines={viewLines(edge)} /> : <BothViews key={edge.id} edge={edge} route={route} />,
         )}
