@@ -35,7 +35,7 @@ for (const scheme of ["light", "dark"]) {
     await node(page, "legacy").waitFor({ timeout: 20_000 });
     assert.match(await label(page, "legacy"), /^legacy gone was 3\/s/);
     assert.match(await label(page, "recommend"), /^recommend new/);
-    assert.match(await label(page, "checkout"), /failed ↑ 25/);
+    assert.match(await label(page, "checkout"), /failed 0 → 25/);
     assert.match(await label(page, "catalog"), /rate ↑ 2×/);
     assert.equal(await node(page, "cart").getAttribute("opacity"), "0.5");
     assert.equal(await node(page, "catalog").getAttribute("opacity"), null);
@@ -44,7 +44,7 @@ for (const scheme of ["light", "dark"]) {
     await panel.getByRole("link", { name: /^web → legacy gone/ }).waitFor();
     await inspect(page);
     await shot(page, `compare-map-${scheme}`);
-    await panel.getByRole("link", { name: /^checkout failed ↑/ }).click();
+    await panel.getByRole("link", { name: /^checkout failed 0 →/ }).click();
     await page.waitForURL(/sel=node:service:default\/checkout/);
     const row = panel.getByRole("table").filter({ hasText: "then" }).getByRole("row", { name: /p95/ });
     assert.match(await row.textContent(), /↑/);

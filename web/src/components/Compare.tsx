@@ -1,8 +1,8 @@
 // What a page is compared with: yesterday, a week before, the time just before, or before a moment that is chosen. The
 // map and the service page have it from here, so that it is one thing.
 import { useState } from "preact/hooks";
-import { beforeMoment, momentOn, parsePast, type Past } from "../domain/compare";
-import { between, clock, day } from "../domain/format";
+import { beforeMoment, momentOn, parsePast, pastTime, type Past } from "../domain/compare";
+import { clock, day } from "../domain/format";
 import { spanText } from "../domain/range";
 import { interval } from "../state/clock";
 import { oldest } from "../state/health";
@@ -88,7 +88,7 @@ export function PastLine({ past, unknown }: PastLineProps) {
   if (!past) return null;
   const reach = oldest.value !== null && past.start < oldest.value ? `${day(oldest.value, utc.value)} ${clock(oldest.value, utc.value, "minutes")}` : "";
   if (unknown === null && !reach) return null;
-  const time = between(past.start, past.end, utc.value);
+  const time = pastTime(past, utc.value);
   return (
     <p class="linebar" role="status">
       {unknown !== null ? `Nothing is known of ${unknown} in ${time}, ${past.name}.${reach ? ` Data go back to ${reach}.` : ""}` : `Of ${time} only what came after ${reach} is known: data do not go back further.`}{" "}

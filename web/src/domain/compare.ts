@@ -1,5 +1,5 @@
 // What a range is compared with: `vs=1d`, the same time so long before, or `vs=start,end`, a time of its own.
-import { clock, day, span } from "./format";
+import { between, clock, day, span } from "./format";
 import { parseSpan, parseTime, timeText, type Interval } from "./range";
 
 export interface Past extends Interval {
@@ -17,6 +17,13 @@ export function parsePast(text: string, { start, end }: Interval, utc: boolean):
   if (typeof from !== "number" || typeof to !== "number" || to <= from) return null;
   const onDay = day(from, utc) === day(start, utc) ? "" : `${day(from, utc)} `;
   return { start: from, end: to, shift: start - from, name: `from ${onDay}${clock(from, utc, "minutes")}` };
+}
+
+/** "Sat 28 Nov 14:14 – 14:44": with the day where it is not that of the range. */
+export function pastTime({ start, end, shift }: Past, utc: boolean): string {
+  const time = between(start, end, utc);
+  const isOther = day(start, utc) !== day(start + shift, utc) && day(start, utc) === day(end, utc);
+  return isOther ? `${day(start, utc)} ${time}` : time;
 }
 
 /** As long before a moment as the range goes on after it, at least a minute; before an older one as long as the range. */

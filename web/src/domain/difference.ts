@@ -52,13 +52,14 @@ export function figureChanges(now: Figured, before: Figured): FigureChange[] | n
 const WRITTEN: Record<FigureName, (value: Maybe) => string> = { failed: share, p95: milliseconds, rate };
 export const written = (figure: FigureName, value: Maybe): string => WRITTEN[figure](value);
 
-/** "p95 ↑ 21×", "failed ↑ 18 %": what has changed, which way and how far. */
+/** "p95 ↑ 21×", "failed 0 → 18 %": what has changed, which way and how far. */
 export function changeText({ figure, now, before, isMore }: FigureChange): string {
-  const by = figure === "failed" ? share(now) : (ratioText(now, before) ?? "");
-  return `${figure} ${isMore ? "↑" : "↓"} ${by}`;
+  if (figure === "failed") return `failed ${share(before)} → ${share(now)}`;
+  return `${figure} ${isMore ? "↑" : "↓"} ${ratioText(now, before) ?? ""}`;
 }
 
-export const beforeText = ({ figure, before }: FigureChange): string => `was ${written(figure, before)}`;
+/** For what the change itself does not say already. */
+export const beforeText = ({ figure, before }: FigureChange): string => (figure === "failed" ? "" : `was ${written(figure, before)}`);
 
 /** The largest change in a few words; "" for what is as it was. */
 export function differenceText(difference: Difference | undefined): string {

@@ -2,9 +2,9 @@
 // map a list, what matters most first.
 import { useMemo } from "preact/hooks";
 import { beforeText, changeText, figureChanges, isPale, weightOf, written, type Difference, type Figured, type FigureName } from "../../domain/difference";
-import { between, count, plural, rate } from "../../domain/format";
+import { count, plural, rate } from "../../domain/format";
 import { nameOf, neighbourhood, type Topology } from "../../domain/topology";
-import { ratioText } from "../../domain/compare";
+import { pastTime, ratioText } from "../../domain/compare";
 import { hrefHere, utc } from "../../state/location";
 import { pastOf } from "../Compare";
 
@@ -18,7 +18,7 @@ const title = (): string => {
 
 const time = (): string => {
   const past = pastOf();
-  return past ? between(past.start, past.end, utc.value) : "";
+  return past ? pastTime(past, utc.value) : "";
 };
 
 export function Against({ difference, now }: { difference: Difference | undefined; now: Figured }) {

@@ -42,7 +42,7 @@ export function Tools({ level, by, isTable, filter, topology, pinned, replay, si
       <FilterBox value={filter} hint={topology ? `Filter ${levelCount(topology, level)}` : "Filter"} />
       <span class="grow" />
       <Compare past={pastOf()} since={since} small />
-      <button class="btn s h1c" aria-pressed={replay.playing} title={replay.playing ? "Stop  Space" : "Play the last hours, a minute a step  Space"} onClick={replay.toggle}>
+      <button class="btn s h3c" aria-pressed={replay.playing} title={replay.playing ? "Stop  Space" : "Play the last hours, a minute a step  Space"} onClick={replay.toggle}>
         {replay.playing ? "Stop" : "Play"}
       </button>
       {pinned.undo && <button class="btn s" onClick={pinned.undo}>Undo tidy</button>}

@@ -62,7 +62,7 @@ function shownFigures(node: MapNode, hasPulse: boolean): { left: Figure; right: 
 function changeLine({ difference }: MapNode, room: number): string {
   if (difference?.kind === "gone") return fits([`was ${rate(difference.before?.rate)}, p95 ${milliseconds(difference.before?.p95)}`, `was ${rate(difference.before?.rate)}`], room);
   const [first] = difference?.changes ?? [];
-  return first ? fits([`${changeText(first)}, ${beforeText(first)}`, changeText(first)], room) : "";
+  return first ? fits([[changeText(first), beforeText(first)].filter(Boolean).join(", "), changeText(first)], room) : "";
 }
 
 /** The longest of some texts that there is room for. */
