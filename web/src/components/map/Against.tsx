@@ -103,7 +103,7 @@ export function Differences({ topology }: { topology: Topology }) {
           <Words difference={difference} />
         </a>
       ))}
-      {all.length > MOST && <a class="fq" href={hrefHere({ view: "table", sort: "against" })}>All {count(all.length)} in the table</a>}
+      {all.length > MOST && <a class="fq" href={hrefHere({ view: "table", nodes: "-against", edges: "-against" })}>All {count(all.length)} in the table</a>}
     </div>
   );
 }
