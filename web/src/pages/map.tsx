@@ -44,6 +44,7 @@ export function MapPage() {
   const terms = useMemo(() => parseFilter(filter), [filter]);
   const pinned = useLayout(topology, level, by);
   const picture = useMemo(() => pinned.layout && expanded(pinned.layout, shown.groups), [pinned.layout, shown]);
+  const drawn = useHeld(topology && picture ? { topology: shown.topology, around, picture, level, key: `${level} ${by} ${open.join()} ${pinned.tidied} ${different !== null}` } : null);
   const replay = useReplay();
   useKeys(levelKeys, []);
   useKeys(() => ["t", "Shift T"].map((keys) => ({ keys, what: "tidy: lay the map out anew", run: pinned.tidy })), [pinned.layout, topology]);
@@ -75,8 +76,8 @@ export function MapPage() {
           <TableView topology={topology} around={whole} terms={terms} />
         ) : pinned.failed ? (
           <Center>The map cannot be laid out: {pinned.failed}. The table shows the same.</Center>
-        ) : picture ? (
-          <MapCanvas topology={shown.topology} around={around} layout={picture.layout} frames={picture.frames} level={level} picture={`${level} ${by} ${open.join()} ${pinned.tidied}`} terms={terms} selection={standsFor(selection, shown)}
+        ) : drawn ? (
+          <MapCanvas topology={drawn.topology} around={drawn.around} layout={drawn.picture.layout} frames={drawn.picture.frames} level={drawn.level} picture={drawn.key} terms={terms} selection={standsFor(selection, shown)}
             show={param("show")} stale={query.stale} onSelect={select} onMove={pinned.move} onOpen={toggle} />
         ) : (
           <div class="cv" />
@@ -96,6 +97,13 @@ function beginning(topology: Topology): number | null {
 /** The page's own, and not the picture's: they work while a level is still being read. */
 const levelKeys = (): Key[] =>
   LEVELS.map((level, index) => ({ keys: String(index + 1), what: `level ${level}`, run: () => setParams({ level: level === "service" ? null : level, sel: null }, "push") }));
+
+/** What was drawn last stays until the next is laid out. */
+function useHeld<T>(now: T | null): T | null {
+  const held = useRef(now);
+  if (now) held.current = now;
+  return held.current;
+}
 
 /** While somebody moves the map, nothing new is read: what arrives would cost the frame in which it does. */
 function useStill(now: string): string {

@@ -10,8 +10,10 @@ import { EdgeLine } from "./EdgeLine";
 import { viewLines } from "./edgeTexts";
 import { GroupPlate } from "./GroupPlate";
 import { Plate } from "./Plate";
+import { fly } from "./fly";
 import type { DrawnFrame, Scene } from "./scene";
 import { spoken } from "./spoken";
+import type { Flight } from "./useFlight";
 import { matrix, type ViewControl } from "./useView";
 
 export interface PictureProps {
@@ -19,6 +21,7 @@ export interface PictureProps {
   around: Neighbourhood;
   layout: Layout;
   hubs: ReadonlySet<string>;
+  flight: Flight | null;
   selection: string;
   control: ViewControl;
   rovingId: string | undefined;
@@ -27,7 +30,7 @@ export interface PictureProps {
   onKeyDown: (event: KeyboardEvent) => void;
 }
 
-export function SvgPicture({ drawn, around, layout, hubs, selection, control, rovingId, label, onFocus, onKeyDown }: PictureProps) {
+export function SvgPicture({ drawn, around, layout, hubs, flight, selection, control, rovingId, label, onFocus, onKeyDown }: PictureProps) {
   const box = useRef<SVGSVGElement>(null);
   useLayoutEffect(() => {
     const follow = () => {
@@ -38,6 +41,9 @@ export function SvgPicture({ drawn, around, layout, hubs, selection, control, ro
     follow();
     return control.onLive(follow);
   }, [control.view]);
+  useLayoutEffect(() => {
+    if (box.current && flight) fly(box.current, flight, new Map(drawn.nodes.map(({ node, at }) => [node.id, at])));
+  }, [flight]);
   const { plate } = drawn;
   const room = PITCH_X * plate.scaleX;
   const nodes = useMemo(() => [...drawn.nodes].sort((a, b) => tabOrder(a.node, b.node, layout)), [drawn]);
