@@ -30,10 +30,14 @@ export function useThen<T>(what: string, read: (past: Past, signal: AbortSignal)
   return { query, known: query.data?.of === of ? query.data.read : null };
 }
 
-export function Compare({ past, since, small = false }: { past: Past | null; since: number | null; small?: boolean }) {
-  const { open, setOpen, box } = usePopup();
+/** The page's own, and not the button's: it works while the page is still being read. */
+export function useCompareKey(): void {
   const toggle = () => setParams({ vs: param("vs") ? null : "1d" }, "push");
   useKeys(() => [{ keys: "c", what: "compare with yesterday, or stop comparing", run: toggle }], []);
+}
+
+export function Compare({ past, since, small = false }: { past: Past | null; since: number | null; small?: boolean }) {
+  const { open, setOpen, box } = usePopup();
   return (
     <div class="times" ref={box}>
       <button class={`btn${small ? " s" : ""}`} aria-haspopup="true" aria-expanded={open} title="Compare  c" onClick={() => setOpen(!open)}>

@@ -7,7 +7,7 @@ import { entityHref, onMapHref, tracesOfEdge } from "../components/links";
 import { Attributes } from "../components/map/NodeDetail";
 import { Reasons } from "../components/Reasons";
 import { Sentence } from "../components/Sentence";
-import { Compare, pastOf, useThen } from "../components/Compare";
+import { Compare, pastOf, useCompareKey, useThen } from "../components/Compare";
 import { Figures } from "../components/service/Figures";
 import { shareTone } from "../components/service/tables";
 import { Sign } from "../components/Sign";
@@ -29,6 +29,7 @@ export function ExternalPage() {
   const name = pathParts("/external/").join("/");
   const id = `external:${name}`;
   const past = pastOf();
+  useCompareKey();
   const map = useQuery(subject("topology service"), moment(), (signal) => fetchTopology(interval.peek(), "service", signal));
   const { known: then } = useThen(`external ${id}`, async (at, signal) => ({ node: (await fetchTopology(at, "service", signal)).nodes.find((one) => one.id === id) }));
   const around = useMemo(() => neighbourhood(map.data ?? EMPTY), [map.data]);

@@ -1,7 +1,7 @@
 // The map: who calls whom, what deviates, and why.
 import { useEffect, useMemo, useRef } from "preact/hooks";
 import { fetchTopology } from "../api/topology";
-import { pastOf, PastLine, useThen } from "../components/Compare";
+import { pastOf, PastLine, useCompareKey, useThen } from "../components/Compare";
 import { MapCanvas } from "../components/map/MapCanvas";
 import { Panel } from "../components/map/Panel";
 import { TableView } from "../components/map/TableView";
@@ -46,7 +46,8 @@ export function MapPage() {
   const picture = useMemo(() => pinned.layout && expanded(pinned.layout, shown.groups), [pinned.layout, shown]);
   const drawn = useHeld(topology && picture ? { topology: shown.topology, around, picture, level, key: `${level} ${by} ${open.join()} ${pinned.tidied} ${different !== null}` } : null);
   const replay = useReplay();
-  useKeys(levelKeys, []);
+  useKeys(pageKeys, []);
+  useCompareKey();
   useKeys(() => ["t", "Shift T"].map((keys) => ({ keys, what: "tidy: lay the map out anew", run: pinned.tidy })), [pinned.layout, topology]);
   useEffect(() => {
     findingCount.value = now ? findings(now).filter((one) => one.status !== "affected").length : 0;
@@ -95,8 +96,10 @@ function beginning(topology: Topology): number | null {
 }
 
 /** The page's own, and not the picture's: they work while a level is still being read. */
-const levelKeys = (): Key[] =>
-  LEVELS.map((level, index) => ({ keys: String(index + 1), what: `level ${level}`, run: () => setParams({ level: level === "service" ? null : level, sel: null }, "push") }));
+const pageKeys = (): Key[] => [
+  ...LEVELS.map((level, index) => ({ keys: String(index + 1), what: `level ${level}`, run: () => setParams({ level: level === "service" ? null : level, sel: null, show: null, open: null }, "push") })),
+  { keys: "Escape", what: "back to all findings", run: () => setParams({ sel: null, show: null }, "push") },
+];
 
 /** What was drawn last stays until the next is laid out. */
 function useHeld<T>(now: T | null): T | null {

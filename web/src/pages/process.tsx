@@ -11,7 +11,7 @@ import { entityHref, onMapHref } from "../components/links";
 import { Attributes, Neighbours } from "../components/map/NodeDetail";
 import { Reasons } from "../components/Reasons";
 import { Sentence } from "../components/Sentence";
-import { Compare, pastOf, useThen } from "../components/Compare";
+import { Compare, pastOf, useCompareKey, useThen } from "../components/Compare";
 import { Figures } from "../components/service/Figures";
 import { Sign } from "../components/Sign";
 import { Busy, FailureLine, Nothing } from "../components/states";
@@ -43,6 +43,7 @@ export function ProcessPage() {
   });
   const use = useQuery(subject(`use ${id}`), slowMoment(10), async (signal) => used(await queryAt(processUse({ instance: id }), interval.peek().end, signal)).get(id) ?? null);
   const past = pastOf();
+  useCompareKey();
   const { known: then } = useThen(`process ${id}`, async (at, signal) => ({ node: (await fetchTopology(at, "process", signal)).nodes.find((one) => one.id === id) }));
   const around = useMemo(() => neighbourhood(map.data ?? EMPTY), [map.data]);
   const node = around.byId.get(id);

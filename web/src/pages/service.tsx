@@ -4,7 +4,7 @@ import { useMemo } from "preact/hooks";
 import type { ComponentChildren } from "preact";
 import { fetchOperations, fetchRelated, type Entity, type Operation } from "../api/services";
 import { fetchTopology } from "../api/topology";
-import { Compare, pastOf, PastLine, useThen } from "../components/Compare";
+import { Compare, pastOf, PastLine, useCompareKey, useThen } from "../components/Compare";
 import { onMapHref, tracesOf } from "../components/links";
 import { Attributes, Neighbours } from "../components/map/NodeDetail";
 import { Reasons } from "../components/Reasons";
@@ -37,6 +37,7 @@ export function ServicePage() {
   const name = rest.join("/");
   const id = `service:${scope}/${name}`;
   const past = pastOf();
+  useCompareKey();
   const map = useQuery(subject("topology service"), moment(), (signal) => fetchTopology(interval.peek(), "service", signal));
   const processes = useQuery(subject("topology process"), slowMoment(15), (signal) => fetchTopology(interval.peek(), "process", signal));
   const operations = useQuery(subject(`operations ${id}`), moment(), (signal) => fetchOperations(scope, name, interval.peek(), signal));

@@ -3,8 +3,8 @@ import { useLayoutEffect, useMemo, useRef } from "preact/hooks";
 import type { JSX } from "preact";
 import { plural } from "../../domain/format";
 import { PITCH_X, type Layout } from "../../domain/layout";
-import { deviates, isBad, severity, tone } from "../../domain/status";
-import { glyphOf, isGone, isNew, seenFromCallersOnly, type MapNode, type Neighbourhood } from "../../domain/topology";
+import { deviates, severity, tone } from "../../domain/status";
+import { glyphOf, isGone, seenFromCallersOnly, type MapNode, type Neighbourhood } from "../../domain/topology";
 import { BothViews, EdgeLabel, NewTag, ViewsBlock } from "./EdgeLabel";
 import { EdgeLine } from "./EdgeLine";
 import { viewLines } from "./edgeTexts";
@@ -77,7 +77,7 @@ export function SvgPicture({ drawn, around, layout, hubs, flight, selection, con
         {drawn.labels.map(({ label: place, lines, opacity }) => (
           <EdgeLabel key={place.id} label={place} lines={lines} opacity={opacity} />
         ))}
-        {plate.detail !== "mark" && drawn.edges.filter(({ edge }) => isNew(edge) && selection !== `edge:${edge.id}` && !isBad(edge.status)).map(({ edge, route }) => <NewTag key={`new ${edge.id}`} at={route.at(0.5)} />)}
+        {drawn.tags.map((at) => <NewTag key={`new ${at.x} ${at.y}`} at={at} />)}
         {drawn.edges.filter(({ edge }) => selection === `edge:${edge.id}`).map(({ edge, route }) =>
           drawn.views ? <ViewsBlock key={edge.id} label={drawn.views} lines={viewLines(edge)} /> : <BothViews key={edge.id} edge={edge} route={route} />,
         )}

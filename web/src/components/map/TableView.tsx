@@ -75,7 +75,7 @@ function nodeColumnsOf(around: Neighbourhood, differs: boolean): Column<MapNode>
     { key: "state", head: "State", value: (node) => severity(node.status), cell: (node) => <Sign status={node.status} /> },
     {
       key: "name", head: "Name", value: (node) => node.name,
-      cell: (node) => <><KindGlyph glyph={glyphOf(node, around.incoming.get(node.id) ?? [])} size={14} /> <a href={hrefHere({ ...UNORDERED, view: null, sel: `node:${node.id}` })}>{node.name}</a>{lifeOf(node) && <span class="dim"> {lifeOf(node)}</span>}</>,
+      cell: (node) => <><KindGlyph glyph={glyphOf(node, around.incoming.get(node.id) ?? [])} size={14} /> <span class="el"><a href={hrefHere({ ...UNORDERED, view: null, sel: `node:${node.id}` })}>{node.name}</a>{lifeOf(node) && <span class="dim"> {lifeOf(node)}</span>}</span></>,
     },
     { key: "runtime", head: "Runs", optional: "h1c", value: runtimeOf, cell: (node) => <span class="dim">{runtimeOf(node)}</span> },
     ...figureColumns<MapNode>(differs),

@@ -1,7 +1,7 @@
 // Edges on the canvas, by the thousand.
 import { arrowAngle, bandWidth, coreWidth, type Plate, type Route } from "../../domain/geometry";
 import { isBad, type Status } from "../../domain/status";
-import { isNew, isSilent } from "../../domain/topology";
+import { isSilent } from "../../domain/topology";
 import { color, paintSign, write, type Brush } from "./brush";
 import type { DrawnEdge, Scene } from "./scene";
 
@@ -31,11 +31,9 @@ export function paintEdges(brush: Brush, edges: DrawnEdge[], plate: Plate): void
 }
 
 /** An edge that was not there before the range, or not at its beginning. */
-export function paintNewTags(brush: Brush, { edges, plate }: Scene): void {
+export function paintNewTags(brush: Brush, { tags }: Scene): void {
   const { pen } = brush;
-  if (plate.detail === "mark") return;
-  for (const { route } of edges.filter(({ edge }) => isNew(edge) && !isBad(edge.status))) {
-    const { x, y } = route.at(0.5);
+  for (const { x, y } of tags) {
     pen.beginPath();
     pen.roundRect(x - 14, y - 8, 28, 15, 3);
     pen.fillStyle = color(brush, "surface");

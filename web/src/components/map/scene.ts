@@ -9,7 +9,7 @@ import type { Frame } from "../../domain/expand";
 import { groupFigure } from "../../domain/groups";
 import type { Box, Layout, Point } from "../../domain/layout";
 import { deviates, isBad, severity, type Status } from "../../domain/status";
-import { isHub, type MapEdge, type MapNode, type Neighbourhood, type Topology } from "../../domain/topology";
+import { isHub, isNew, type MapEdge, type MapNode, type Neighbourhood, type Topology } from "../../domain/topology";
 import { textWidth } from "../measure";
 import { MARGIN } from "./margin";
 import { labelLines, VIEW_LINE, viewLines, viewsWidth, type LabelLines } from "./edgeTexts";
@@ -29,6 +29,8 @@ export interface Scene {
   views: PlacedLabel | null;
   frames: DrawnFrame[];
   names: MarkName[];
+  /** Where "new" stands on an edge. */
+  tags: Point[];
 }
 
 export interface SceneInput {
@@ -84,7 +86,7 @@ export function scene(input: SceneInput): Scene {
   const edges = drawnEdges(input, plate);
   const frames = drawnFrames(input, plate);
   const placed = drawnLabels(input, plate, nodes, edges, frames);
-  return { plate, nodes, edges, frames, names: plate.detail === "mark" ? markNames(nodes, size) : [], ...placed };
+  return { plate, nodes, edges, frames, names: plate.detail === "mark" ? markNames(nodes, size) : [], tags: newTags(input, plate, nodes, edges, placed.labels), ...placed };
 }
 
 const MOST_NAMES = 400;
@@ -201,6 +203,26 @@ function drawnLabels(input: SceneInput, plate: Plate, nodes: Scene["nodes"], edg
     return line ? [{ label, lines: line, opacity: opacity.get(label.id) }] : [];
   });
   return { labels, views: placed.find((label) => label.id === selected?.edge.id) ?? null };
+}
+
+function labelBox({ label: { x, y, anchor }, lines: { width } }: Scene["labels"][number]): Box {
+  const left = anchor === "start" ? x : x - width;
+  return { left, right: left + width, top: y - 26, bottom: y + 4 };
+}
+
+/** Half of the tag, with a little room. */
+const TAG = { wide: 16, high: 9 };
+
+/** On a plate, a label or another tag it could not be read: then further along its edge, or not at all. */
+function newTags(input: SceneInput, plate: Plate, nodes: Scene["nodes"], edges: DrawnEdge[], labels: Scene["labels"]): Point[] {
+  if (plate.detail === "mark") return [];
+  const taken = [...nodes.map(({ node, at }) => boxOf(node, at, plate)), ...labels.map(labelBox)];
+  return edges.filter(({ edge }) => isNew(edge) && !isBad(edge.status) && input.selection !== `edge:${edge.id}`).flatMap(({ route }) => {
+    const at = [0.5, 0.36, 0.64].map((share) => route.at(share)).find((point) => taken.every((other) => !overlaps(around(point, TAG.wide, TAG.high), other)));
+    if (!at) return [];
+    taken.push(around(at, TAG.wide, TAG.high));
+    return [at];
+  });
 }
 
 const differs = ({ difference }: MapEdge): boolean => difference !== undefined && !isPale(difference);

@@ -37,7 +37,6 @@ export function useMapKeys(context: Context): (event: KeyboardEvent) => void {
     { keys: "0", what: "fit the map", run: () => latest.current.control.fit() },
     { keys: "u", what: "what calls the selection (upstream)", run: () => toggle("upstream") },
     { keys: "d", what: "what the selection calls (downstream)", run: () => toggle("downstream") },
-    { keys: "Escape", what: "back to all findings", run: () => latest.current.onSelect("") },
     ...SHOWN,
   ];
   useKeys(keys, []);
