@@ -195,7 +195,7 @@ await check("a service is compared with another time, which stands in the link a
   await page.getByRole("table", { name: "Operations" }).first().waitFor({ timeout: 20_000 });
   await page.keyboard.press("c");
   await page.waitForURL(/vs=1d/);
-  await page.getByText("Nothing is known of this service yesterday.").waitFor({ timeout: 20_000 });
+  await page.getByText(/^Nothing is known of this service in .*, yesterday\./).waitFor({ timeout: 20_000 });
   await page.getByRole("button", { name: /^Compare/ }).click();
   await page.getByRole("link", { name: "the time just before" }).click();
   await page.waitForURL(/vs=1m/);

@@ -29,6 +29,7 @@ await check("a group opens and collapses, its calls are one edge, and the link k
   await panel.getByRole("button", { name: "Open" }).click();
   await page.waitForURL(/open=[^&]*go/);
   await button(page, /^cart\b/).waitFor();
+  await until("all to rest", () => page.evaluate(() => document.getAnimations().length === 0), 10);
   const inside = await page.evaluate(() => {
     const frame = document.querySelector('g.frame[data-node="group:language:go"] rect').getBoundingClientRect();
     const cart = document.querySelector('g.node[data-node="service:default/cart"] .pl').getBoundingClientRect();

@@ -1,4 +1,5 @@
-// A trace as an OTLP message, written by hand: the console is shown ten thousand calls without a program that makes them.
+// Traces and metrics as OTLP messages, written by hand: the console is shown ten thousand calls, or what was yesterday,
+// without a program that makes them.
 
 const varint = (value) => {
   const bytes = [];
@@ -59,4 +60,40 @@ export function largeTrace(traceId, count) {
     });
   }
   return message(traceId, "reports", spans);
+}
+
+const double = (field, value) => {
+  const eight = Buffer.alloc(8);
+  eight.writeDoubleLE(value);
+  return Buffer.concat([key(field, 1), eight]);
+};
+const zigzag = (value) => (value < 0 ? -value * 2 - 1 : value * 2);
+const SCALE = 3;
+/** The exponential bucket that holds a value: (2^(i/2^scale), 2^((i+1)/2^scale)]. */
+const bucketOf = (seconds) => Math.ceil(Math.log2(seconds) * 2 ** SCALE) - 1;
+const CUMULATIVE = 2;
+const NS = 1_000_000_000n;
+
+/** Durations of requests as an agent tells them, both sides of each call, a point a minute: all take the same time.
+ * `calls`: {source, target, operation, resource, rate, ms, failing} a second, from `start` to `end` in Unix seconds. */
+export function requests(calls, start, end) {
+  const points = calls.flatMap((call) => [["client", call.source, call.target], ["server", call.target, call.source]].flatMap(([side, service, peer]) => {
+    const ways = [["ok", call.rate], ["error", call.failing ?? 0]].filter(([, rate]) => rate > 0);
+    return ways.flatMap(([status, rate]) => pointsOf({ service, peer, protocol: "http", operation: call.operation ?? "GET", resource: call.resource ?? "/", side, status, host: "shop-1", instance: `process:shop-1/1-${service.length}` }, { ...call, rate }, start, end));
+  }));
+  const histogram = bytes(10, Buffer.concat([...points.map((point) => bytes(1, point)), number(2, CUMULATIVE)]));
+  const metric = bytes(2, Buffer.concat([text(1, "limpid.request.duration"), text(3, "s"), histogram]));
+  const resource = bytes(1, Buffer.concat([attribute(1, "service.name", "limpid-agent"), attribute(1, "limpid.schema", "1")]));
+  return bytes(1, Buffer.concat([resource, bytes(2, metric)]));
+}
+
+function pointsOf(labels, { rate, ms }, start, end) {
+  const named = Buffer.concat(Object.entries(labels).map(([name, value]) => attribute(1, name, value)));
+  const out = [];
+  for (let at = start; at <= end; at += 60) {
+    const count = Math.round(rate * (at - start));
+    const buckets = Buffer.concat([number(1, zigzag(bucketOf(ms / 1000))), bytes(2, varint(count))]);
+    out.push(Buffer.concat([named, fixed(2, BigInt(start) * NS), fixed(3, BigInt(at) * NS), fixed(4, count), double(5, (count * ms) / 1000), number(6, zigzag(SCALE)), bytes(8, buckets)]));
+  }
+  return out;
 }

@@ -17,5 +17,8 @@ startLocation();
 startClock();
 startKeys();
 const root = document.getElementById("app");
-// First whether one must sign in: otherwise every page would ask in vain.
-if (root) void readSession().then(() => render(<App />, root));
+// First whether one must sign in: otherwise every page would ask in vain. But a server that takes its time to say so must
+// not leave the window empty and the keys dead.
+const PATIENCE_MS = 1000;
+const patience = new Promise((resolve) => setTimeout(resolve, PATIENCE_MS));
+if (root) void Promise.race([readSession(), patience]).then(() => render(<App />, root));

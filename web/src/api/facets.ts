@@ -1,6 +1,6 @@
 // /api/traces/facets: how the traces of a search spread, counted by the server over the whole range.
 import { secondsOf } from "../domain/format";
-import type { Cell, Heat } from "../domain/heat";
+import { floored, type Cell, type Heat } from "../domain/heat";
 import type { Interval } from "../domain/range";
 import { get } from "./http";
 import { list, number, object, string, text, type Json } from "./read";
@@ -56,7 +56,7 @@ function heat(value: Json): { heat: Heat; step: number } {
   const bounds = (Array.isArray(value["bounds_ms"]) ? value["bounds_ms"] : []).flatMap((bound) => number(bound) ?? []);
   const cells = list(value["cells"], "cells", (cell): Cell => ({ x: number(cell["x"]) ?? 0, y: number(cell["y"]) ?? 0, count: number(cell["traces"]) ?? 0, failed: number(cell["failed"]) ?? 0 }));
   const times = Array.from({ length: columns }, (_, column) => start + (column + 1) * step);
-  return { heat: { times, bounds, cells, most: cells.reduce((most, cell) => Math.max(most, cell.count), 0) }, step };
+  return { heat: floored({ times, bounds, cells, most: 0 }), step };
 }
 
 export function readExploration(body: unknown): Exploration {

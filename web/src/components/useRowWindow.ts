@@ -9,9 +9,8 @@ const GUESS = 27;
 export interface RowWindow {
   from: number;
   to: number;
-  /** Pixels of the rows that are not drawn. */
-  above: number;
-  below: number;
+  /** Pixels of a row, for the room of those that are not drawn. */
+  high: number;
 }
 
 export function useRowWindow(table: RefObject<HTMLTableElement | null>, count: number): RowWindow {
@@ -41,8 +40,8 @@ export function useRowWindow(table: RefObject<HTMLTableElement | null>, count: n
       removeEventListener("resize", look);
     };
   }, [isLong, count]);
-  if (!isLong) return { from: 0, to: count, above: 0, below: 0 };
+  if (!isLong) return { from: 0, to: count, high: place.high };
   const from = Math.max(0, Math.min(count, place.top) - SPARE);
   const to = Math.min(count, from + Math.ceil(place.seen / place.high) + 2 * SPARE);
-  return { from, to, above: from * place.high, below: (count - to) * place.high };
+  return { from, to, high: place.high };
 }

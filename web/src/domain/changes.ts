@@ -1,5 +1,6 @@
 // What is different now from what was: who runs, what is called, by whom and how, newest and largest first.
-import { milliseconds, rate, share } from "./format";
+import { figureChanges, written, type Figured } from "./difference";
+import { rate } from "./format";
 import { nameOf, protocolName, type MapEdge, type MapNode, type Neighbourhood } from "./topology";
 
 export interface Run {
@@ -30,9 +31,6 @@ export interface Change {
 }
 
 const GONE_AFTER = 180;
-/** A figure that is half as large again or less than two thirds is a change; less is weather. */
-const RATIO = 1.5;
-const LEAST_REQUESTS = 20;
 
 /** Starts and ends of processes within the range. */
 export function runChanges(runs: Run[], start: number, end: number): Change[] {
@@ -66,21 +64,13 @@ export function operationChanges(now: Served[], before: Served[]): Change[] {
   return [...fresh, ...gone, ...other];
 }
 
-interface Figured {
-  requests: number | null;
-  rate: number | null;
-  errorRatio: number | null;
-  p95: number | null;
-}
-
 /** The largest difference between two views of the same, in words; null where there is none to speak of. */
 export function figureChange(now: Figured, before: Figured): string | null {
-  if ((now.requests ?? 0) < LEAST_REQUESTS || (before.requests ?? 0) < LEAST_REQUESTS) return null;
-  const failed = (now.errorRatio ?? 0) - (before.errorRatio ?? 0);
-  if (Math.abs(failed) >= 0.01) return `${share(now.errorRatio)} failed, before ${share(before.errorRatio)}`;
-  const ratio = (a: number | null, b: number | null) => (a && b ? Math.max(a / b, b / a) : 1);
-  if (ratio(now.p95, before.p95) >= RATIO) return `p95 ${milliseconds(now.p95)}, before ${milliseconds(before.p95)}`;
-  return ratio(now.rate, before.rate) >= RATIO ? `${rate(now.rate)}, before ${rate(before.rate)}` : null;
+  const [first] = figureChanges(now, before) ?? [];
+  if (!first) return null;
+  const value = written(first.figure, first.now);
+  const named = first.figure === "failed" ? `${value} failed` : first.figure === "p95" ? `p95 ${value}` : value;
+  return `${named}, before ${written(first.figure, first.before)}`;
 }
 
 /** Callers and callees that came, went, or behave otherwise. */

@@ -1,7 +1,8 @@
 // Groups of the map: by host, unit, container, language, or a label of one's own. A collapsed group is one node, and
 // calls that cross its border are one edge for each pair of ends.
+import { together, type Difference } from "./difference";
 import { isBad, severity, worstFirst, type Status } from "./status";
-import { edgeId, isGone, isOutside, languageOf, protocolName, type Figures, type MapEdge, type MapNode, type Reason, type Topology, type Waiting } from "./topology";
+import { edgeId, isGone, isOutside, languageOf, protocolName, type Figures, type Judged, type MapEdge, type MapNode, type Reason, type Topology, type Waiting } from "./topology";
 
 /** What a map can be grouped by; anything else is the name of an attribute. */
 export const GROUPINGS = ["host", "unit", "container", "language"] as const;
@@ -106,6 +107,7 @@ function mergedEdge(source: string, target: string, parts: MapEdge[]): MapEdge {
     networkOrQueue: waitingOf(parts.flatMap((edge) => edge.networkOrQueue ?? [])),
     failedConnects: added(parts.map((edge) => edge.failedConnects)), retransmits: parts.reduce((sum, edge) => sum + edge.retransmits, 0),
     attributes: {}, firstSeen: parts.every((edge) => edge.firstSeen !== null) ? (worst[0]?.firstSeen ?? null) : null,
+    ...differing(parts),
   };
 }
 
@@ -146,7 +148,13 @@ function nodeOf(group: Group, edges: MapEdge[]): MapNode {
     requests, errors, rate: total(incoming.map((edge) => edge.rate)), errorRatio: requests ? (errors ?? 0) / requests : null,
     p50: null, p95: most(incoming.map((edge) => edge.p95)), p99: null, pulse: [], attributes: {}, made: null, firstSeen: null,
     lastSeen: lasts.every((last) => last !== null) ? most(lasts) : null,
+    ...differing(group.members),
   };
+}
+
+function differing(parts: Judged[]): { difference?: Difference } {
+  const difference = together(parts);
+  return difference ? { difference } : {};
 }
 
 const reasonsOf = (members: MapNode[]): Reason[] =>
@@ -154,13 +162,14 @@ const reasonsOf = (members: MapNode[]): Reason[] =>
 
 /** The one figure beside a group's name: what is bad in it, else how many it holds. */
 export function groupFigure(members: MapNode[]): { text: string; status: Status } {
+  const differ = together(members)?.parts;
   const count = (status: Status) => members.filter((node) => node.status === status).length;
   const [critical, warning] = [count("critical"), count("warning")];
   if (critical) return { text: `${critical} critical`, status: "critical" };
   if (warning) return { text: `${warning} warning`, status: "warning" };
   if (members.every((node) => node.status === "no_data")) return { text: "no data", status: "no_data" };
   if (members.every(isGone)) return { text: "gone", status: "no_data" };
-  return { text: String(members.length), status: "ok" };
+  return { text: differ ? `${differ} changed` : String(members.length), status: "ok" };
 }
 
 /** A group opens by itself only if it holds something critical and there is room; a single one is the map itself. */

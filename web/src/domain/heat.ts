@@ -55,6 +55,21 @@ function trimmed(whole: Heat): Heat {
   return { ...whole, bounds: whole.bounds.slice(low, high + 1), cells };
 }
 
+/** Shorter than a microsecond is one row: what is below has no length that could be told apart. */
+const LEAST_MS = 0.001;
+
+export function floored(whole: Heat): Heat {
+  const low = Math.max(0, whole.bounds.findIndex((bound) => bound >= LEAST_MS * 0.999));
+  const cells = new Map<string, Cell>();
+  for (const cell of whole.cells) {
+    const y = Math.max(0, cell.y - low);
+    const known = cells.get(`${cell.x} ${y}`);
+    cells.set(`${cell.x} ${y}`, { ...cell, y, count: cell.count + (known?.count ?? 0), failed: cell.failed + (known?.failed ?? 0) });
+  }
+  const list = [...cells.values()];
+  return { ...whole, bounds: whole.bounds.slice(low), cells: list, most: list.reduce((most, cell) => Math.max(most, cell.count), 0) };
+}
+
 /** 1 to 4: the depth of a cell's colour, by the logarithm of its count. */
 export const depth = (count: number, most: number): number => Math.min(4, Math.max(1, Math.ceil((Math.log1p(count) / Math.log1p(Math.max(1, most))) * 4)));
 

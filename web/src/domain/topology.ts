@@ -1,4 +1,5 @@
 // What runs and who calls whom: the types of the map and the small questions that are asked of them.
+import type { Difference } from "./difference";
 import type { Interval } from "./range";
 import { isBad, type Status } from "./status";
 
@@ -38,6 +39,8 @@ export interface Judged {
   rate: number | null;
   errorRatio: number | null;
   p95: number | null;
+  /** What it differs by from the time it is compared with, while it is. */
+  difference?: Difference;
 }
 
 export interface MapNode extends Figures, Judged {
@@ -57,9 +60,16 @@ export interface MapNode extends Figures, Judged {
 }
 
 /** It is no longer there, and nothing else is the matter with it. */
-export const isGone = (node: MapNode): boolean => node.lastSeen !== null && !isBad(node.status);
+export const isGone = (node: MapNode): boolean => (node.lastSeen !== null || node.difference?.kind === "gone") && !isBad(node.status);
+
+/** Dots mean "no data" and nothing else: there is none, or none any more. */
+export const isSilent = (edge: MapEdge): boolean => edge.status === "no_data" || edge.difference?.kind === "gone";
+
+/** It was not there before the range, or not at the time it is compared with. */
+export const isNew = (thing: MapNode | MapEdge): boolean => thing.firstSeen !== null || thing.difference?.kind === "new";
 
 export interface Made {
+  requests: number;
   rate: number;
   errorRatio: number | null;
   p95: number | null;
@@ -109,7 +119,7 @@ export function madeBy(node: MapNode, outgoing: MapEdge[]): Made | null {
   if ((node.requests ?? 0) > 0 || !most) return null;
   const sum = (value: (edge: MapEdge) => number | null) => calls.reduce((total, edge) => total + (value(edge) ?? 0), 0);
   const requests = sum((edge) => edge.requests);
-  return { rate: sum((edge) => edge.rate), errorRatio: sum((edge) => edge.errors) / requests, p95: most.client?.p95 ?? most.p95 };
+  return { requests, rate: sum((edge) => edge.rate), errorRatio: sum((edge) => edge.errors) / requests, p95: most.client?.p95 ?? most.p95 };
 }
 
 export interface SeenRequests {

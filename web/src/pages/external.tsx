@@ -7,7 +7,7 @@ import { entityHref, onMapHref, tracesOfEdge } from "../components/links";
 import { Attributes } from "../components/map/NodeDetail";
 import { Reasons } from "../components/Reasons";
 import { Sentence } from "../components/Sentence";
-import { Compare, pastOf } from "../components/service/Compare";
+import { Compare, pastOf, useCompareKey, useThen } from "../components/Compare";
 import { Figures } from "../components/service/Figures";
 import { shareTone } from "../components/service/tables";
 import { Sign } from "../components/Sign";
@@ -21,7 +21,7 @@ import { nameOf, neighbourhood, protocolName, type MapEdge, type Neighbourhood, 
 import { interval } from "../state/clock";
 import { path, pathParts } from "../state/location";
 import { useQuery } from "../state/query";
-import { moment, slowMoment, subject } from "../state/subject";
+import { moment, subject } from "../state/subject";
 
 const EMPTY: Topology = { nodes: [], edges: [] };
 
@@ -29,8 +29,9 @@ export function ExternalPage() {
   const name = pathParts("/external/").join("/");
   const id = `external:${name}`;
   const past = pastOf();
+  useCompareKey();
   const map = useQuery(subject("topology service"), moment(), (signal) => fetchTopology(interval.peek(), "service", signal));
-  const then = useQuery(subject(`then ${id} ${past?.shift ?? ""}`), slowMoment(30), async (signal) => (past ? (await fetchTopology(past, "service", signal)).nodes.find((node) => node.id === id) : undefined));
+  const { known: then } = useThen(`external ${id}`, async (at, signal) => ({ node: (await fetchTopology(at, "service", signal)).nodes.find((one) => one.id === id) }));
   const around = useMemo(() => neighbourhood(map.data ?? EMPTY), [map.data]);
   if (!map.data) return <div class="col grow"><h1 class="vh">{name}</h1><Nothing what="The endpoint" query={map} /></div>;
   const node = around.byId.get(id);
@@ -56,7 +57,7 @@ export function ExternalPage() {
           <Compare past={past} since={leadingReason(node)?.since ?? null} />
         </div>
         <div class="pad">
-          {(node.requests ?? 0) > 0 && <Figures key={id} name={name} node={node} of={of} past={past} before={then.data ?? undefined} />}
+          {(node.requests ?? 0) > 0 && <Figures key={id} name={name} node={node} of={of} past={past} before={then?.node} />}
           <section>
             <div class="hd"><h2>Callers</h2><span class="sub">worst first, as each of them sees it</span></div>
             {incoming.length === 0 ? <p class="sub">Nothing called it in this range.</p> : <Table label="Callers" rows={incoming} columns={columnsOf(around)} initial={{ key: "state", direction: "ascending" }} rowKey={(edge) => edge.id} />}

@@ -33,7 +33,7 @@ export function HostPage() {
   const hosts = useQuery(subject("topology host"), slowMoment(15), (signal) => fetchTopology(interval.peek(), "host", signal));
   const status = useQuery("status", String(Math.floor(now.value / 15)), fetchStatus);
   const name = entity.data?.attributes["host.name"] ?? entity.data?.name ?? "";
-  const use = useQuery(subject(`use ${id}`), slowMoment(10), async (signal) => (name ? used(await queryAt(processUse({ host: name }), interval.peek().end, signal)) : new Map<string, Used>()));
+  const use = useQuery(subject(`use ${id} ${name}`), slowMoment(10), async (signal) => (name ? used(await queryAt(processUse({ host: name }), interval.peek().end, signal)) : new Map<string, Used>()));
   const nodes = useMemo(() => new Map((map.data?.nodes ?? []).map((node) => [node.id, node])), [map.data]);
   const around = useMemo(() => neighbourhood(hosts.data ?? EMPTY), [hosts.data]);
   if (entity.error?.trouble === "missing") return <Removed what="The host" id={path.value} />;

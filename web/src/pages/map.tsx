@@ -1,6 +1,7 @@
 // The map: who calls whom, what deviates, and why.
 import { useEffect, useMemo, useRef } from "preact/hooks";
 import { fetchTopology } from "../api/topology";
+import { pastOf, PastLine, useCompareKey, useThen } from "../components/Compare";
 import { MapCanvas } from "../components/map/MapCanvas";
 import { Panel } from "../components/map/Panel";
 import { TableView } from "../components/map/TableView";
@@ -10,6 +11,7 @@ import { useReplay } from "../components/map/useReplay";
 import { moving } from "../components/map/useView";
 import { NoRequests } from "../components/NoRequests";
 import { Busy, Center, FailureLine, Nothing } from "../components/states";
+import { compared } from "../domain/difference";
 import { expanded } from "../domain/expand";
 import { parseFilter } from "../domain/filter";
 import { findings } from "../domain/findings";
@@ -23,11 +25,17 @@ import { useQuery } from "../state/query";
 import { moment, subject } from "../state/subject";
 
 export function MapPage() {
-  const level = LEVELS.find((one) => one === param("level")) ?? "service";
+  const wanted = LEVELS.find((one) => one === param("level")) ?? "service";
   const selection = param("sel");
   const filter = param("q");
-  const query = useQuery(subject(`topology ${level}`), useStill(moment()), (signal) => fetchTopology(interval.peek(), level, signal));
-  const topology = query.data;
+  const query = useQuery(subject(`topology ${wanted}`), useStill(moment()), async (signal) => ({ level: wanted, topology: await fetchTopology(interval.peek(), wanted, signal) }));
+  // While another level is read, what is shown is still the one before.
+  const level = query.data?.level ?? wanted;
+  const then = useThen(`topology ${level}`, (past, signal) => fetchTopology(past, level, signal));
+  const past = pastOf();
+  const now = query.data?.topology ?? null;
+  const different = useMemo(() => (now && past && then.known ? compared(now, then.known) : null), [now, then.known, past !== null]);
+  const topology = different ?? now;
   const by = groupingOf(param("group"), topology);
   const { shown, open } = useGroups(topology, by, level);
   const around = useMemo(() => neighbourhood(shown.topology), [shown]);
@@ -36,12 +44,15 @@ export function MapPage() {
   const terms = useMemo(() => parseFilter(filter), [filter]);
   const pinned = useLayout(topology, level, by);
   const picture = useMemo(() => pinned.layout && expanded(pinned.layout, shown.groups), [pinned.layout, shown]);
+  const drawn = useHeld(topology && picture ? { topology: shown.topology, around, picture, level, key: `${level} ${by} ${open.join()} ${pinned.tidied} ${different !== null}` } : null);
   const replay = useReplay();
-  useKeys(levelKeys, []);
+  useKeys(pageKeys, []);
+  useCompareKey();
   useKeys(() => ["t", "Shift T"].map((keys) => ({ keys, what: "tidy: lay the map out anew", run: pinned.tidy })), [pinned.layout, topology]);
   useEffect(() => {
-    findingCount.value = topology ? findings(topology).filter((one) => one.status !== "affected").length : 0;
-  }, [topology]);
+    findingCount.value = now ? findings(now).filter((one) => one.status !== "affected").length : 0;
+  }, [now]);
+  const since = useMemo(() => (now ? beginning(now) : null), [now]);
   const isTable = param("view") === "table";
   const select = (next: string) => setParams({ sel: next, show: null }, "push");
   const toggle = (id: string) => {
@@ -51,10 +62,12 @@ export function MapPage() {
   return (
     <>
       <h1 class="vh">Map</h1>
-      <Busy on={query.stale} />
+      <Busy on={query.stale || (past !== null && then.query.stale)} />
       <div class="mapcol">
-        <Tools level={level} by={by} isTable={isTable} filter={filter} topology={topology} pinned={pinned} replay={replay} />
+        <Tools level={wanted} by={by} isTable={isTable} filter={filter} topology={topology} pinned={pinned} replay={replay} since={since} />
         <FailureLine what="The map" query={query} />
+        <FailureLine what="The time compared with" query={then.query} />
+        {then.known && <PastLine past={past} unknown={different ? null : "the map"} />}
         {topology && <Chips topology={topology} around={whole} terms={terms} filter={filter} level={level} selection={selection} show={param("show")} />}
         {!topology ? (
           <Nothing what="The map" query={query} />
@@ -64,8 +77,8 @@ export function MapPage() {
           <TableView topology={topology} around={whole} terms={terms} />
         ) : pinned.failed ? (
           <Center>The map cannot be laid out: {pinned.failed}. The table shows the same.</Center>
-        ) : picture ? (
-          <MapCanvas topology={shown.topology} around={around} layout={picture.layout} frames={picture.frames} level={level} picture={`${level} ${by} ${open.join()} ${pinned.tidied}`} terms={terms} selection={standsFor(selection, shown)}
+        ) : drawn ? (
+          <MapCanvas topology={drawn.topology} around={drawn.around} layout={drawn.picture.layout} frames={drawn.picture.frames} level={drawn.level} picture={drawn.key} terms={terms} selection={standsFor(selection, shown)}
             show={param("show")} stale={query.stale} onSelect={select} onMove={pinned.move} onOpen={toggle} />
         ) : (
           <div class="cv" />
@@ -76,9 +89,24 @@ export function MapPage() {
   );
 }
 
+/** When the first of what deviates began. */
+function beginning(topology: Topology): number | null {
+  const times = findings(topology).flatMap((one) => one.since ?? []);
+  return times.length ? Math.min(...times) : null;
+}
+
 /** The page's own, and not the picture's: they work while a level is still being read. */
-const levelKeys = (): Key[] =>
-  LEVELS.map((level, index) => ({ keys: String(index + 1), what: `level ${level}`, run: () => setParams({ level: level === "service" ? null : level, sel: null }, "push") }));
+const pageKeys = (): Key[] => [
+  ...LEVELS.map((level, index) => ({ keys: String(index + 1), what: `level ${level}`, run: () => setParams({ level: level === "service" ? null : level, sel: null, show: null, open: null }, "push") })),
+  { keys: "Escape", what: "back to all findings", run: () => setParams({ sel: null, show: null }, "push") },
+];
+
+/** What was drawn last stays until the next is laid out. */
+function useHeld<T>(now: T | null): T | null {
+  const held = useRef(now);
+  if (now) held.current = now;
+  return held.current;
+}
 
 /** While somebody moves the map, nothing new is read: what arrives would cost the frame in which it does. */
 function useStill(now: string): string {

@@ -11,7 +11,7 @@ import { entityHref, onMapHref } from "../components/links";
 import { Attributes, Neighbours } from "../components/map/NodeDetail";
 import { Reasons } from "../components/Reasons";
 import { Sentence } from "../components/Sentence";
-import { Compare, pastOf } from "../components/service/Compare";
+import { Compare, pastOf, useCompareKey, useThen } from "../components/Compare";
 import { Figures } from "../components/service/Figures";
 import { Sign } from "../components/Sign";
 import { Busy, FailureLine, Nothing } from "../components/states";
@@ -43,7 +43,8 @@ export function ProcessPage() {
   });
   const use = useQuery(subject(`use ${id}`), slowMoment(10), async (signal) => used(await queryAt(processUse({ instance: id }), interval.peek().end, signal)).get(id) ?? null);
   const past = pastOf();
-  const then = useQuery(subject(`then ${id} ${past?.shift ?? ""}`), slowMoment(30), async (signal) => (past ? (await fetchTopology(past, "process", signal)).nodes.find((node) => node.id === id) : undefined));
+  useCompareKey();
+  const { known: then } = useThen(`process ${id}`, async (at, signal) => ({ node: (await fetchTopology(at, "process", signal)).nodes.find((one) => one.id === id) }));
   const around = useMemo(() => neighbourhood(map.data ?? EMPTY), [map.data]);
   const node = around.byId.get(id);
   if (entity.error?.trouble === "missing" && !node) return <Removed what="The process" id={path.value} />;
@@ -95,7 +96,7 @@ export function ProcessPage() {
           <Compare past={past} since={node ? (leadingReason(node)?.since ?? null) : null} />
         </div>
         <div class="pad">
-          {isSeen && <Figures key={id} name={`${name} ${pid}`} node={node} of={{ instance: id, side: "server" }} past={past} before={then.data ?? undefined} />}
+          {isSeen && <Figures key={id} name={`${name} ${pid}`} node={node} of={{ instance: id, side: "server" }} past={past} before={then?.node} />}
           <div class="two">
             <Facts title="What it is" sub="secrets are taken out where it runs" facts={runsAs} />
             <Facts title="What it may use" sub="its own limits and those of its cgroup" facts={limits} />

@@ -4,11 +4,11 @@ import { useMemo } from "preact/hooks";
 import type { ComponentChildren } from "preact";
 import { fetchOperations, fetchRelated, type Entity, type Operation } from "../api/services";
 import { fetchTopology } from "../api/topology";
+import { Compare, pastOf, PastLine, useCompareKey, useThen } from "../components/Compare";
 import { onMapHref, tracesOf } from "../components/links";
 import { Attributes, Neighbours } from "../components/map/NodeDetail";
 import { Reasons } from "../components/Reasons";
 import { Changes } from "../components/service/Changes";
-import { Compare, pastOf, PastLine } from "../components/service/Compare";
 import { Figures } from "../components/service/Figures";
 import { HeatMap } from "../components/service/HeatMap";
 import { Instances, Operations } from "../components/service/tables";
@@ -37,11 +37,15 @@ export function ServicePage() {
   const name = rest.join("/");
   const id = `service:${scope}/${name}`;
   const past = pastOf();
+  useCompareKey();
   const map = useQuery(subject("topology service"), moment(), (signal) => fetchTopology(interval.peek(), "service", signal));
   const processes = useQuery(subject("topology process"), slowMoment(15), (signal) => fetchTopology(interval.peek(), "process", signal));
   const operations = useQuery(subject(`operations ${id}`), moment(), (signal) => fetchOperations(scope, name, interval.peek(), signal));
   const instances = useQuery(subject(`instances ${id}`), slowMoment(15), (signal) => fetchRelated(id, "instances", interval.peek(), signal));
-  const then = useThen(scope, name, past);
+  const { query: then, known } = useThen(`service ${scope}/${name}`, async (at, signal): Promise<Known> => {
+    const [topology, rows] = await Promise.all([fetchTopology(at, "service", signal), fetchOperations(scope, name, at, signal)]);
+    return { around: neighbourhood(topology), operations: rows };
+  });
   const around = useMemo(() => neighbourhood(map.data ?? EMPTY), [map.data]);
   const processNodes = useMemo(() => new Map((processes.data?.nodes ?? []).map((node) => [node.id, node])), [processes.data]);
   const node = around.byId.get(id);
@@ -50,13 +54,13 @@ export function ServicePage() {
   const outgoing = around.outgoing.get(id) ?? [];
   const side = incoming.length > 0 && incoming.every((edge) => edge.server === null) ? "client" : "server";
   const served = operations.data ?? [];
-  const before = then.data?.around.byId.get(id);
-  const changes = changesOf({ id, served, instances: instances.data ?? [], around, then: then.data, node });
+  const before = known?.around.byId.get(id);
+  const changes = changesOf({ id, served, instances: instances.data ?? [], around, then: known, node });
   const tab = param("tab") || "overview";
   const isSeen = (node?.requests ?? 0) > 0;
   const operationsPart = (most?: number) => (
     <Part title="Operations" sub={side === "client" ? "as its callers see them" : "failing and slow first"} query={operations} empty={served.length === 0} emptyText="No operation was called in this range.">
-      <Operations service={name} rows={served} side={side} before={then.data && past ? { rows: then.data.operations, name: past.name } : null} {...(most && { most })} />
+      <Operations service={name} rows={served} side={side} before={known && past ? { rows: known.operations, name: past.name } : null} {...(most && { most })} />
     </Part>
   );
   const instancesPart = (
@@ -69,11 +73,11 @@ export function ServicePage() {
       <Busy on={map.stale || then.stale} />
       <div class="col grow" tabIndex={0} role="region" aria-label={name}>
         <FailureLine what="The service" query={map} />
+        <FailureLine what="The time compared with" query={then} />
+        {known && <PastLine past={past} unknown={before ? null : "this service"} />}
         <Head name={name} id={id} node={node} instances={instances.data?.length} past={past} />
         <Tabs tabs={[["overview", "Overview"], ["operations", `Operations ${count(served.length)}`], ["instances", `Instances ${count(instances.data?.length)}`], ["changes", `Changes ${count(changes.length)}`]]} />
         <div class="pad">
-          <FailureLine what={`The time compared with`} query={then} />
-          {then.data !== null && <PastLine past={past} found={before !== undefined} />}
           {tab === "overview" && isSeen && <Figures key={id} name={name} node={node} of={ofService(name, side)} past={past} before={before} />}
           {tab === "overview" && isSeen && <HeatMap key={id} name={name} side={side} operations={served} />}
           {tab === "overview" && operationsPart(MOST_OPERATIONS)}
@@ -104,30 +108,22 @@ export function ServicePage() {
   );
 }
 
-interface Then {
+/** The map and the operations of the time compared with. */
+interface Known {
   around: Neighbourhood;
   operations: Operation[];
 }
 
-/** The map and the operations of the time compared with. */
-function useThen(scope: string, name: string, past: Past | null): Query<Then | null> {
-  return useQuery(subject(`then ${scope}/${name} ${past?.shift ?? ""} ${past ? past.end - past.start : ""}`), slowMoment(30), async (signal) => {
-    if (!past) return null;
-    const [topology, operations] = await Promise.all([fetchTopology(past, "service", signal), fetchOperations(scope, name, past, signal)]);
-    return { around: neighbourhood(topology), operations };
-  });
-}
-
-interface Known {
+interface Changing {
   id: string;
   served: Operation[];
   instances: Entity[];
   around: Neighbourhood;
-  then: Then | null;
+  then: Known | null;
   node: MapNode | undefined;
 }
 
-function changesOf({ id, served, instances, around, then, node }: Known): Change[] {
+function changesOf({ id, served, instances, around, then, node }: Changing): Change[] {
   const { start, end } = interval.value;
   const runs = runChanges(instances, start, end);
   const was = then?.around.byId.get(id);

@@ -71,7 +71,7 @@ export function ServicesPage() {
         {all.length > 0 && shown.length === 0 && (
           <p class="notice">No service matches {filter}. {count(all.length)} without this filter. <button class="btn s" onClick={() => setParams({ q: null })}>Remove it</button></p>
         )}
-        {shown.length > 0 && <Table label="Services" rows={shown} columns={COLUMNS} initial={{ key: "state", direction: "ascending" }} rowKey={(node) => node.id} />}
+        {shown.length > 0 && <Table label="Services" rows={shown} columns={COLUMNS} initial={{ key: "state", direction: "ascending" }} rowKey={(node) => node.id} sortParam="sort" />}
       </div>
     </div>
   );

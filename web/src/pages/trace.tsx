@@ -2,23 +2,23 @@
 import { useSignal } from "@preact/signals";
 import type { ComponentChild } from "preact";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
-import { queryAt } from "../api/series";
 import { fetchTrace } from "../api/traces";
 import { Magnifier, Sign } from "../components/Sign";
 import { FailureLine, Nothing } from "../components/states";
 import { copyLink } from "../components/TopBar";
 import { CallDetail } from "../components/trace/CallDetail";
 import { Overview, type View } from "../components/trace/Overview";
+import { useUsual, type UsualOf } from "../components/trace/useUsual";
 import { Waterfall } from "../components/trace/Waterfall";
+import { ratioText } from "../domain/compare";
 import { clock, count, day, milliseconds, plural, share } from "../domain/format";
 import { countShorter, shortLimit } from "../domain/shortcalls";
 import { buildTree, calleeOf, criticalPath, durationOf, ownTimes, rows, type Call, type Row, type Times, type Tree } from "../domain/tracetree";
-import { quantile } from "../domain/promql";
-import { now } from "../state/clock";
+import { comparedCall, mostUnusual } from "../domain/usual";
 import { oldest } from "../state/health";
 import { useKeys } from "../state/keys";
-import { href, param, path, setParams, utc } from "../state/location";
-import { useQuery } from "../state/query";
+import { href, hrefHere, param, path, setParams, utc } from "../state/location";
+import { useQuery, type Query } from "../state/query";
 
 export function TracePage() {
   const id = path.value.replace(/^\/trace\//, "").toLowerCase();
@@ -58,6 +58,8 @@ function TraceView({ id, tree, omitted }: { id: string; tree: Tree; omitted: num
   const least = param("hide") === "short" ? limit : 0;
   const showsPath = param("path") !== "off";
   const list = useMemo(() => rows(tree, { closed, unfolded, worstFirst, least }), [tree, closed, unfolded, worstFirst, least]);
+  const usual = useUsual(id, tree);
+  const showsUsual = param("usual") !== "off";
   const critical = useMemo(() => criticalPath(tree), [tree]);
   const calls = useMemo(() => allCalls(tree), [tree]);
   const selected = calls.get(param("span")) ?? tree.roots[0];
@@ -85,7 +87,7 @@ function TraceView({ id, tree, omitted }: { id: string; tree: Tree; omitted: num
   return (
     <>
       <div class="tracecol">
-        <Head tree={tree} id={id} />
+        <Head tree={tree} id={id} usual={usual} />
         {omitted > 0 && <p class="linebar" role="status">{plural(omitted, "span")} of this trace {omitted === 1 ? "is" : "are"} left out: more than {count(tree.spans)} are not drawn.</p>}
         <Overview tree={tree} rows={list} view={view} onGo={(row) => scroll.current(row)} />
         <div class="tracetools">
@@ -94,6 +96,7 @@ function TraceView({ id, tree, omitted }: { id: string; tree: Tree; omitted: num
             <button aria-pressed={worstFirst} onClick={() => setParams({ order: "worst" })}>Slow and failed first</button>
           </div>
           <button class="btn s on" aria-pressed={showsPath} onClick={() => setParams({ path: showsPath ? "off" : null })}>Critical path</button>
+          <button class="btn s on" aria-pressed={showsUsual} title="The median of such calls beside each, over the hour round the trace" onClick={() => setParams({ usual: showsUsual ? "off" : null })}>Usual</button>
           {short > 0 && <button class="btn s on" aria-pressed={least > 0} onClick={() => setParams({ hide: least > 0 ? null : "short" })}>Hide under {milliseconds(limit)} <span class="dim">{count(short)}</span></button>}
           <span class="grow" />
           <label class="find">
@@ -101,12 +104,12 @@ function TraceView({ id, tree, omitted }: { id: string; tree: Tree; omitted: num
             <input ref={input} value={find} aria-label="Find in trace" placeholder="Find in trace" onInput={(event) => setFind(event.currentTarget.value)} onKeyDown={(event) => event.key === "Enter" && next()} />
           </label>
         </div>
-        <Waterfall tree={tree} rows={list} path={showsPath ? critical : NO_PATH} selected={selected?.id ?? ""} view={view} scroll={scroll} matches={matches} onSelect={select} onToggle={toggle} />
-        <Key />
+        <Waterfall tree={tree} rows={list} usual={showsUsual ? usual.data : null} path={showsPath ? critical : NO_PATH} selected={selected?.id ?? ""} view={view} scroll={scroll} matches={matches} onSelect={select} onToggle={toggle} />
+        <Key usual={showsUsual && usual.data !== null} />
       </div>
       {selected && (
         <aside class="col side pn" tabIndex={0} aria-label="Call">
-          <CallDetail key={selected.id} call={selected} tree={tree} />
+          <CallDetail key={selected.id} call={selected} tree={tree} usual={usual.data} />
         </aside>
       )}
     </>
@@ -127,10 +130,10 @@ function allCalls(tree: Tree): Map<string, Call> {
   return calls;
 }
 
-function Head({ tree, id }: { tree: Tree; id: string }) {
+function Head({ tree, id, usual }: { tree: Tree; id: string; usual: Query<UsualOf> }) {
   const [copied, setCopied] = useState("");
   const root = tree.roots[0];
-  const usual = useUsual(root, tree.startSeconds);
+  const compared = root && usual.data ? comparedCall(root, usual.data) : null;
   if (!root) return null;
   const code = root.server?.span.code ?? root.span.code;
   const spent = ownTimes(tree).slice(0, 3).filter((one) => one.share >= 0.03);
@@ -142,7 +145,7 @@ function Head({ tree, id }: { tree: Tree; id: string }) {
           {code && <span class={`chip ${root.failed ? "crit" : ""}`}>{root.failed && <Sign status="critical" size={12} quiet />}{code}</span>}
           <b class="big" style={{ fontWeight: 650 }}>{milliseconds(Math.max(tree.duration, durationOf(root)))}</b>
           <span class="sub">
-            {usual !== null && `usually ${milliseconds(usual)} · `}{clock(tree.startSeconds, utc.value, "milliseconds")} · {plural(tree.calls, "call")}, {plural(tree.services, "service")} · trace <span class="mono">{id.slice(0, 16)}</span>
+            {compared && `usually ${milliseconds(compared.usual)} · `}{clock(tree.startSeconds, utc.value, "milliseconds")} · {plural(tree.calls, "call")}, {plural(tree.services, "service")} · trace <span class="mono">{id.slice(0, 16)}</span>
           </span>
         </div>
         <p>
@@ -150,6 +153,7 @@ function Head({ tree, id }: { tree: Tree; id: string }) {
             <span key={one.name} class={index === 0 ? "b" : ""}>{index > 0 && ", "}{share(one.share)} in {one.name}{index === 0 && " itself"}</span>
           ))}
           {spent.length > 0 && "."}
+          <Unusual tree={tree} usual={usual} />
         </p>
       </div>
       <button class="btn" onClick={() => void copyLink().then(setCopied)}>{copied || "Copy link"}</button>
@@ -157,22 +161,20 @@ function Head({ tree, id }: { tree: Tree; id: string }) {
   );
 }
 
-/** So long round a trace are others like it looked at. */
-const USUAL_SECONDS = 3600;
-
-/** The median of requests like the first one in the hour up to a while after it, all of them counted. */
-function useUsual(root: Call | undefined, at: number): number | null {
-  const span = root?.server?.span ?? root?.span;
-  const side = root?.server ? "server" : "client";
-  const of = { service: span?.service ?? "", operation: span?.operation ?? "", resource: span?.resource ?? "", side };
-  const query = useQuery(`usual ${root?.id ?? ""}`, "", async (signal) => {
-    const until = Math.min(now.peek(), at + USUAL_SECONDS / 6);
-    return span?.operation ? ((await queryAt(quantile(0.5, of, `${USUAL_SECONDS}s`), until, signal))[0]?.value ?? null) : null;
-  });
-  return query.data === null ? null : query.data * 1000;
+/** What is known of the calls, in one sentence: which of them took longer than such calls do. */
+function Unusual({ tree, usual }: { tree: Tree; usual: Query<UsualOf> }) {
+  const most = useMemo(() => (usual.data ? mostUnusual(tree, usual.data) : null), [tree, usual.data]);
+  if (usual.error) return <> What is usual cannot be read: {usual.error.message}. <button class="link" onClick={usual.again}>Try again</button></>;
+  if (!most) return null;
+  const { call, compared } = most;
+  return (
+    <>
+      {" "}Unusual: <a href={hrefHere({ span: call.id })}>{calleeOf(call)} {call.span.name}</a> took <b>{milliseconds(compared.own)}</b>, usually {milliseconds(compared.usual)} ({ratioText(compared.own, compared.usual)}).
+    </>
+  );
 }
 
-const Key = () => (
+const Key = ({ usual }: { usual: boolean }) => (
   <div class="key">
     <span><Swatch><rect x=".600" y="1.600" width="32" height="9" fill="none" stroke="var(--s-client)" stroke-width="1.200" /></Swatch>what the caller saw</span>
     <span><Swatch><rect x=".600" y="1.600" width="32" height="9" fill="none" stroke="var(--s-client)" stroke-width="1.200" stroke-dasharray="3 2" /></Swatch>caller only</span>
@@ -180,6 +182,7 @@ const Key = () => (
     <span><Swatch><rect y="2" width="34" height="9" fill="var(--wait)" /></Swatch>server, waits for a callee</span>
     <span><Swatch><rect y="2" width="34" height="9" fill="var(--t-queue)" /></Swatch>queue</span>
     <span><Swatch><rect y="5" width="34" height="2" fill="var(--ink)" /></Swatch>critical path</span>
+    {usual && <span><Swatch><path d="M17 0v12" stroke="var(--ink)" stroke-width="1.5" /></Swatch>usual end</span>}
   </div>
 );
 

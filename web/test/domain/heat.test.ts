@@ -1,11 +1,18 @@
 import { describe, expect, it } from "vitest";
 import { readExploration } from "../../src/api/facets";
 import { facetOf, mostTime, valueName } from "../../src/domain/facets";
-import { cellsIn, depth, heat, isFailed, rectangleOfCells } from "../../src/domain/heat";
+import { cellsIn, depth, floored, heat, isFailed, rectangleOfCells } from "../../src/domain/heat";
 
 const line = (le: string, status: string, points: [number, number][]) => ({ labels: { le, status }, points: new Map(points) });
 
 describe("heat map", () => {
+  it("has one row for all that is shorter than a microsecond", () => {
+    const cell = (x: number, y: number, count: number) => ({ x, y, count, failed: 0 });
+    const map = floored({ times: [1, 2], bounds: [0.00001, 0.0001, 0.001, 0.01], cells: [cell(0, 0, 2), cell(0, 1, 3), cell(0, 2, 1), cell(1, 3, 4)], most: 0 });
+    expect(map.bounds).toEqual([0.001, 0.01]);
+    expect(map.cells).toEqual([cell(0, 0, 6), cell(1, 1, 4)]);
+    expect(map.most).toBe(6);
+  });
   it("turns counts under bounds into counts between them, failed ones apart", () => {
     const map = heat([
       line("0.001", "ok", [[10, 4]]), line("0.01", "ok", [[10, 10]]), line("0.1", "ok", [[10, 10]]), line("+Inf", "ok", [[10, 10]]),

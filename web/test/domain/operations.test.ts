@@ -70,7 +70,7 @@ describe("figures of the map", () => {
     ],
   });
   it("shows the calls of what serves nothing", () => {
-    expect(map.nodes[0]?.made).toEqual({ rate: 6, errorRatio: 2 / 110, p95: 10 });
+    expect(map.nodes[0]?.made).toEqual({ requests: 110, rate: 6, errorRatio: 2 / 110, p95: 10 });
     expect(map.nodes[1]?.made).toBeNull();
     expect(madeBy({ ...map.nodes[0]!, requests: 0 }, [])).toBeNull();
   });

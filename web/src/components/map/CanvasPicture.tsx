@@ -12,6 +12,7 @@ import { COLOR_NAMES, type Colors } from "./brush";
 import type { Painted, PaintRequest } from "./paint.worker";
 import { nodeMatches } from "../../domain/filter";
 import type { SceneInput } from "./scene";
+import { eased, FLIGHT_MS } from "./useFlight";
 import { spoken } from "./spoken";
 import { matrix } from "./useView";
 import { belowText, tabOrder, type PictureProps } from "./SvgPicture";
@@ -79,10 +80,17 @@ interface Painter {
   dirty: boolean;
   painted: number;
   drawn: View | null;
+  /** How long drawing took. */
+  took: number;
+  /** When the flight began that is under way. */
+  flying: number | null;
 }
 
+/** A picture that takes longer than a frame jumps. */
+const FRAME_MS = 16;
+
 /** One drawing is under way at a time; the next one is of what is seen then. */
-function usePainter({ input, control }: Props) {
+function usePainter({ input, control, flight }: Props) {
   const canvas = useRef<HTMLCanvasElement>(null);
   const painter = useRef<Painter | null>(null);
   const latest = useRef({ control, size: input.size });
@@ -95,28 +103,38 @@ function usePainter({ input, control }: Props) {
     it.dirty = it.busy;
     if (it.busy) return;
     it.busy = true;
-    send({ kind: "view", view: latest.current.control.live(), size, ratio: Math.min(2, devicePixelRatio || 1) });
+    const share = it.flying === null ? 1 : eased((performance.now() - it.flying) / FLIGHT_MS);
+    if (share >= 1) it.flying = null;
+    send({ kind: "view", share, view: latest.current.control.live(), size, ratio: Math.min(2, devicePixelRatio || 1) });
   };
   const place = () => {
     const drawn = painter.current?.drawn;
     if (canvas.current && drawn) canvas.current.style.transform = matrix(shifted(drawn), latest.current.control.live());
   };
   useLayoutEffect(() => {
-    const it: Painter = { worker: new Worker(new URL("./paint.worker.ts", import.meta.url), { type: "module" }), busy: false, dirty: false, painted: 0, drawn: null };
+    const it: Painter = { worker: new Worker(new URL("./paint.worker.ts", import.meta.url), { type: "module" }), busy: false, dirty: false, painted: 0, drawn: null, took: Infinity, flying: null };
     painter.current = it;
     it.worker.addEventListener("message", ({ data }: MessageEvent<Painted>) => {
       it.busy = false;
+      it.took = data.took;
+      if (it.took > FRAME_MS) it.flying = null;
       if (canvas.current) show(canvas.current, data);
       it.drawn = data.view;
       it.painted += 1;
       place();
-      if (it.dirty) ask();
+      if (it.dirty || data.share < 1) ask();
       // For those who wait until all is drawn.
       canvas.current?.setAttribute("data-painted", String(it.painted));
     });
     return () => it.worker.terminate();
   }, []);
   useLayoutEffect(() => send({ kind: "data", data: { topology: input.topology, layout: input.layout, frames: input.frames } }), [input.topology, input.layout, input.frames]);
+  useLayoutEffect(() => {
+    const it = painter.current;
+    if (!flight || !it || it.took > FRAME_MS) return;
+    it.flying = flight.began;
+    send({ kind: "flight", from: flight.from });
+  }, [flight]);
   const scheme = useScheme();
   useLayoutEffect(() => {
     const { terms, selection, reach } = input;

@@ -1,4 +1,5 @@
 // A selected edge: the sentence, where the time goes, why, both views.
+import { isGoneSince } from "../../domain/difference";
 import { count, milliseconds, MISSING, rate } from "../../domain/format";
 import { nameOf, neverConnected, protocolName, type Figures, type MapEdge, type Neighbourhood } from "../../domain/topology";
 import { term } from "../../domain/tracequery";
@@ -7,6 +8,7 @@ import { tracesOfEdge } from "../links";
 import { Reasons } from "../Reasons";
 import { Sentence } from "../Sentence";
 import { Sign } from "../Sign";
+import { Against, GoneSince } from "./Against";
 import { EdgeChart, EdgeOperations } from "./EdgeMore";
 import { EdgeTcp } from "./EdgeTcp";
 import { Attributes } from "./NodeDetail";
@@ -16,26 +18,28 @@ export function EdgeDetail({ edge, around }: { edge: MapEdge; around: Neighbourh
   const source = around.byId.get(edge.source);
   const target = around.byId.get(edge.target);
   const spoken = !neverConnected(edge);
+  const gone = isGoneSince(edge);
   const port = edge.attributes["server.port"];
   return (
     <>
       <div class="sec" style={{ paddingTop: "14px" }}>
         <h2 class="big">
           <a href={hrefHere({ sel: `node:${edge.source}` })} style={{ color: "inherit" }}>{nameOf(edge.source, around.byId)}</a>{" "}
-          <span class="dim" style={{ fontWeight: 400 }}>{spoken ? "calls" : "cannot connect to"}</span>{" "}
+          <span class="dim" style={{ fontWeight: 400 }}>{gone ? "called" : spoken ? "calls" : "cannot connect to"}</span>{" "}
           <a href={hrefHere({ sel: `node:${edge.target}` })} style={{ color: "inherit" }}>{nameOf(edge.target, around.byId)}</a>
         </h2>
-        <div class="sub">{[protocolName(edge.protocol), port ? `port ${port}` : "", viewText(edge)].filter(Boolean).join(" · ")}</div>
+        <div class="sub">{[protocolName(edge.protocol), port ? `port ${port}` : "", gone ? "" : viewText(edge)].filter(Boolean).join(" · ")}</div>
         <div class="state">
           <span style={{ paddingTop: "1px" }}><Sign status={edge.status} size={15} /></span>
-          <div><Sentence of={edge} /></div>
+          <div>{gone ? <GoneSince /> : <Sentence of={edge} />}</div>
         </div>
         <div style={{ marginTop: "12px" }}>
           <a class="btn s" href={tracesOfEdge(edge, source, target)}>Traces</a>{" "}
           {(edge.errors ?? 0) > 0 && <a class="btn s" href={tracesOfEdge(edge, source, target, term("status", "error"))}>Failed traces</a>}
         </div>
       </div>
-      {spoken && (
+      <Against difference={edge.difference} now={edge} />
+      {spoken && !gone && (
         <div class="sec">
           <div class="hd"><h2>Where the time goes</h2><span class="sub">p95, {rate(edge.rate)}</span></div>
           <WhereTime edge={edge} />
@@ -47,15 +51,15 @@ export function EdgeDetail({ edge, around }: { edge: MapEdge; around: Neighbourh
           <Reasons reasons={edge.reasons} />
         </div>
       )}
-      {spoken && <EdgeOperations key={edge.id} edge={edge} around={around} />}
-      {spoken && <EdgeChart key={`${edge.id} chart`} edge={edge} around={around} />}
-      {spoken && (
+      {spoken && !gone && <EdgeOperations key={edge.id} edge={edge} around={around} />}
+      {spoken && !gone && <EdgeChart key={`${edge.id} chart`} edge={edge} around={around} />}
+      {spoken && !gone && (
         <div class="sec">
           <h2>Both views</h2>
           <BothViewsTable edge={edge} />
         </div>
       )}
-      <EdgeTcp key={`${edge.id} tcp`} edge={edge} around={around} />
+      {!gone && <EdgeTcp key={`${edge.id} tcp`} edge={edge} around={around} />}
       <Attributes attributes={edge.attributes} />
     </>
   );

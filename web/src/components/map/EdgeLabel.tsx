@@ -9,9 +9,9 @@ import { VIEW_LINE, viewLines, type LabelLines, type ViewLine } from "./edgeText
 
 const ink = (name: string, otherwise: string): string => (name ? `var(--${name})` : otherwise);
 
-export function EdgeLabel({ label, lines, dimmed }: { label: PlacedLabel; lines: LabelLines; dimmed: boolean }) {
+export function EdgeLabel({ label, lines, opacity }: { label: PlacedLabel; lines: LabelLines; opacity: number | undefined }) {
   return (
-    <g class="lab" opacity={dimmed ? 0.3 : undefined} text-anchor={label.anchor}>
+    <g class="lab" opacity={opacity} text-anchor={label.anchor}>
       <text class="halo" x={label.x} y={label.y - 14} font-size={lines.headTone ? 12 : 11} font-weight={lines.headTone ? 650 : 400} fill={ink(lines.headTone, "var(--ink-3)")}>
         {lines.head}
       </text>

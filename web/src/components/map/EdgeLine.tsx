@@ -1,26 +1,26 @@
 // An edge of the map: the pale band is the rate, the core says direction and state, the sign in the middle what is bad.
 import { arrowAngle, bandWidth, coreWidth, type Route } from "../../domain/geometry";
 import { isBad } from "../../domain/status";
-import type { MapEdge } from "../../domain/topology";
+import { isSilent, type MapEdge } from "../../domain/topology";
 
 interface EdgeProps {
   edge: MapEdge;
   route: Route;
   selected: boolean;
-  dimmed: boolean;
+  opacity: number | undefined;
   signs: boolean;
 }
 
 const CORE: Record<string, string> = { critical: "var(--crit-g)", warning: "var(--warn-g)", no_data: "var(--none-g)" };
 const BAND: Record<string, string> = { critical: "var(--crit-soft)", warning: "var(--warn-soft)" };
 
-export function EdgeLine({ edge, route, selected, dimmed, signs }: EdgeProps) {
-  const color = CORE[edge.status] ?? "var(--edge)";
-  const none = edge.status === "no_data";
+export function EdgeLine({ edge, route, selected, opacity, signs }: EdgeProps) {
+  const none = isSilent(edge);
+  const color = none ? "var(--none-g)" : (CORE[edge.status] ?? "var(--edge)");
   const band = bandWidth(edge.rate);
   const { end } = route;
   return (
-    <g class="edge" opacity={dimmed ? 0.25 : undefined} data-edge={edge.id}>
+    <g class="edge" opacity={opacity} data-edge={edge.id}>
       {selected && <path d={route.path} fill="none" stroke="var(--accent)" stroke-width={band + 7} stroke-linecap="round" opacity=".28" />}
       {band > 0 && !none && <path d={route.path} fill="none" stroke={BAND[edge.status] ?? "var(--flow)"} stroke-width={band.toFixed(1)} />}
       <path d={route.path} fill="none" stroke={color} stroke-width={coreWidth(edge).toFixed(1)} stroke-dasharray={none ? "1 5" : undefined} stroke-linecap={none ? "round" : undefined} />

@@ -1,6 +1,7 @@
 // What the signs on the map mean: only those that can be seen now.
 import type { JSX } from "preact";
 import type { Detail } from "../../domain/geometry";
+import { isGoneSince } from "../../domain/difference";
 import type { Status } from "../../domain/status";
 import { seenFromCallersOnly, type Neighbourhood, type Topology } from "../../domain/topology";
 import { Sign } from "../Sign";
@@ -26,11 +27,14 @@ const WORDS: [Status, string][] = [["critical", "critical"], ["warning", "warnin
 
 export function Legend({ detail, topology, around }: { detail: Detail; topology: Topology; around: Neighbourhood }) {
   const seen = new Set<Status>([...topology.nodes, ...topology.edges].map((thing) => thing.status));
+  const compares = topology.nodes.some((node) => node.difference);
   const oneSided = topology.nodes.some((node) => seenFromCallersOnly(node, around.incoming.get(node.id) ?? []));
   return (
     <div class="leg" role="note" aria-label="Legend">
       <Sample text="3/s"><Arrow band={3.5} /></Sample>
       <Sample text="1 000/s"><Arrow band={9.8} /></Sample>
+      {compares && <Sample text="pale: as it was" width={26}><g opacity=".5"><Arrow band={3.5} /></g></Sample>}
+      {topology.edges.some(isGoneSince) && <Sample text="gone" width={26}><path d="M1 7h24" stroke="var(--none-g)" stroke-width="1.3" stroke-dasharray="1 5" stroke-linecap="round" /></Sample>}
       {WORDS.filter(([status]) => seen.has(status)).map(([status, text]) => (
         <span key={status}>
           <Sign status={status} size={12} quiet />
@@ -45,7 +49,7 @@ export function Legend({ detail, topology, around }: { detail: Detail; topology:
           </g>
         </Sample>
       )}
-      {detail === "full" && (
+      {detail === "full" && !compares && (
         <Sample text="rate, failures" width={22}>
           <g>
             <path d="M1 12V4h3v8zM6 12V2h3v10zM11 12V3h3v9zM16 12V5h3v7z" fill="var(--p50)" />

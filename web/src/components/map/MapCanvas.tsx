@@ -15,6 +15,7 @@ import { edgeAt, nodeAt } from "./hits";
 import { hubsOf, reachOf, scene, type SceneInput } from "./scene";
 import { summary } from "./spoken";
 import { SvgPicture } from "./SvgPicture";
+import { useFlight } from "./useFlight";
 import { useMapKeys } from "./useMapKeys";
 import { useView } from "./useView";
 
@@ -59,6 +60,7 @@ export function MapCanvas(props: MapCanvasProps) {
     return id && (show === "upstream" || show === "downstream") ? reachOf(id, show, around) : null;
   }, [selection, show, around]);
   const input: SceneInput = { topology, around, layout, frames, view: control.view, size, terms, selection, reach };
+  const flight = useFlight(props.picture, input);
   const drawn = useMemo(() => (isLarge ? null : scene(input)), [topology, around, layout, frames, control.view, size, terms, selection, reach, isLarge]);
   const hubs = useMemo(() => hubsOf(topology, around), [topology, around]);
   const [focused, setFocused] = useState<string | null>(null);
@@ -128,7 +130,7 @@ export function MapCanvas(props: MapCanvasProps) {
   useEffect(() => setFocused((id) => (id && around.byId.has(id) ? id : null)), [around]);
 
   const rovingId = focused ?? topology.nodes.find((node) => deviates(node.status))?.id ?? topology.nodes[0]?.id;
-  const common = { around, layout, hubs, selection, control, rovingId, label: summary(topology, props.level), onFocus: setFocused, onKeyDown: keys };
+  const common = { around, layout, hubs, flight, selection, control, rovingId, label: summary(topology, props.level), onFocus: setFocused, onKeyDown: keys };
   return (
     <div class={`cv${props.stale ? " dimmed" : ""}`} ref={box} onPointerDown={down} onPointerMove={move} onPointerUp={up} onClick={click} onDblClick={doubleClick}>
       {drawn ? <SvgPicture {...common} drawn={drawn} /> : <CanvasPicture {...common} input={input} />}

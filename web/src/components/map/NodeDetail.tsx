@@ -1,4 +1,5 @@
 // A selected node: the sentence, why, callers and callees, what it is.
+import { figuredNode, isGoneSince } from "../../domain/difference";
 import { milliseconds, perSecond, plural, share } from "../../domain/format";
 import { isBad, tone } from "../../domain/status";
 import { glyphOf, nameOf, protocolName, runtimeOf, serviceParts, type MapEdge, type MapNode, type Neighbourhood } from "../../domain/topology";
@@ -9,6 +10,7 @@ import { Reasons } from "../Reasons";
 import { Sentence } from "../Sentence";
 import { KindGlyph, Sign } from "../Sign";
 import { WhereService } from "../WhereService";
+import { Against, GoneSince } from "./Against";
 import { NodeInstances, NodeOperations } from "./NodeMore";
 
 export function NodeDetail({ node, around }: { node: MapNode; around: Neighbourhood }) {
@@ -30,7 +32,7 @@ export function NodeDetail({ node, around }: { node: MapNode; around: Neighbourh
         <div class="sub">{[node.kind, runtimeOf(node), instances(node)].filter(Boolean).join(" · ")}</div>
         <div class="state">
           <span style={{ paddingTop: "1px" }}><Sign status={node.status} size={15} /></span>
-          <div><Sentence of={node} /></div>
+          <div>{isGoneSince(node) ? <GoneSince /> : <Sentence of={node} />}</div>
         </div>
         <div style={{ display: "flex", gap: "6px", flexWrap: "wrap", marginTop: "12px" }}>
           {node.kind === "service" && <a class="btn s" href={nodeHref(node)}>Open service</a>}
@@ -40,6 +42,7 @@ export function NodeDetail({ node, around }: { node: MapNode; around: Neighbourh
           {outgoing.length > 0 && reach("downstream", "Downstream")}
         </div>
       </div>
+      <Against difference={node.difference} now={figuredNode(node)} />
       {node.reasons.length > 0 && (
         <div class="sec">
           <div class="hd"><h2>Why</h2><span class="sub">most likely first</span></div>

@@ -1,6 +1,7 @@
 // Beside the map: without a selection all findings, else the node or the edge that is selected.
 import { useMemo } from "preact/hooks";
 import type { ComponentChildren } from "preact";
+import { isGoneSince } from "../../domain/difference";
 import { findings, questions, type Finding } from "../../domain/findings";
 import { between, clock, count, plural } from "../../domain/format";
 import type { Grouped } from "../../domain/groups";
@@ -10,6 +11,7 @@ import { interval } from "../../state/clock";
 import { hrefHere, utc } from "../../state/location";
 import { Cross, Sign } from "../Sign";
 import { answerCopy } from "../TopBar";
+import { Differences } from "./Against";
 import { EdgeDetail } from "./EdgeDetail";
 import { GroupDetail, MergedDetail } from "./GroupDetail";
 import { NodeDetail } from "./NodeDetail";
@@ -77,12 +79,14 @@ const Gone = ({ name }: { name: string }) => (
 );
 
 function Findings({ found, affected, topology, level }: { found: Finding[]; affected: Finding[]; topology: Topology; level: Level }) {
+  // What is gone is on the map while it is compared with another time, but is nothing that could deviate.
+  const current = useMemo(() => ({ nodes: topology.nodes.filter((node) => !isGoneSince(node)), edges: topology.edges.filter((edge) => !isGoneSince(edge)) }), [topology]);
   // A silent agent takes all of its services with it: that is one thing, not many.
   const without = found.filter((one) => one.status === "no_data");
   const silent = without.length > 2 ? without : [];
   const shown = silent.length ? found.filter((one) => one.status !== "no_data") : found;
-  const unknown = [...topology.nodes, ...topology.edges].filter((thing) => thing.status === "unknown").length;
-  const nodes = topology.nodes.length;
+  const unknown = [...current.nodes, ...current.edges].filter((thing) => thing.status === "unknown").length;
+  const nodes = current.nodes.length;
   const { start, end } = interval.value;
   const judged = unknown ? `, ${count(unknown)} had too few requests to judge` : "";
   return (
@@ -101,14 +105,15 @@ function Findings({ found, affected, topology, level }: { found: Finding[]; affe
         {affected.length > 0 && <Together status="affected" text="Affected by a callee:" of={affected} />}
         <li class="fh sub" style={{ paddingBottom: "12px" }}>
           {found.length + affected.length === 0
-            ? `Nothing deviates in ${between(start, end, utc.value)}. ${plural(nodes, level)}, ${plural(topology.edges.length, "edge")}${judged}.`
-            : `Nothing else deviates: ${plural(nodes + topology.edges.length - found.length - affected.length, "other node and edge", "other nodes and edges")}${judged}.`}
+            ? `Nothing deviates in ${between(start, end, utc.value)}. ${plural(nodes, level)}, ${plural(current.edges.length, "edge")}${judged}.`
+            : `Nothing else deviates: ${plural(nodes + current.edges.length - found.length - affected.length, "other node and edge", "other nodes and edges")}${judged}.`}
         </li>
       </ol>
+      <Differences topology={topology} />
       <Changed topology={topology} />
       <div class="fs">
         <h2>Show on the map</h2>
-        {useMemo(() => questions(topology), [topology]).map((question) => (
+        {useMemo(() => questions(current), [current]).map((question) => (
           <a key={question.filter} class="fq" href={hrefHere({ q: question.filter })}>
             <span>{question.text}</span>
             <span class={`num ${question.answer ? "b" : "dim"}`}>{count(question.answer)}</span>
@@ -133,7 +138,7 @@ function changes(topology: Topology): Change[] {
   return [
     ...topology.nodes.filter((node) => node.firstSeen !== null).map((node) => ({ sel: `node:${node.id}`, sign: "+", text: node.name, what: "new", at: node.firstSeen })),
     ...topology.edges.filter((edge) => edge.firstSeen !== null).map((edge) => ({ sel: `edge:${edge.id}`, sign: "+", text: `${nameOf(edge.source, byId)} → ${nameOf(edge.target, byId)}`, what: "new call", at: edge.firstSeen })),
-    ...topology.nodes.filter(isGone).map((node) => ({ sel: `node:${node.id}`, sign: "−", text: node.name, what: "gone", at: node.lastSeen })),
+    ...topology.nodes.filter((node) => isGone(node) && !isGoneSince(node)).map((node) => ({ sel: `node:${node.id}`, sign: "−", text: node.name, what: "gone", at: node.lastSeen })),
   ].sort((a, b) => (b.at ?? 0) - (a.at ?? 0));
 }
 

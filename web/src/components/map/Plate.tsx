@@ -4,7 +4,8 @@ import type { JSX } from "preact";
 import { memo } from "../memo";
 import type { Plate as PlateSize } from "../../domain/geometry";
 import { isBad, tone, type Status } from "../../domain/status";
-import { isGone, type Glyph, type MapNode } from "../../domain/topology";
+import { isGone, isNew, type Glyph, type MapNode } from "../../domain/topology";
+import { changeSign } from "../../domain/difference";
 import { GLYPHS } from "../../domain/glyphs";
 import { pulsePaths } from "./pulse";
 import { plateTexts } from "./texts";
@@ -96,7 +97,20 @@ function RingNode({ node, glyph, plate, callersOnly, room, selected }: PlateProp
       <Ring node={node} glyph={glyph} x={0} y={0} radius={13} callersOnly={callersOnly} size={14} />
       <text y="27" text-anchor="middle" font-size="11" font-weight={isBad(node.status) ? 650 : 400} class="halo" fill={deviatingInk(node)}>{name}</text>{" "}
       <Badge status={node.status} reasons={node.reasons.length} x={12} y={-11} />
+      <ChangeSign node={node} />
     </>
+  );
+}
+
+/** Beside a ring there is no room for a figure: only which way it went. */
+function ChangeSign({ node }: { node: MapNode }) {
+  const sign = changeSign(node.difference);
+  if (!sign) return null;
+  return (
+    <g transform="translate(-12 -11)">
+      <circle r="7" fill="var(--surface)" stroke="var(--ink-2)" />
+      <text y="4" text-anchor="middle" font-size="11" font-weight="700" fill="var(--ink)">{sign}</text>
+    </g>
   );
 }
 
@@ -113,7 +127,7 @@ function FullPlate({ node, glyph, plate, callersOnly, dockedText, selected }: Pl
   const y = -height / 2;
   const bad = isBad(node.status);
   const indent = round ? 7 : 0;
-  const { name, runtime, left, right, from: textX, to: rightX } = plateTexts(node, plate, 0);
+  const { name, runtime, left, right, change, from: textX, to: rightX } = plateTexts(node, plate, 0);
   const size = compact ? 11 : 12;
   const border = selected ? "var(--accent)" : bad ? RING[node.status] : none ? "var(--none-g)" : "var(--line-2)";
   const ringY = isPill ? 0 : y + (compact ? 21 : 24);
@@ -127,13 +141,15 @@ function FullPlate({ node, glyph, plate, callersOnly, dockedText, selected }: Pl
       <text x={textX} y={y + (isPill ? 14 : 17)} font-size={compact || isPill ? 12 : 13} font-weight="650" fill={none ? "var(--none)" : "var(--ink)"}>{name}</text>
       {" "}
       {runtime && (
-        <text x={rightX} y={y + (isPill ? 14 : 17)} font-size="11" text-anchor="end" fill={node.firstSeen !== null ? "var(--ink)" : "var(--ink-3)"} font-weight={node.firstSeen !== null ? 600 : 400}>{runtime}</text>
+        <text x={rightX} y={y + (isPill ? 14 : 17)} font-size="11" text-anchor="end" fill={isNew(node) ? "var(--ink)" : "var(--ink-3)"} font-weight={isNew(node) ? 600 : 400}>{runtime}</text>
       )}{" "}
       <text x={textX} y={y + (isPill ? 28 : 32)} font-size={size} font-weight={left?.strong ? 650 : 400} fill={INK[left?.tone ?? ""]}>{left?.text}</text>{" "}
       {right && (
         <text x={rightX} y={y + (isPill ? 28 : 32)} font-size={size} text-anchor="end" font-weight={right.strong ? 650 : 400} fill={INK[right.tone]}>{right.text}</text>
       )}
-      {!compact && !isPill && <Pulse node={node} x={textX} bottom={y + height - 6} width={rightX - textX} />}
+      {" "}
+      {change && <text x={textX} y={y + 49} font-size="11" font-weight={none ? 400 : 600} fill={none ? "var(--none)" : "var(--ink)"}>{change}</text>}
+      {!compact && !isPill && !change && <Pulse node={node} x={textX} bottom={y + height - 6} width={rightX - textX} />}
       {" "}
       {node.status !== "no_data" && <Badge status={node.status} reasons={node.reasons.length} x={x + 5 + (round ? 4 : 0)} y={y + 3} />}
       {" "}

@@ -3,15 +3,17 @@ import { useLayoutEffect, useMemo, useRef } from "preact/hooks";
 import type { JSX } from "preact";
 import { plural } from "../../domain/format";
 import { PITCH_X, type Layout } from "../../domain/layout";
-import { deviates, isBad, severity, tone } from "../../domain/status";
+import { deviates, severity, tone } from "../../domain/status";
 import { glyphOf, isGone, seenFromCallersOnly, type MapNode, type Neighbourhood } from "../../domain/topology";
 import { BothViews, EdgeLabel, NewTag, ViewsBlock } from "./EdgeLabel";
 import { EdgeLine } from "./EdgeLine";
 import { viewLines } from "./edgeTexts";
 import { GroupPlate } from "./GroupPlate";
 import { Plate } from "./Plate";
+import { fly } from "./fly";
 import type { DrawnFrame, Scene } from "./scene";
 import { spoken } from "./spoken";
+import type { Flight } from "./useFlight";
 import { matrix, type ViewControl } from "./useView";
 
 export interface PictureProps {
@@ -19,6 +21,7 @@ export interface PictureProps {
   around: Neighbourhood;
   layout: Layout;
   hubs: ReadonlySet<string>;
+  flight: Flight | null;
   selection: string;
   control: ViewControl;
   rovingId: string | undefined;
@@ -27,7 +30,7 @@ export interface PictureProps {
   onKeyDown: (event: KeyboardEvent) => void;
 }
 
-export function SvgPicture({ drawn, around, layout, hubs, selection, control, rovingId, label, onFocus, onKeyDown }: PictureProps) {
+export function SvgPicture({ drawn, around, layout, hubs, flight, selection, control, rovingId, label, onFocus, onKeyDown }: PictureProps) {
   const box = useRef<SVGSVGElement>(null);
   useLayoutEffect(() => {
     const follow = () => {
@@ -38,23 +41,26 @@ export function SvgPicture({ drawn, around, layout, hubs, selection, control, ro
     follow();
     return control.onLive(follow);
   }, [control.view]);
+  useLayoutEffect(() => {
+    if (box.current && flight) fly(box.current, flight, new Map(drawn.nodes.map(({ node, at }) => [node.id, at])));
+  }, [flight]);
   const { plate } = drawn;
   const room = PITCH_X * plate.scaleX;
   const nodes = useMemo(() => [...drawn.nodes].sort((a, b) => tabOrder(a.node, b.node, layout)), [drawn]);
   return (
     <svg ref={box} class="m" role="group" aria-label={label} onKeyDown={onKeyDown}>
       {drawn.frames.map((frame) => <FrameBox key={frame.id} frame={frame} selected={selection === `node:${frame.id}`} />)}
-      {drawn.edges.map(({ edge, route, dimmed }) => (
-        <EdgeLine key={edge.id} edge={edge} route={route} dimmed={dimmed} selected={selection === `edge:${edge.id}`} signs={plate.detail !== "mark"} />
+      {drawn.edges.map(({ edge, route, opacity }) => (
+        <EdgeLine key={edge.id} edge={edge} route={route} opacity={opacity} selected={selection === `edge:${edge.id}`} signs={plate.detail !== "mark"} />
       ))}
-      {nodes.map(({ node, at, dimmed }) => {
+      {nodes.map(({ node, at, opacity }) => {
         const incoming = around.incoming.get(node.id) ?? [];
         const callersOnly = seenFromCallersOnly(node, incoming);
         const below = belowText(node, around, hubs);
         const selected = selection === `node:${node.id}`;
         return (
           <g key={node.id} class="node" role="button" data-node={node.id} tabIndex={node.id === rovingId || deviates(node.status) ? 0 : -1} aria-label={spoken(node, plate, room, below)}
-            aria-pressed={selected} opacity={dimmed ? 0.3 : undefined} transform={`translate(${at.x.toFixed(1)} ${at.y.toFixed(1)})`} onFocus={() => onFocus(node.id)}>
+            aria-pressed={selected} opacity={opacity} transform={`translate(${at.x.toFixed(1)} ${at.y.toFixed(1)})`} onFocus={() => onFocus(node.id)}>
             {node.members ? <GroupPlate node={node} plate={plate} selected={selected} /> : (
               <Plate node={node} glyph={glyphOf(node, incoming)} plate={plate} callersOnly={callersOnly} selected={selected} dockedText={below} room={room} />
             )}
@@ -68,10 +74,10 @@ export function SvgPicture({ drawn, around, layout, hubs, selection, control, ro
             <text x={place.left + 2} y={place.bottom - 4} font-size="11" font-weight="650" fill={`var(--${tone(node.status)})`}>{text}</text>
           </g>
         ))}
-        {drawn.labels.map(({ label: place, lines, dimmed }) => (
-          <EdgeLabel key={place.id} label={place} lines={lines} dimmed={dimmed} />
+        {drawn.labels.map(({ label: place, lines, opacity }) => (
+          <EdgeLabel key={place.id} label={place} lines={lines} opacity={opacity} />
         ))}
-        {plate.detail !== "mark" && drawn.edges.filter(({ edge }) => edge.firstSeen !== null && selection !== `edge:${edge.id}` && !isBad(edge.status)).map(({ edge, route }) => <NewTag key={`new ${edge.id}`} at={route.at(0.5)} />)}
+        {drawn.tags.map((at) => <NewTag key={`new ${at.x} ${at.y}`} at={at} />)}
         {drawn.edges.filter(({ edge }) => selection === `edge:${edge.id}`).map(({ edge, route }) =>
           drawn.views ? <ViewsBlock key={edge.id} label={drawn.views} lines={viewLines(edge)} /> : <BothViews key={edge.id} edge={edge} route={route} />,
         )}

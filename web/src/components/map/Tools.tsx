@@ -7,6 +7,7 @@ import { GROUPINGS, labelsOf } from "../../domain/groups";
 import { LEVELS, nameOf, type Level, type Neighbourhood, type Topology } from "../../domain/topology";
 import { useKeys } from "../../state/keys";
 import { hrefHere, setParams } from "../../state/location";
+import { Compare, pastOf } from "../Compare";
 import { Cross, Magnifier } from "../Sign";
 import { reachOf } from "./scene";
 import { levelCount } from "./spoken";
@@ -21,11 +22,13 @@ interface ToolsProps {
   topology: Topology | null;
   pinned: Pinned;
   replay: Replay;
+  /** When the first of what deviates began. */
+  since: number | null;
 }
 
 const LEVEL_NAMES: Record<Level, string> = { host: "Host", service: "Service", process: "Process" };
 
-export function Tools({ level, by, isTable, filter, topology, pinned, replay }: ToolsProps) {
+export function Tools({ level, by, isTable, filter, topology, pinned, replay, since }: ToolsProps) {
   return (
     <div class="tool" role="toolbar" aria-label="Map">
       <div class="seg" role="group" aria-label="Level">
@@ -38,7 +41,8 @@ export function Tools({ level, by, isTable, filter, topology, pinned, replay }: 
       {topology && <Grouping by={by} topology={topology} level={level} />}
       <FilterBox value={filter} hint={topology ? `Filter ${levelCount(topology, level)}` : "Filter"} />
       <span class="grow" />
-      <button class="btn s h1c" aria-pressed={replay.playing} title={replay.playing ? "Stop  Space" : "Play the last hours, a minute a step  Space"} onClick={replay.toggle}>
+      <Compare past={pastOf()} since={since} small />
+      <button class="btn s h3c" aria-pressed={replay.playing} title={replay.playing ? "Stop  Space" : "Play the last hours, a minute a step  Space"} onClick={replay.toggle}>
         {replay.playing ? "Stop" : "Play"}
       </button>
       {pinned.undo && <button class="btn s" onClick={pinned.undo}>Undo tidy</button>}

@@ -15,7 +15,6 @@ export interface Brush {
   selection: string;
 }
 
-export const DIM = 0.25;
 export const color = (brush: Brush, name: string): string => brush.colors[name] ?? "#888";
 
 export const inkOf = (brush: Brush, status: Status, otherwise: string): string => {

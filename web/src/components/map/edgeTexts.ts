@@ -1,5 +1,6 @@
 // The texts of an edge, without how they are drawn: for SVG, and for the worker that draws the canvas.
 import { connectsText, failReason, slowReason } from "../../domain/findings";
+import { differenceText } from "../../domain/difference";
 import { milliseconds, rate, share } from "../../domain/format";
 import { isBad, tone } from "../../domain/status";
 import { neverConnected, protocolName, type MapEdge } from "../../domain/topology";
@@ -18,13 +19,16 @@ export function labelLines(edge: MapEdge): LabelLines {
   const protocol = protocolName(edge.protocol);
   const bad = isBad(edge.status);
   const color = bad ? tone(edge.status) : "";
+  const differs = differenceText(edge.difference);
+  if (edge.difference?.kind === "gone") return sized({ head: protocol, headTone: "", left: "gone", right: "", rightTone: "" });
   if (edge.status === "no_data") return sized({ head: protocol, headTone: "", left: "no data", right: "", rightTone: "" });
   const connects = connectsText(edge);
   if (neverConnected(edge)) return sized({ head: connects ?? protocol, headTone: connects ? color : "", left: "nothing got through", right: "", rightTone: "" });
   if (connects) return sized({ head: connects, headTone: color, left: `${protocol} ${rate(edge.rate)} · `, right: milliseconds(edge.p95), rightTone: slowReason(edge) ? color : "" });
   if (bad && failReason(edge) && (edge.errorRatio ?? 0) > 0) {
-    return sized({ head: `${share(edge.errorRatio)} failed`, headTone: color, left: `${protocol} ${rate(edge.rate)} · `, right: milliseconds(edge.p95), rightTone: slowReason(edge) ? color : "" });
+    return sized({ head: `${share(edge.errorRatio)} failed`, headTone: color, left: `${protocol} ${rate(edge.rate)} · `, ...(differs ? { right: differs, rightTone: "ink" } : { right: milliseconds(edge.p95), rightTone: slowReason(edge) ? color : "" }) });
   }
+  if (differs && edge.difference?.kind === "changed") return sized({ head: protocol, headTone: "", left: `${rate(edge.rate)}  `, right: differs, rightTone: bad && slowReason(edge) ? color : "ink" });
   const failed = (edge.errorRatio ?? 0) >= 0.01;
   return sized({
     head: protocol, headTone: "", left: `${rate(edge.rate)}  `, right: failed ? `${share(edge.errorRatio)} failed` : edge.p95 === null ? "" : milliseconds(edge.p95),

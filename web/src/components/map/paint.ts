@@ -1,6 +1,6 @@
 // The scene on a canvas: for maps with more plates than SVG can move. The same geometry, texts and signs as in SVG.
 import { isBad } from "../../domain/status";
-import { color, DIM, inkOf, write, type Brush } from "./brush";
+import { color, inkOf, write, type Brush } from "./brush";
 import { paintEdges, paintNewTags } from "./paintEdges";
 import { paintNode } from "./paintNodes";
 import type { Scene } from "./scene";
@@ -8,22 +8,22 @@ import type { Scene } from "./scene";
 export function paint(brush: Brush, scene: Scene): void {
   paintFrames(brush, scene);
   paintEdges(brush, scene.edges, scene.plate);
-  for (const { node, at, dimmed } of scene.nodes) {
+  for (const { node, at, opacity } of scene.nodes) {
     brush.pen.save();
     brush.pen.translate(at.x, at.y);
-    if (dimmed) brush.pen.globalAlpha = DIM;
+    brush.pen.globalAlpha = opacity ?? 1;
     paintNode(brush, node, scene.plate);
     brush.pen.restore();
   }
   paintNewTags(brush, scene);
-  for (const { node, text, box, dimmed } of scene.names) {
-    brush.pen.globalAlpha = dimmed ? DIM : 1;
+  for (const { node, text, box, opacity } of scene.names) {
+    brush.pen.globalAlpha = opacity ?? 1;
     brush.pen.fillStyle = color(brush, "bg");
     brush.pen.fillRect(box.left, box.top, box.right - box.left, box.bottom - box.top);
     write(brush, text, box.left + 2, box.bottom - 4, { size: 11, weight: 650, ink: inkOf(brush, node.status, "ink") });
   }
-  for (const { label, lines, dimmed } of scene.labels) {
-    brush.pen.globalAlpha = dimmed ? DIM : 1;
+  for (const { label, lines, opacity } of scene.labels) {
+    brush.pen.globalAlpha = opacity ?? 1;
     const ink = (name: string, otherwise: string) => color(brush, name || otherwise);
     write(brush, lines.head, label.x, label.y - 14, { size: lines.headTone ? 12 : 11, weight: lines.headTone ? 650 : 400, ink: ink(lines.headTone, "ink-3"), align: label.anchor, halo: true });
     const text = lines.left + lines.right;

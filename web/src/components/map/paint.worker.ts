@@ -2,7 +2,7 @@
 import type { Frame } from "../../domain/expand";
 import type { Term } from "../../domain/filter";
 import type { Size, View } from "../../domain/geometry";
-import type { Layout } from "../../domain/layout";
+import type { Layout, Point } from "../../domain/layout";
 import { neighbourhood, type Neighbourhood, type Topology } from "../../domain/topology";
 import { useFamily } from "../measure";
 import { MARGIN } from "./margin";
@@ -24,14 +24,19 @@ export interface MapLook {
   family: string;
 }
 
-export type PaintRequest = { kind: "data"; data: MapData } | { kind: "look"; look: MapLook } | { kind: "view"; view: View; size: Size; ratio: number };
+export type PaintRequest = { kind: "data"; data: MapData } | { kind: "look"; look: MapLook } | { kind: "flight"; from: ReadonlyMap<string, Point> } | { kind: "view"; view: View; size: Size; ratio: number; share: number };
 export interface Painted {
   view: View;
   size: Size;
   bitmap: ImageBitmap;
+  /** Of the way to where everything stands. */
+  share: number;
+  /** Milliseconds that it took. */
+  took: number;
 }
 
 let data: (MapData & { around: Neighbourhood }) | null = null;
+let from: ReadonlyMap<string, Point> = new Map();
 let look: MapLook | null = null;
 let canvas: OffscreenCanvas | null = null;
 
@@ -40,11 +45,25 @@ addEventListener("message", ({ data: asked }: MessageEvent<PaintRequest>) => {
   else if (asked.kind === "look") {
     if (asked.look.family !== look?.family) useFamily(asked.look.family);
     look = asked.look;
-  } else draw(asked.view, asked.size, asked.ratio);
+  } else if (asked.kind === "flight") from = asked.from;
+  else draw(asked);
 });
 
+/** Where everything stands while it moves: what has no place to come from is there already. Lines go straight. */
+function underWay(layout: Layout, view: View, share: number): Layout {
+  const nodes: Record<string, Point> = { ...layout.nodes };
+  for (const [id, began] of from) {
+    const at = layout.nodes[id];
+    if (!at) continue;
+    const start = { x: (began.x - view.offsetX) / view.scaleX, y: (began.y - view.offsetY) / view.scaleY };
+    nodes[id] = { x: start.x + (at.x - start.x) * share, y: start.y + (at.y - start.y) * share };
+  }
+  return { ...layout, nodes, bends: {} };
+}
+
 /** The picture reaches beyond the window, so that it can be moved a little before it is drawn anew. */
-function draw(view: View, size: Size, ratio: number): void {
+function draw({ view, size, ratio, share }: Extract<PaintRequest, { kind: "view" }>): void {
+  const began = performance.now();
   if (!data || !look) return;
   const [width, height] = [size.width + 2 * MARGIN, size.height + 2 * MARGIN];
   const [across, down] = [Math.ceil(width * ratio), Math.ceil(height * ratio)];
@@ -55,8 +74,8 @@ function draw(view: View, size: Size, ratio: number): void {
   pen.clearRect(0, 0, width, height);
   const { terms, selection, reach, colors, family } = look;
   const shifted = { ...view, offsetX: view.offsetX + MARGIN, offsetY: view.offsetY + MARGIN };
-  const drawn = scene({ ...data, view: shifted, size: { width, height }, terms, selection, reach });
+  const drawn = scene({ ...data, layout: share < 1 ? underWay(data.layout, view, share) : data.layout, view: shifted, size: { width, height }, terms, selection, reach });
   paint({ pen, colors, family, around: data.around, selection }, drawn);
   const bitmap = canvas.transferToImageBitmap();
-  postMessage({ view, size, bitmap } satisfies Painted, { transfer: [bitmap] });
+  postMessage({ view, size, bitmap, share, took: performance.now() - began } satisfies Painted, { transfer: [bitmap] });
 }

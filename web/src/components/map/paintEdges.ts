@@ -1,7 +1,8 @@
 // Edges on the canvas, by the thousand.
 import { arrowAngle, bandWidth, coreWidth, type Plate, type Route } from "../../domain/geometry";
 import { isBad, type Status } from "../../domain/status";
-import { color, DIM, paintSign, write, type Brush } from "./brush";
+import { isSilent } from "../../domain/topology";
+import { color, paintSign, write, type Brush } from "./brush";
 import type { DrawnEdge, Scene } from "./scene";
 
 const CORE: Partial<Record<Status, string>> = { critical: "crit-g", warning: "warn-g", no_data: "none-g" };
@@ -13,15 +14,15 @@ export function paintEdges(brush: Brush, edges: DrawnEdge[], plate: Plate): void
   const bands = new Map<string, Batch>();
   const cores = new Map<string, Batch>();
   const heads = new Map<string, Batch>();
-  for (const { edge, route, dimmed } of edges) {
-    const none = edge.status === "no_data";
-    const core = CORE[edge.status] ?? "edge";
+  for (const { edge, route, opacity = 1 } of edges) {
+    const none = isSilent(edge);
+    const core = none ? "none-g" : (CORE[edge.status] ?? "edge");
     const band = Math.round(bandWidth(edge.rate));
     const selected = brush.selection === `edge:${edge.id}`;
-    if (selected) into(bands, { ink: "accent", width: band + 7, dim: false, faint: true }, route);
-    if (band > 0 && !none) into(bands, { ink: BAND[edge.status] ?? "flow", width: band, dim: dimmed }, route);
-    into(cores, { ink: core, width: Math.round(coreWidth(edge) * 2) / 2, dim: dimmed, dots: none }, route);
-    into(heads, { ink: core, width: 0, dim: dimmed }, route);
+    if (selected) into(bands, { ink: "accent", width: band + 7, opacity: 0.28 }, route);
+    if (band > 0 && !none) into(bands, { ink: BAND[edge.status] ?? "flow", width: band, opacity }, route);
+    into(cores, { ink: core, width: Math.round(coreWidth(edge) * 2) / 2, opacity, dots: none }, route);
+    into(heads, { ink: core, width: 0, opacity }, route);
   }
   for (const batch of [...bands.values(), ...cores.values()]) strokeBatch(brush, batch);
   for (const batch of heads.values()) paintHeads(brush, batch);
@@ -30,11 +31,9 @@ export function paintEdges(brush: Brush, edges: DrawnEdge[], plate: Plate): void
 }
 
 /** An edge that was not there before the range, or not at its beginning. */
-export function paintNewTags(brush: Brush, { edges, plate }: Scene): void {
+export function paintNewTags(brush: Brush, { tags }: Scene): void {
   const { pen } = brush;
-  if (plate.detail === "mark") return;
-  for (const { route } of edges.filter(({ edge }) => edge.firstSeen !== null && !isBad(edge.status))) {
-    const { x, y } = route.at(0.5);
+  for (const { x, y } of tags) {
     pen.beginPath();
     pen.roundRect(x - 14, y - 8, 28, 15, 3);
     pen.fillStyle = color(brush, "surface");
@@ -49,9 +48,8 @@ export function paintNewTags(brush: Brush, { edges, plate }: Scene): void {
 interface Look {
   ink: string;
   width: number;
-  dim: boolean;
+  opacity: number;
   dots?: boolean;
-  faint?: boolean;
 }
 
 interface Batch extends Look {
@@ -59,7 +57,7 @@ interface Batch extends Look {
 }
 
 function into(batches: Map<string, Batch>, look: Look, route: Route): void {
-  const key = `${look.ink} ${look.width} ${look.dim} ${look.dots ?? ""} ${look.faint ?? ""}`;
+  const key = `${look.ink} ${look.width} ${look.opacity} ${look.dots ?? ""}`;
   const batch = batches.get(key);
   if (batch) batch.routes.push(route);
   else batches.set(key, { ...look, routes: [route] });
@@ -68,11 +66,11 @@ function into(batches: Map<string, Batch>, look: Look, route: Route): void {
 /** One path grows slow with its length: it is cut into pieces. */
 const AT_ONCE = 200;
 
-function strokeBatch(brush: Brush, { ink, width, dim, dots, faint, routes }: Batch): void {
+function strokeBatch(brush: Brush, { ink, width, opacity, dots, routes }: Batch): void {
   const { pen } = brush;
   pen.strokeStyle = color(brush, ink);
   pen.lineWidth = width;
-  pen.globalAlpha = faint ? 0.28 : dim ? DIM : 1;
+  pen.globalAlpha = opacity;
   pen.lineCap = dots ? "round" : "butt";
   pen.setLineDash(dots ? [1, 5] : []);
   for (let from = 0; from < routes.length; from += AT_ONCE) {
@@ -87,10 +85,10 @@ function strokeBatch(brush: Brush, { ink, width, dim, dots, faint, routes }: Bat
   pen.setLineDash([]);
 }
 
-function paintHeads(brush: Brush, { ink, dim, routes }: Batch): void {
+function paintHeads(brush: Brush, { ink, opacity, routes }: Batch): void {
   const { pen } = brush;
   pen.fillStyle = color(brush, ink);
-  pen.globalAlpha = dim ? DIM : 1;
+  pen.globalAlpha = opacity;
   pen.beginPath();
   for (const route of routes) {
     const angle = (arrowAngle(route) * Math.PI) / 180;

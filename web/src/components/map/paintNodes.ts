@@ -1,4 +1,5 @@
 // Nodes on the canvas: plates, rings, marks and collapsed groups, as they are in SVG.
+import { changeSign } from "../../domain/difference";
 import { groupSize, type Plate } from "../../domain/geometry";
 import { GLYPHS } from "../../domain/glyphs";
 import { PITCH_X } from "../../domain/layout";
@@ -89,6 +90,21 @@ function paintRingNode(brush: Brush, node: MapNode, plate: Plate): void {
   const ink = isBad(node.status) || node.status === "no_data" ? inkOf(brush, node.status, "ink") : color(brush, "ink");
   write(brush, name, 0, 27, { size: 11, weight: isBad(node.status) ? 650 : 400, ink, align: "middle", halo: true });
   paintSign(brush, node.status, { x: 12, y: -11 }, badgeText(node));
+  paintChangeSign(brush, changeSign(node.difference));
+}
+
+/** Beside a ring there is no room for a figure: only which way it went. */
+function paintChangeSign(brush: Brush, sign: string): void {
+  if (!sign) return;
+  const { pen } = brush;
+  pen.beginPath();
+  pen.arc(-12, -11, 7, 0, Math.PI * 2);
+  pen.fillStyle = color(brush, "surface");
+  pen.fill();
+  pen.lineWidth = 1;
+  pen.strokeStyle = color(brush, "ink-2");
+  pen.stroke();
+  write(brush, sign, -12, -7, { size: 11, weight: 700, ink: color(brush, "ink"), align: "middle" });
 }
 
 const badgeText = (node: MapNode): string => String(node.reasons.length || "!");
@@ -130,7 +146,8 @@ function paintPlate(brush: Brush, node: MapNode, plate: Plate): void {
   const line = y + (isPill ? 28 : 32);
   if (texts.left) write(brush, texts.left.text, texts.from, line, { size, weight: texts.left.strong ? 650 : 400, ink: ink(texts.left.tone) });
   if (texts.right) write(brush, texts.right.text, texts.to, line, { size, weight: texts.right.strong ? 650 : 400, ink: ink(texts.right.tone), align: "end" });
-  if (!compact && !isPill) paintPulse(brush, node, texts.from, y + height - 6, texts.to - texts.from);
+  if (texts.change) write(brush, texts.change, texts.from, y + 49, { size: 11, weight: none ? 400 : 600, ink: color(brush, none ? "none" : "ink") });
+  else if (!compact && !isPill) paintPulse(brush, node, texts.from, y + height - 6, texts.to - texts.from);
   paintSign(brush, node.status, { x: x + 5 + (round ? 4 : 0), y: y + 3 }, badgeText(node));
 }
 

@@ -1,14 +1,15 @@
 // From data, layout and view to what is drawn: visible edges with their routes, labels that fit, what is dimmed. Pure
 // but for the widths of text.
 import { bandWidth, extentOf, plateAt, ports, route, toScreen, type Plate, type Route, type Size, type View } from "../../domain/geometry";
+import { isPale } from "../../domain/difference";
 import { edgeMatches, nodeMatches, type Term } from "../../domain/filter";
 import { shorten } from "../../domain/format";
 import { lineBoxes, overlaps, placeLabels, type LabelWish, type PlacedLabel } from "../../domain/labels";
 import type { Frame } from "../../domain/expand";
 import { groupFigure } from "../../domain/groups";
 import type { Box, Layout, Point } from "../../domain/layout";
-import { isBad, severity, type Status } from "../../domain/status";
-import { isHub, type MapEdge, type MapNode, type Neighbourhood, type Topology } from "../../domain/topology";
+import { deviates, isBad, severity, type Status } from "../../domain/status";
+import { isHub, isNew, type MapEdge, type MapNode, type Neighbourhood, type Topology } from "../../domain/topology";
 import { textWidth } from "../measure";
 import { MARGIN } from "./margin";
 import { labelLines, VIEW_LINE, viewLines, viewsWidth, type LabelLines } from "./edgeTexts";
@@ -16,18 +17,20 @@ import { labelLines, VIEW_LINE, viewLines, viewsWidth, type LabelLines } from ".
 export interface DrawnEdge {
   edge: MapEdge;
   route: Route;
-  dimmed: boolean;
+  opacity: number | undefined;
 }
 
 export interface Scene {
   plate: Plate;
-  nodes: { node: MapNode; at: Point; dimmed: boolean }[];
+  nodes: { node: MapNode; at: Point; opacity: number | undefined }[];
   edges: DrawnEdge[];
-  labels: { label: PlacedLabel; lines: LabelLines; dimmed: boolean }[];
+  labels: { label: PlacedLabel; lines: LabelLines; opacity: number | undefined }[];
   /** Where the two views of a selected edge stand together, when it is too short to hold them along its line. */
   views: PlacedLabel | null;
   frames: DrawnFrame[];
   names: MarkName[];
+  /** Where "new" stands on an edge. */
+  tags: Point[];
 }
 
 export interface SceneInput {
@@ -48,7 +51,7 @@ export interface MarkName {
   node: MapNode;
   text: string;
   box: Box;
-  dimmed: boolean;
+  opacity: number | undefined;
 }
 
 export interface DrawnFrame {
@@ -58,6 +61,14 @@ export interface DrawnFrame {
   status: Status;
   box: Box;
 }
+
+/** What a filter leaves out, and what is as it was while the map is compared with another time. */
+const DIM = 0.3;
+const PALE = 0.5;
+
+/** What needs attention is never pale. */
+const opacityOf = (isBright: boolean, thing: MapNode | MapEdge): number | undefined =>
+  !isBright ? DIM : isPale(thing.difference) && !deviates(thing.status) ? PALE : undefined;
 
 const OUTSIDE = MARGIN;
 const MOST_LINES = 120;
@@ -69,13 +80,13 @@ export function scene(input: SceneInput): Scene {
   const nodes = topology.nodes.flatMap((node) => {
     const at = layout.nodes[node.id];
     const point = at && toScreen(at, view);
-    return point && isInside(point, size) ? [{ node, at: point, dimmed: !bright(node) }] : [];
+    return point && isInside(point, size) ? [{ node, at: point, opacity: opacityOf(bright(node), node) }] : [];
   });
   if (plate.detail === "mark") nodes.sort((a, b) => severity(b.node.status) - severity(a.node.status));
   const edges = drawnEdges(input, plate);
   const frames = drawnFrames(input, plate);
   const placed = drawnLabels(input, plate, nodes, edges, frames);
-  return { plate, nodes, edges, frames, names: plate.detail === "mark" ? markNames(nodes, size) : [], ...placed };
+  return { plate, nodes, edges, frames, names: plate.detail === "mark" ? markNames(nodes, size) : [], tags: newTags(input, plate, nodes, edges, placed.labels), ...placed };
 }
 
 const MOST_NAMES = 400;
@@ -84,7 +95,7 @@ const MOST_NAMES = 400;
 function markNames(nodes: Scene["nodes"], size: Size): MarkName[] {
   const bad = nodes.filter(({ node }) => isBad(node.status) && !node.members).sort((a, b) => severity(a.node.status) - severity(b.node.status)).slice(0, MOST_NAMES);
   const taken: Box[] = bad.map(({ at }) => around(at, 9));
-  return bad.flatMap(({ node, at, dimmed }) => {
+  return bad.flatMap(({ node, at, opacity }) => {
     const text = shorten(node.name, 22);
     const width = textWidth(text, 11, 650) + 4;
     const sides = [at.x + 11, at.x - 11 - width];
@@ -94,7 +105,7 @@ function markNames(nodes: Scene["nodes"], size: Size): MarkName[] {
     });
     if (left === undefined) return [];
     taken.push({ left, right: left + width, top: at.y - 8, bottom: at.y + 8 });
-    return [{ node, text, box: taken.at(-1) as Box, dimmed }];
+    return [{ node, text, box: taken.at(-1) as Box, opacity }];
   });
 }
 
@@ -149,8 +160,8 @@ export function drawnEdges({ topology, around, layout, view, size, selection, te
     if (!crosses(from.at, to.at, size)) continue;
     const bends = (layout.bends[edge.id] ?? []).map((bend) => toScreen(bend, view));
     const inReach = !reach || (reach.has(edge.source) && reach.has(edge.target));
-    const dimmed = !inReach || (terms.length > 0 && !edgeMatches(terms, edge, around));
-    drawn.push({ edge, route: route(from, to, bends, port.get(edge.id) ?? { out: 0, in: 0 }), dimmed });
+    const isBright = inReach && (terms.length === 0 || edgeMatches(terms, edge, around));
+    drawn.push({ edge, route: route(from, to, bends, port.get(edge.id) ?? { out: 0, in: 0 }), opacity: opacityOf(isBright, edge) });
   }
   // What is bad is drawn last, over the rest.
   return drawn.sort((a, b) => severity(b.edge.status) - severity(a.edge.status));
@@ -167,12 +178,12 @@ function drawnLabels(input: SceneInput, plate: Plate, nodes: Scene["nodes"], edg
     if (input.selection === `edge:${edge.id}`) return false;
     if (plate.detail === "ring" || plate.detail === "mark") return false;
     const touches = input.selection === `node:${edge.source}` || input.selection === `node:${edge.target}`;
-    return plate.detail === "full" || isBad(edge.status) || touches;
+    return plate.detail === "full" || isBad(edge.status) || touches || differs(edge);
   });
   const wishes: LabelWish[] = candidates.map(({ edge, route }) => {
     const line = labelLines(edge);
     lines.set(edge.id, line);
-    const rank = severity(edge.status) * 1e6 - Math.min(1e5, edge.rate ?? 0);
+    const rank = (severity(edge.status) - Number(differs(edge))) * 1e6 - Math.min(1e5, edge.rate ?? 0);
     return { id: edge.id, route, width: line.width, band: bandWidth(edge.rate), priority: rank, required: isBad(edge.status) && !edge.parts };
   });
   const window: Box = { left: 2, right: input.size.width - 2, top: 2, bottom: input.size.height - 30 };
@@ -182,17 +193,39 @@ function drawnLabels(input: SceneInput, plate: Plate, nodes: Scene["nodes"], edg
   const isLong = selected !== undefined && selected.route.end.y - selected.route.start.y > LONG;
   const views = selected && isLong ? [0.2, 0.52, 0.86].map((share) => around(selected.route.at(share), 60, 10)) : [];
   if (selected && !isLong) wishes.push(viewsWish(selected));
-  const dimmed = new Map(edges.map((drawn) => [drawn.edge.id, drawn.dimmed]));
+  const opacity = new Map(edges.map((drawn) => [drawn.edge.id, drawn.opacity]));
   // With hundreds of lines nothing would be free; then labels keep clear of plates and of each other only.
   const clear = new Map(edges.length > MOST_LINES ? [] : edges.map(({ edge, route }) => [edge.id, lineBoxes(route)] as const));
   const heads = frames.map(({ box, value }) => ({ left: box.left, right: Math.min(box.right, box.left + 90 + value.length * 7), top: box.top, bottom: box.top + 26 }));
   const placed = placeLabels(wishes, [...boxes, ...signs, ...views, ...heads], window, clear);
   const labels = placed.flatMap((label) => {
     const line = lines.get(label.id);
-    return line ? [{ label, lines: line, dimmed: dimmed.get(label.id) ?? false }] : [];
+    return line ? [{ label, lines: line, opacity: opacity.get(label.id) }] : [];
   });
   return { labels, views: placed.find((label) => label.id === selected?.edge.id) ?? null };
 }
+
+function labelBox({ label: { x, y, anchor }, lines: { width } }: Scene["labels"][number]): Box {
+  const left = anchor === "start" ? x : x - width;
+  return { left, right: left + width, top: y - 26, bottom: y + 4 };
+}
+
+/** Half of the tag, with a little room. */
+const TAG = { wide: 16, high: 9 };
+
+/** On a plate, a label or another tag it could not be read: then further along its edge, or not at all. */
+function newTags(input: SceneInput, plate: Plate, nodes: Scene["nodes"], edges: DrawnEdge[], labels: Scene["labels"]): Point[] {
+  if (plate.detail === "mark") return [];
+  const taken = [...nodes.map(({ node, at }) => boxOf(node, at, plate)), ...labels.map(labelBox)];
+  return edges.filter(({ edge }) => isNew(edge) && !isBad(edge.status) && input.selection !== `edge:${edge.id}`).flatMap(({ route }) => {
+    const at = [0.5, 0.36, 0.64].map((share) => route.at(share)).find((point) => taken.every((other) => !overlaps(around(point, TAG.wide, TAG.high), other)));
+    if (!at) return [];
+    taken.push(around(at, TAG.wide, TAG.high));
+    return [at];
+  });
+}
+
+const differs = ({ difference }: MapEdge): boolean => difference !== undefined && !isPale(difference);
 
 /** Shorter than this, three texts along a line would stand on each other. */
 const LONG = 120;

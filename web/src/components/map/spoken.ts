@@ -1,17 +1,18 @@
 // The map in words, for those who do not see it. The visible words of a node are the start of its name.
+import { differenceText } from "../../domain/difference";
 import { milliseconds, plural, rate, share } from "../../domain/format";
 import type { Plate } from "../../domain/geometry";
 import { isBad, STATUS_WORDS } from "../../domain/status";
-import { isGone, type Level, type MapNode, type Topology } from "../../domain/topology";
+import { isGone, isNew, type Level, type MapNode, type Topology } from "../../domain/topology";
 import { plateTexts } from "./texts";
 
 export function spoken(node: MapNode, plate: Plate, room: number, below: string): string {
   const texts = plateTexts(node, plate, room);
   const isMark = plate.detail === "mark" && isBad(node.status) ? "!" : "";
-  const visible = [isMark, texts.name, texts.runtime, texts.left?.text, texts.right?.text, texts.badge, plate.detail === "ring" || plate.detail === "mark" ? "" : below].filter(Boolean).join(" ");
+  const visible = [isMark, texts.name, texts.runtime, texts.left?.text, texts.right?.text, texts.change, texts.badge, plate.detail === "ring" || plate.detail === "mark" ? "" : below].filter(Boolean).join(" ");
   const reasons = node.reasons.length ? plural(node.reasons.length, "reason") : "";
   const failed = (node.errorRatio ?? 0) > 0 ? `${share(node.errorRatio)} failed` : "";
-  const life = isGone(node) ? "gone" : node.firstSeen !== null ? "new" : "";
+  const life = isGone(node) ? "gone" : isNew(node) ? "new" : texts.change ? "" : differenceText(node.difference);
   const members = node.members ? `group of ${node.members.length}` : "";
   const rest = [members, life,texts.name === node.name ? "" : node.name, STATUS_WORDS[node.status], reasons, rate(node.rate), failed, node.p95 === null ? "" : `p95 ${milliseconds(node.p95)}`];
   return [visible, ...rest].filter(Boolean).join(", ");

@@ -1,5 +1,5 @@
 // Arrows move along the edges: up to callers, down to callees, left and right among siblings. Enter opens, Esc closes.
-import { useEffect } from "preact/hooks";
+import { useEffect, useRef } from "preact/hooks";
 import type { RefObject } from "preact";
 import { nodeMatches } from "../../domain/filter";
 import { toScreen } from "../../domain/geometry";
@@ -23,17 +23,23 @@ interface Context extends MapCanvasProps {
 }
 
 export function useMapKeys(context: Context): (event: KeyboardEvent) => void {
-  const { selection, show, control, onSelect } = context;
-  const toggle = (value: string) => setParams({ show: show === value ? null : value });
+  const { onSelect } = context;
+  // A key does what it says with what is shown when it is pressed.
+  const latest = useRef(context);
+  latest.current = context;
+  const toggle = (value: string) => setParams({ show: latest.current.show === value ? null : value });
+  const openGroup = () => {
+    const { selection, onOpen } = latest.current;
+    if (selection.startsWith("node:group:")) onOpen(selection.slice(5));
+  };
   const keys = (): Key[] => [
-    { keys: "o", what: "open or collapse the selected group", run: () => selection.startsWith("node:group:") && context.onOpen(selection.slice(5)) },
-    { keys: "0", what: "fit the map", run: control.fit },
+    { keys: "o", what: "open or collapse the selected group", run: openGroup },
+    { keys: "0", what: "fit the map", run: () => latest.current.control.fit() },
     { keys: "u", what: "what calls the selection (upstream)", run: () => toggle("upstream") },
     { keys: "d", what: "what the selection calls (downstream)", run: () => toggle("downstream") },
-    { keys: "Escape", what: "back to all findings", run: () => onSelect("") },
     ...SHOWN,
   ];
-  useKeys(keys, [selection, show, control.isFitted]);
+  useKeys(keys, []);
 
   // The next hit of the filter, asked for by Enter in its box.
   useEffect(() => {

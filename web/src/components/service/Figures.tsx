@@ -112,7 +112,7 @@ function Figure({ title, value, more, color = "", children }: { title: string; v
       <div class="fig">
         <h2>{title}</h2>
         <b class={color}>{value}</b>
-        <span class="sub el" title={more}>{more}</span>
+        <span class="sub">{more}</span>
       </div>
       {children}
     </div>

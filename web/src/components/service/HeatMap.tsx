@@ -16,11 +16,13 @@ import { operationQuery, traceHref } from "../links";
 import { FailureLine } from "../states";
 
 const COLUMNS = 90;
+/** Agents send every five seconds: a shorter column would often hold one sample only, and so nothing. */
+const LEAST_SECONDS = 15;
 const MARKS = 6;
 
 export function HeatMap({ name, side, operations }: { name: string; side: "server" | "client"; operations: Operation[] }) {
   const { start, end } = interval.value;
-  const size = Math.max(5, Math.ceil((end - start) / COLUMNS / 5) * 5);
+  const size = Math.max(LEAST_SECONDS, Math.ceil((end - start) / COLUMNS / 5) * 5);
   const chosen = operations.find((row) => operationName(row) === param("op"));
   const of: Matchers = { ...ofService(name, side), ...(chosen && { operation: chosen.operation, resource: chosen.resource }) };
   const key = chosen ? operationKey(chosen) : "";

@@ -33,7 +33,7 @@ export function Hosts({ status, chosen }: { status: Status; chosen: Agent | unde
               <td class="num">{agent.silent ? MISSING : cpuOf(agent.cpuSeconds, agent.started, cpu.data?.get(agent.host))}</td>
               <td class="h2c"><Spark points={cpu.data?.get(agent.host)} start={start} end={end} /></td>
               <td class="num">{agent.silent ? MISSING : bytes(agent.memoryBytes)}</td>
-              <td class="num h1c" title={agent.queue?.lastError ?? undefined}>{agent.queue ? `${count(agent.queue.batches)}, ${bytes(agent.queue.bytes)}` : MISSING}</td>
+              <td class="num h1c" title={agent.queue?.lastError ?? undefined}>{agent.queue ? agent.queue.batches ? `${plural(agent.queue.batches, "message")}, ${bytes(agent.queue.bytes)}` : "nothing" : MISSING}</td>
               <td class={`num ${lostOf(agent) ? "b" : "dim"}`}>{agent.silent ? "not known" : count(lostOf(agent))}</td>
             </tr>
           ))}

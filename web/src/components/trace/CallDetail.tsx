@@ -1,6 +1,8 @@
 // A selected call: both views of it, then everything that is known.
-import { clock, milliseconds, MISSING } from "../../domain/format";
+import { ratioText } from "../../domain/compare";
+import { clock, count, milliseconds, MISSING } from "../../domain/format";
 import { calleeOf, ownParts, type Call, type Span, type Tree } from "../../domain/tracetree";
+import { comparedCall } from "../../domain/usual";
 import { edgeId, protocolName } from "../../domain/topology";
 import { copiesOf } from "../../domain/copyas";
 import { timeText } from "../../domain/range";
@@ -9,8 +11,9 @@ import { CopyButton } from "../Copy";
 import { entityHref, operationQuery, serviceHref } from "../links";
 import { Attributes } from "../map/NodeDetail";
 import { Sign } from "../Sign";
+import type { UsualOf } from "./useUsual";
 
-export function CallDetail({ call, tree }: { call: Call; tree: Tree }) {
+export function CallDetail({ call, tree, usual }: { call: Call; tree: Tree; usual: UsualOf | null }) {
   const { span } = call;
   const server = call.server?.span;
   const attributes = { ...span.attributes, ...(server?.attributes ?? {}) };
@@ -27,7 +30,7 @@ export function CallDetail({ call, tree }: { call: Call; tree: Tree }) {
           </div>
         )}
       </div>
-      <div class="sec"><BothViews call={call} /></div>
+      <div class="sec"><BothViews call={call} /><Usually call={call} usual={usual} /></div>
       <div class="sec">
         <dl class="kv">
           <dt>started</dt><dd>{clock(tree.startSeconds + (call.client?.start ?? call.server?.start ?? 0) / 1000, utc.value, "milliseconds")}</dd>
@@ -85,6 +88,32 @@ const who = (call: Call): string => (call.client ? `${call.client.span.service} 
 function viewText(call: Call): string {
   if (call.client && call.server) return "seen from both sides";
   return call.client ? "seen from the caller only" : "seen from the server only";
+}
+
+/** Both views beside the medians of such calls. */
+function Usually({ call, usual }: { call: Call; usual: UsualOf | null }) {
+  if (!usual) return null;
+  const views = (["client", "server"] as const).flatMap((side) => {
+    const compared = comparedCall({ ...call, client: side === "client" ? call.client : null, server: side === "server" ? call.server : null }, usual);
+    return compared ? [compared] : [];
+  });
+  if (views.length === 0) return <p class="sub" style={{ marginTop: "8px" }}>What is usual is not known: too few requests like it are counted.</p>;
+  return (
+    <table style={{ marginTop: "8px" }}>
+      <thead><tr><th><span class="vh">View</span></th><th class="num">this call</th><th class="num">usually</th><th class="num"><span class="vh">ratio</span></th><th class="num">requests</th></tr></thead>
+      <tbody>
+        {views.map(({ side, own, usual: median, requests }) => (
+          <tr key={side}>
+            <td class="mid">{side === "client" ? "client waits" : "server"}</td>
+            <td class="num">{milliseconds(own)}</td>
+            <td class="num">{milliseconds(median)}</td>
+            <td class="num b">{ratioText(own, median)}</td>
+            <td class="num dim">{count(requests)}</td>
+          </tr>
+        ))}
+      </tbody>
+    </table>
+  );
 }
 
 interface Line {

@@ -4,10 +4,13 @@ import { useEffect, useMemo, useRef } from "preact/hooks";
 import { count, milliseconds, plural } from "../../domain/format";
 import { calleeOf, durationOf, endOf, startOf, type Call, type Row, type Times, type Tree } from "../../domain/tracetree";
 import type { Glyph } from "../../domain/topology";
+import { ratioText } from "../../domain/compare";
+import { comparedCall, isUnusual, type Compared } from "../../domain/usual";
 import { KindGlyph, Sign } from "../Sign";
 import { useWidth } from "../useSize";
 import { Bars, LABEL_ROOM } from "./Bars";
 import type { View } from "./Overview";
+import type { UsualOf } from "./useUsual";
 
 const ROW = 29;
 const SPARE = 12;
@@ -16,6 +19,8 @@ interface WaterfallProps {
   tree: Tree;
   rows: Row[];
   path: Map<string, Times[]>;
+  /** What is usual, to stand beside each call; null while that is not shown or not known. */
+  usual: UsualOf | null;
   selected: string;
   view: Signal<View>;
   /** Filled with what scrolls to a row. */
@@ -25,7 +30,7 @@ interface WaterfallProps {
   onToggle: (row: Row, open: boolean) => void;
 }
 
-export function Waterfall({ tree, rows, path, selected, view, scroll, matches, onSelect, onToggle }: WaterfallProps) {
+export function Waterfall({ tree, rows, path, usual, selected, view, scroll, matches, onSelect, onToggle }: WaterfallProps) {
   const box = useRef<HTMLDivElement>(null);
   const [scale, barWidth] = useWidth<HTMLDivElement>();
   useEffect(() => {
@@ -81,7 +86,7 @@ export function Waterfall({ tree, rows, path, selected, view, scroll, matches, o
     event.preventDefault();
   };
   return (
-    <div class="wf" id="calls" ref={box} role="treegrid" aria-label="Calls" aria-rowcount={rows.length + 1} tabIndex={0} aria-activedescendant={selected ? `row-${selected}` : undefined} onKeyDown={keys}>
+    <div class={`wf${usual ? " usual" : ""}`} id="calls" ref={box} role="treegrid" aria-label="Calls" aria-rowcount={rows.length + 1} tabIndex={0} aria-activedescendant={selected ? `row-${selected}` : undefined} onKeyDown={keys}>
       <div class="ruler" role="row">
         <span class="t" role="columnheader">Call</span>
         <div class="scale" role="columnheader" aria-label="Time" ref={scale}>
@@ -89,10 +94,11 @@ export function Waterfall({ tree, rows, path, selected, view, scroll, matches, o
             <span key={tick} style={{ left: `${((barWidth - LABEL_ROOM) * tick) / Math.max(tree.duration, 1e-6)}px` }}>{tick === 0 ? "0" : milliseconds(tick).replace(/\.0+(?=\D)/, "")}</span>
           ))}
         </div>
+        {usual && <span class="u" role="columnheader">usually</span>}
       </div>
       <div role="presentation" style={{ height: `${from * ROW}px` }} />
       {rows.slice(from, to).map((row, index) => (
-        <RowLine key={row.call.id} row={row} index={from + index} tree={tree} path={path.get(row.call.id) ?? []} width={barWidth} selected={row.call.id === selected} dimmed={!matches(row)} onSelect={onSelect} onToggle={onToggle} />
+        <RowLine key={row.call.id} row={row} index={from + index} tree={tree} path={path.get(row.call.id) ?? []} width={barWidth} usual={usual} selected={row.call.id === selected} dimmed={!matches(row)} onSelect={onSelect} onToggle={onToggle} />
       ))}
       <div role="presentation" style={{ height: `${(rows.length - to) * ROW}px` }} />
     </div>
@@ -113,16 +119,18 @@ interface RowLineProps extends Pick<WaterfallProps, "tree" | "onSelect" | "onTog
   index: number;
   path: Times[];
   width: number;
+  usual: UsualOf | null;
   selected: boolean;
   dimmed: boolean;
 }
 
 const GLYPHS: Record<string, Glyph> = { postgresql: "database", mysql: "database", redis: "cache", memcached: "cache", kafka: "queue", amqp: "queue", nats: "queue", dns: "dns" };
 
-function RowLine({ row, index, tree, path, width, selected, dimmed, onSelect, onToggle }: RowLineProps) {
+function RowLine({ row, index, tree, path, width, usual, selected, dimmed, onSelect, onToggle }: RowLineProps) {
   const { call, folded } = row;
   const glyph: Glyph = call.server ? (GLYPHS[call.span.protocol ?? ""] ?? "service") : (GLYPHS[call.span.protocol ?? ""] ?? "external");
   const all = [call, ...folded];
+  const compared = usual && comparedCall(call, usual);
   const total = all.reduce((sum, one) => sum + durationOf(one), 0);
   return (
     <div id={`row-${call.id}`} class="row" role="row" aria-level={row.depth + 1} aria-rowindex={index + 2} aria-selected={selected} aria-expanded={row.hasChildren ? row.open : undefined} style={dimmed ? { opacity: 0.4 } : undefined} onClick={() => onSelect(call.id)}>
@@ -139,10 +147,23 @@ function RowLine({ row, index, tree, path, width, selected, dimmed, onSelect, on
       </div>
       <div role="gridcell" aria-label={`${milliseconds(folded.length ? total : durationOf(call))} from ${milliseconds(startOf(call))}${folded.length ? `, ${plural(folded.length, "more call")} of this shape` : ""}`}>
         <svg class="bars" aria-hidden="true">
-          <Bars call={call} duration={tree.duration} path={path} width={width} label={folded.length ? milliseconds(total) : undefined} until={folded.length ? all.reduce((most, one) => Math.max(most, endOf(one)), 0) : undefined} />
+          <Bars call={call} duration={tree.duration} path={path} width={width} usual={compared} label={folded.length ? milliseconds(total) : undefined} until={folded.length ? all.reduce((most, one) => Math.max(most, endOf(one)), 0) : undefined} />
           {folded.length > 0 && <path d={ticksOf(folded, tree.duration, width - LABEL_ROOM)} stroke="var(--s-server)" stroke-width="1.200" opacity=".5" />}
         </svg>
       </div>
+      {usual && <UsualCell compared={compared} duration={tree.duration} />}
+    </div>
+  );
+}
+
+/** Of folded calls it is the slowest that is compared. */
+function UsualCell({ compared, duration }: { compared: Compared | null; duration: number }) {
+  if (!compared) return <div class="u dim" role="gridcell" title="Too few requests like it, or none of all are counted">–</div>;
+  const unusual = isUnusual(compared, duration);
+  const ratio = ratioText(compared.own, compared.usual);
+  return (
+    <div class="u" role="gridcell" title={`Median of ${count(compared.requests)} such requests, as the ${compared.side === "client" ? "caller" : "server"} saw them`}>
+      <span class="dim">{milliseconds(compared.usual)}</span> <span class={unusual ? "b" : "dim"}>{ratio === "the same" ? "" : ratio}</span>
     </div>
   );
 }
