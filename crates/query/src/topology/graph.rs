@@ -3,14 +3,15 @@
 use super::answer::{Level, TopologyQuery};
 use super::connects::{self, Connects};
 use super::figures::{Figures, Outcome, View};
-use super::increase::{LOOKBACK_MS, Moments, Slot, increases};
+use super::increase::{LOOKBACK_MS, Moments, Slot};
 use super::resolve::{Place, Resolver};
 use super::segments::Segments;
 use crate::QueryError;
+use limpid_model::growth::Stretch;
 use limpid_model::names::{
     REQUEST_DURATION, REQUEST_NETWORK, REQUEST_NETWORK_OR_QUEUE, REQUEST_QUEUE, prometheus_name,
 };
-use limpid_model::{ExpHistogram, Matcher, Series, Side};
+use limpid_model::{Growth, Labels, Matcher, Series, Side};
 use limpid_store::Store;
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::{BTreeMap, BTreeSet};
@@ -30,17 +31,33 @@ pub struct Seen {
     pub protocol: String,
     pub instance: String,
     pub host: String,
-    outcome: Outcome,
-    pub series: Series,
+    pub outcome: Outcome,
+    /// Of what failed.
+    pub code: String,
+    pub growth: Growth,
+    /// Where it was made from sampled spans: how many.
+    pub spans: Option<u64>,
 }
 
 pub fn read(store: &dyn Store, moments: &Moments, query: &TopologyQuery) -> Result<Vec<Seen>, QueryError> {
-    let series = select(store, REQUEST_DURATION, moments, query)?;
+    let series = growth_of(store, REQUEST_DURATION, moments, query)?;
+    let seen = |growth: Growth| {
+        let seen = seen(&growth.labels)?;
+        Some(Seen { growth, ..seen })
+    };
     Ok(series.into_iter().filter_map(seen).collect())
 }
 
-fn select(store: &dyn Store, name: &str, moments: &Moments, query: &TopologyQuery) -> Result<Vec<Series>, QueryError> {
-    select_at(store, prometheus_name(name, "s", false), &moments.times_ms, query)
+fn growth_of(
+    store: &dyn Store,
+    name: &str,
+    moments: &Moments,
+    query: &TopologyQuery,
+) -> Result<Vec<Growth>, QueryError> {
+    let matchers = matchers(prometheus_name(name, "s", false), query);
+    let mut series = store.growth_at(&matchers, &moments.times_ms, LOOKBACK_MS)?;
+    series.retain(|series| is_wanted(&series.labels, query));
+    Ok(series)
 }
 
 pub fn select_at(
@@ -49,38 +66,48 @@ pub fn select_at(
     times_ms: &[i64],
     query: &TopologyQuery,
 ) -> Result<Vec<Series>, QueryError> {
+    let mut series = store.select_at(&matchers(name, query), times_ms, LOOKBACK_MS)?;
+    series.retain(|series| is_wanted(&series.labels, query));
+    Ok(series)
+}
+
+fn matchers(name: String, query: &TopologyQuery) -> Vec<Matcher> {
     let mut matchers = vec![Matcher::equal("__name__", name)];
     for (label, wanted) in [("protocol", &query.protocols), ("host", &query.hosts)] {
         if let [only] = wanted.as_slice() {
             matchers.push(Matcher::equal(label, only.as_str()));
         }
     }
-    let mut series = store.select_at(&matchers, times_ms, LOOKBACK_MS)?;
-    let wanted = |list: &[String], value: &str| list.is_empty() || list.iter().any(|wanted| wanted == value);
-    series.retain(|series| {
-        let label = |name: &str| series.labels.get(name).unwrap_or_default();
-        wanted(&query.protocols, label("protocol")) && wanted(&query.hosts, label("host"))
-    });
-    Ok(series)
+    matchers
 }
 
-pub fn seen(series: Series) -> Option<Seen> {
-    let label = |name: &str| series.labels.get(name).unwrap_or_default().to_string();
-    let side = match series.labels.get("side")? {
+fn is_wanted(labels: &Labels, query: &TopologyQuery) -> bool {
+    let wanted = |list: &[String], name: &str| {
+        list.is_empty() || list.iter().any(|wanted| wanted == labels.get(name).unwrap_or_default())
+    };
+    wanted(&query.protocols, "protocol") && wanted(&query.hosts, "host")
+}
+
+/// What the labels say, before anything is counted.
+pub fn seen(labels: &Labels) -> Option<Seen> {
+    let label = |name: &str| labels.get(name).unwrap_or_default().to_string();
+    let side = match labels.get("side")? {
         "client" => Side::Client,
         "server" => Side::Server,
         _ => return None,
     };
     Some(Seen {
         side,
-        service: series.labels.get("service").filter(|service| !service.is_empty())?.to_string(),
+        service: labels.get("service").filter(|service| !service.is_empty())?.to_string(),
         peer: label("peer"),
         peer_address: label("peer_address"),
         protocol: label("protocol"),
         instance: label("instance"),
         host: label("host"),
-        outcome: Outcome::from_label(series.labels.get("status").unwrap_or_default()),
-        series,
+        outcome: Outcome::from_label(labels.get("status").unwrap_or_default()),
+        code: label("code"),
+        growth: Growth::default(),
+        spans: None,
     })
 }
 
@@ -101,6 +128,8 @@ pub struct NodeParts {
     pub last_ms: i64,
     /// The oldest one that the reading found.
     pub first_ms: Option<i64>,
+    /// Where it was made from sampled spans: how many of its own.
+    pub spans: Option<u64>,
 }
 
 #[derive(Default)]
@@ -217,6 +246,14 @@ impl Graph {
         graph
     }
 
+    /// Of sampled spans: what did no calls is there too, and when nothing matched, nothing happened.
+    pub fn add_sampled(&mut self, alone: &[Seen], resolver: &Resolver) {
+        self.reported.fill(true);
+        for seen in alone {
+            self.touch(self.own_node(seen, resolver), seen, false);
+        }
+    }
+
     fn add(&mut self, own: &str, seen: &Seen, grown: &Grown, resolver: &Resolver, members: &Members) {
         let key = match self.other_node(seen, resolver, members) {
             Other::Node(identity) => Some(self.connect(own, identity, seen)),
@@ -230,7 +267,7 @@ impl Graph {
         };
         let edge = self.edges.entry(key).or_default();
         edge.count_codes(seen, grown);
-        if let Some((first_ms, _)) = first_and_last(&seen.series) {
+        if let Some((first_ms, _)) = first_and_last(&seen.growth) {
             edge.first_ms = earlier(edge.first_ms, first_ms);
         }
         match seen.side {
@@ -250,7 +287,7 @@ impl Graph {
             let (source, target) = ordered(seen.side, own, &other.id);
             let key = EdgeKey { source, target, protocol: seen.protocol.clone() };
             if let Some(edge) = self.edges.get_mut(&key) {
-                if let Some((first_ms, _)) = first_and_last(&seen.series) {
+                if let Some((first_ms, _)) = first_and_last(&seen.growth) {
                     edge.first_ms = earlier(edge.first_ms, first_ms);
                 }
                 if grown.is_empty() {
@@ -266,15 +303,15 @@ impl Graph {
     }
 
     fn note_samples(&mut self, seen: &Seen, moments: &Moments) {
-        for sample in &seen.series.samples {
-            if sample.time_ms > moments.start_ms {
-                let end = moments.times_ms.partition_point(|moment| *moment < sample.time_ms);
+        for time_ms in &seen.growth.sampled_ms {
+            if *time_ms > moments.start_ms {
+                let end = moments.times_ms.partition_point(|moment| moment < time_ms);
                 if let Some(bucket) = self.reported.get_mut(end.saturating_sub(2)) {
                     *bucket = true;
                 }
             }
         }
-        let Some((first_ms, last_ms)) = first_and_last(&seen.series) else { return };
+        let Some((first_ms, last_ms)) = first_and_last(&seen.growth) else { return };
         let known = self.hosts_ms.entry(seen.host.clone()).or_insert((first_ms, last_ms));
         *known = (known.0.min(first_ms), known.1.max(last_ms));
     }
@@ -286,9 +323,12 @@ impl Graph {
     fn touch(&mut self, own: Identity, seen: &Seen, active: bool) {
         let node = self.nodes.entry(own.id).or_default();
         (node.kind, node.name) = (own.kind, own.name);
-        if let Some((first_ms, last_ms)) = first_and_last(&seen.series) {
+        if let Some((first_ms, last_ms)) = first_and_last(&seen.growth) {
             node.last_ms = node.last_ms.max(last_ms);
             node.first_ms = earlier(node.first_ms, first_ms);
+        }
+        if let Some(more) = seen.spans {
+            *node.spans.get_or_insert(0) += more;
         }
         node.services.insert(seen.service.clone());
         node.hosts.insert(seen.host.clone());
@@ -388,7 +428,7 @@ impl Graph {
             node.addresses.insert(seen.peer_address.clone());
         }
         node.services.extend(other_service.clone());
-        if let Some((first_ms, _)) = first_and_last(&seen.series) {
+        if let Some((first_ms, _)) = first_and_last(&seen.growth) {
             node.first_ms = earlier(node.first_ms, first_ms);
         }
         let list = if seen.side == Side::Client { &mut node.serves } else { &mut node.calls };
@@ -427,14 +467,16 @@ impl Graph {
             }
         }
         for name in [REQUEST_NETWORK, REQUEST_QUEUE, REQUEST_NETWORK_OR_QUEUE] {
-            for series in select(store, name, moments, query)? {
+            for series in growth_of(store, name, moments, query)? {
                 let label = |name: &str| series.labels.get(name).unwrap_or_default().to_string();
                 let edges = by_services.get(&(label("service"), label("peer"), label("protocol")));
                 // Below the level of services these families cannot say which edge it was, unless there is one.
                 let Some([key]) = edges.map(Vec::as_slice) else { continue };
                 let Some(edge) = self.edges.get_mut(key) else { continue };
                 let mut view = View::default();
-                increases(&series, moments, |slot, now, before| view.add(slot, Outcome::Ok, now, before));
+                series.stretches().for_each(|(stretch, counts)| {
+                    view.add(moments.slot(stretch.time_ms), Outcome::Ok, stretch, counts);
+                });
                 let figures = match name {
                     REQUEST_NETWORK => &mut edge.network,
                     REQUEST_QUEUE => &mut edge.queue,
@@ -449,26 +491,24 @@ impl Graph {
 
 impl EdgeParts {
     fn count_codes(&mut self, seen: &Seen, grown: &Grown) {
-        let code = seen.series.labels.get("code").unwrap_or_default();
+        let code = &seen.code;
         if seen.outcome == Outcome::Ok
             || (self.failed_codes.len() >= MOST_CODES && !self.failed_codes.contains_key(code))
         {
             return;
         }
         let in_range = grown.iter().filter(|(slot, ..)| matches!(slot, Slot::Bucket(_)));
-        let count: f64 =
-            in_range.map(|(_, now, before)| now.count as f64 - before.map_or(0.0, |one| one.count as f64)).sum();
-        *self.failed_codes.entry(code.to_string()).or_default() += count;
+        *self.failed_codes.entry(code.clone()).or_default() +=
+            in_range.map(|(_, stretch, _)| stretch.count).sum::<f64>();
     }
 }
 
-/// The stretches in which a series grew: when, its state at the end, and what to take off it.
-type Grown<'a> = Vec<(Slot, &'a ExpHistogram, Option<&'a ExpHistogram>)>;
+/// The stretches in which a series grew: when, and by what.
+type Grown<'a> = Vec<(Slot, &'a Stretch, &'a [f64])>;
 
 fn grown<'a>(seen: &'a Seen, moments: &Moments) -> Grown<'a> {
-    let mut grown = Vec::new();
-    increases(&seen.series, moments, |slot, now, before| grown.push((slot, now, before)));
-    grown
+    let stretches = seen.growth.stretches();
+    stretches.map(|(stretch, counts)| (moments.slot(stretch.time_ms), stretch, counts)).collect()
 }
 
 fn is_active(grown: &Grown) -> bool {
@@ -477,11 +517,12 @@ fn is_active(grown: &Grown) -> bool {
 
 fn fill(view: &mut Option<View>, seen: &Seen, grown: &Grown) {
     let view = view.get_or_insert_with(View::default);
-    grown.iter().for_each(|(slot, now, before)| view.add(*slot, seen.outcome, now, *before));
+    view.add_spans(seen.spans);
+    grown.iter().for_each(|(slot, stretch, counts)| view.add(*slot, seen.outcome, stretch, counts));
 }
 
-fn first_and_last(series: &Series) -> Option<(i64, i64)> {
-    Some((series.samples.first()?.time_ms, series.samples.last()?.time_ms))
+fn first_and_last(growth: &Growth) -> Option<(i64, i64)> {
+    Some((*growth.sampled_ms.first()?, *growth.sampled_ms.last()?))
 }
 
 fn earlier(known_ms: Option<i64>, ms: i64) -> Option<i64> {

@@ -2,6 +2,7 @@
 
 mod facets;
 mod network;
+mod sampled;
 mod world;
 
 use limpid_query::entities::{self, Relation};

@@ -89,8 +89,12 @@ impl Flow {
 
 impl World {
     pub fn new() -> World {
+        World::with(Options::default())
+    }
+
+    pub fn with(options: Options) -> World {
         let folder = tempfile::tempdir().expect("a folder");
-        let store = EmbeddedStore::open(folder.path(), Options::default(), |_, _| Batch::default()).expect("a store");
+        let store = EmbeddedStore::open(folder.path(), options, |_, _| Batch::default()).expect("a store");
         World { store, t0: t0_ns(), _folder: folder }
     }
 
@@ -169,6 +173,13 @@ pub struct TestSpan {
     pub attributes: Vec<(&'static str, &'static str)>,
 }
 
+impl TestSpan {
+    fn text(&self, attribute: &str) -> Option<String> {
+        let (_, json) = self.attributes.iter().find(|(name, _)| *name == attribute)?;
+        Some(json.trim_matches('"').to_string())
+    }
+}
+
 fn batch_of(spans: &[TestSpan]) -> RecordBatch {
     let dictionary = |text: &dyn Fn(&TestSpan) -> Option<String>| -> ArrayRef {
         let mut builder = StringDictionaryBuilder::<Int32Type>::new();
@@ -208,7 +219,10 @@ fn batch_of(spans: &[TestSpan]) -> RecordBatch {
             "status" => Arc::new(UInt8Array::from_iter_values(spans.iter().map(|span| if span.error { 2 } else { 0 }))),
             "name" => dictionary(&|span| Some(span.name.to_string())),
             "service" => dictionary(&|span| Some(span.service.to_string())),
-            "protocol" => dictionary(&|_| Some("http".to_string())),
+            "protocol" => dictionary(&|span| span.text("limpid.protocol").or(Some("http".to_string()))),
+            "peer" => dictionary(&|span| span.text("limpid.peer")),
+            "instance" => dictionary(&|span| span.text("service.instance.id")),
+            "code" => dictionary(&|span| span.text("limpid.code")),
             "resource_attributes" => dictionary(&|_| Some("{\"host.name\":\"alpha\",\"process.pid\":7}".to_string())),
             "attributes" => Arc::new(attributes.finish()),
             _ => dictionary(&|_| None),

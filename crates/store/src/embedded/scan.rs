@@ -21,6 +21,7 @@ use std::time::Instant;
 /// More rows than this are no answer but an export.
 pub const MAX_ROWS: usize = 100_000;
 const BATCH_ROWS: usize = 8 * 1024;
+pub const OUT_OF_TIME: &str = "the query ran out of time; ask for a shorter time range or filter more";
 
 /// Which of the matching rows are wanted, and what of them.
 #[derive(Clone, Copy)]
@@ -115,9 +116,7 @@ impl Scan<'_> {
         row_in_source: impl Fn(u32) -> u32,
     ) -> Result<(), StoreError> {
         if Instant::now() > self.until {
-            return Err(StoreError::TooMuch(
-                "the query ran out of time; ask for a shorter time range or filter more".to_owned(),
-            ));
+            return Err(StoreError::TooMuch(OUT_OF_TIME.to_owned()));
         }
         let rows = self.filter.rows(batch);
         let times = batch
@@ -207,7 +206,7 @@ impl From<StoreError> for ReadError {
     }
 }
 
-fn projection(builder: &ParquetRecordBatchReaderBuilder<File>, columns: &[String]) -> ProjectionMask {
+pub fn projection(builder: &ParquetRecordBatchReaderBuilder<File>, columns: &[String]) -> ProjectionMask {
     let fields = builder.schema().fields().iter().enumerate();
     let wanted = fields.filter(|(_, field)| columns.iter().any(|column| column == field.name())).map(|(at, _)| at);
     ProjectionMask::roots(builder.parquet_schema(), wanted)
