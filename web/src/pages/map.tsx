@@ -3,6 +3,7 @@ import { useEffect, useMemo, useRef } from "preact/hooks";
 import { fetchTopology } from "../api/topology";
 import { MapCanvas } from "../components/map/MapCanvas";
 import { Panel } from "../components/map/Panel";
+import { NoSpans, SampledLine, useSettled } from "../components/map/SampledLine";
 import { TableView } from "../components/map/TableView";
 import { Chips, Tools } from "../components/map/Tools";
 import { useLayout } from "../components/map/useLayout";
@@ -11,7 +12,7 @@ import { moving } from "../components/map/useView";
 import { NoRequests } from "../components/NoRequests";
 import { Busy, Center, FailureLine, Nothing } from "../components/states";
 import { expanded } from "../domain/expand";
-import { parseFilter } from "../domain/filter";
+import { parseFilter, spanFilter } from "../domain/filter";
 import { findings } from "../domain/findings";
 import { grouped, groupingOf, groupsOf, openOf, openParam, opensByItself, standsFor, type Grouped } from "../domain/groups";
 import { LEVELS, neighbourhood, type Topology } from "../domain/topology";
@@ -26,14 +27,15 @@ export function MapPage() {
   const level = LEVELS.find((one) => one === param("level")) ?? "service";
   const selection = param("sel");
   const filter = param("q");
-  const query = useQuery(subject(`topology ${level}`), useStill(moment()), (signal) => fetchTopology(interval.peek(), level, signal));
+  const terms = useMemo(() => parseFilter(filter), [filter]);
+  const ofSpans = useSettled(spanFilter(terms));
+  const query = useQuery(subject(`topology ${level} ${ofSpans}`), useStill(moment()), (signal) => fetchTopology(interval.peek(), level, signal, ofSpans));
   const topology = query.data;
   const by = groupingOf(param("group"), topology);
   const { shown, open } = useGroups(topology, by, level);
   const around = useMemo(() => neighbourhood(shown.topology), [shown]);
   // A filter and a table are of all there is, whether it is shown by itself or in a group.
   const whole = useMemo(() => (!topology || shown.topology === topology ? around : neighbourhood(topology)), [topology, shown]);
-  const terms = useMemo(() => parseFilter(filter), [filter]);
   const pinned = useLayout(topology, level, by);
   const picture = useMemo(() => pinned.layout && expanded(pinned.layout, shown.groups), [pinned.layout, shown]);
   const replay = useReplay();
@@ -55,9 +57,12 @@ export function MapPage() {
       <div class="mapcol">
         <Tools level={level} by={by} isTable={isTable} filter={filter} topology={topology} pinned={pinned} replay={replay} />
         <FailureLine what="The map" query={query} />
+        {topology && !query.error && <SampledLine topology={topology} asked={ofSpans} />}
         {topology && <Chips topology={topology} around={whole} terms={terms} filter={filter} level={level} selection={selection} show={param("show")} />}
         {!topology ? (
           <Nothing what="The map" query={query} />
+        ) : topology.nodes.length === 0 && topology.sampled ? (
+          <NoSpans asked={topology.sampled.filter} filter={filter} terms={terms} />
         ) : topology.nodes.length === 0 ? (
           <NoRequests />
         ) : isTable ? (

@@ -103,42 +103,52 @@ fn on_map(map: &Topology) -> Counts {
     counts.collect()
 }
 
+type Fits = fn(&Known) -> bool;
+
+const FILTERS: [(&str, Fits); 7] = [
+    ("tenant.id:acme", |known| known.has("tenant.id", "\"acme\"")),
+    ("tenant.id:7", |known| known.has("tenant.id", "7")),
+    ("tenant.id:blue service:shop", |known| known.has("tenant.id", "\"blue\"") && known.span.service == "shop"),
+    ("-tenant.id:blue", |known| !known.has("tenant.id", "\"blue\"")),
+    ("tenant.id:acme -code:500", |known| known.has("tenant.id", "\"acme\"") && !known.span.error),
+    ("tenant.id:acme status:error", |known| known.has("tenant.id", "\"acme\"") && known.span.error),
+    ("duration:>=200ms cart", |known| known.span.duration_ns >= 200_000_000 && known.span.service == "cart"),
+];
+
+fn check(world: &World, spans: &[Known], whence: &str) {
+    let (start, end) = (world.t0 + HOUR * SECOND_NS, world.t0 + 2 * HOUR * SECOND_NS);
+    for (filter, fits) in FILTERS {
+        let in_range = |known: &&Known| (start..=end).contains(&known.span.start_ns);
+        let matching = || spans.iter().filter(in_range).filter(|known| fits(known));
+        let map = map(world, filter);
+        assert_eq!(on_map(&map), counted(matching()), "{filter} {whence}");
+        let sampled = map.sampled.as_ref().expect("it says so");
+        let tells = |known: &&Known| known.span.attributes.iter().any(|(name, _)| name.ends_with("probability"));
+        let expected = (matching().count() as u64, matching().filter(|known| !tells(known)).count() as u64);
+        assert_eq!((sampled.spans, sampled.spans_without_probability), expected);
+        assert_eq!((sampled.lowest_probability, sampled.filter.as_str()), (Some(0.125), filter));
+    }
+}
+
 #[test]
 fn counts_are_those_of_the_spans_one_by_one() {
-    let options = || Options { flush_rows: 300, flush_age: Duration::from_millis(20), ..Options::default() };
-    for (seed, options) in [(1, Options::default()), (2, options()), (3, options())] {
-        let (world, mut noise) = (World::with(options), Noise(seed));
+    for seed in 1..3 {
+        // Memory and files, small and large, all take part.
+        let options = Options { flush_rows: 300, flush_age: Duration::from_millis(20), ..Options::default() };
+        let (mut world, mut noise) = (World::with(options), Noise(seed));
         let spans: Vec<Known> = (0..2_400).map(|_| random(&mut noise, world.t0)).collect();
         for part in spans.chunks(150) {
             world.spans(&part.iter().map(|known| known.span.clone()).collect::<Vec<_>>());
             std::thread::sleep(Duration::from_millis(10));
         }
-        let (start, end) = (world.t0 + HOUR * SECOND_NS, world.t0 + 2 * HOUR * SECOND_NS);
-        type Fits = fn(&Known) -> bool;
-        let filters: [(&str, Fits); 7] = [
-            ("tenant.id:acme", |known| known.has("tenant.id", "\"acme\"")),
-            ("tenant.id:7", |known| known.has("tenant.id", "7")),
-            ("tenant.id:blue service:shop", |known| known.has("tenant.id", "\"blue\"") && known.span.service == "shop"),
-            ("-tenant.id:blue", |known| !known.has("tenant.id", "\"blue\"")),
-            ("tenant.id:acme -code:500", |known| known.has("tenant.id", "\"acme\"") && !known.span.error),
-            ("tenant.id:acme status:error", |known| known.has("tenant.id", "\"acme\"") && known.span.error),
-            ("duration:>=200ms cart", |known| known.span.duration_ns >= 200_000_000 && known.span.service == "cart"),
-        ];
-        for (filter, fits) in filters {
-            let in_range = |known: &&Known| (start..=end).contains(&known.span.start_ns);
-            let matching = || spans.iter().filter(in_range).filter(|known| fits(known));
-            let map = map(&world, filter);
-            assert_eq!(on_map(&map), counted(matching()), "{filter} of seed {seed}");
-            let sampled = map.sampled.as_ref().expect("it says so");
-            let untold =
-                matching().filter(|known| !known.span.attributes.iter().any(|(name, _)| name.ends_with("probability")));
-            assert_eq!(
-                (sampled.spans, sampled.spans_without_probability),
-                (matching().count() as u64, untold.count() as u64)
-            );
-            assert_eq!((sampled.lowest_probability, sampled.filter.as_str()), (Some(0.125), filter));
-        }
+        check(&world, &spans, &format!("while they are written, seed {seed}"));
+        world.reopen();
+        check(&world, &spans, &format!("from files, seed {seed}"));
     }
+    let (world, mut noise) = (World::new(), Noise(3));
+    let spans: Vec<Known> = (0..2_400).map(|_| random(&mut noise, world.t0)).collect();
+    world.spans(&spans.iter().map(|known| known.span.clone()).collect::<Vec<_>>());
+    check(&world, &spans, "from memory");
 }
 
 fn call(world: &World, kind: u8, service: &'static str, more: &[(&'static str, &'static str)]) -> TestSpan {

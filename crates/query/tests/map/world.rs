@@ -22,7 +22,7 @@ pub fn t0_ns() -> u64 {
 pub struct World {
     pub store: EmbeddedStore,
     pub t0: u64,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 /// What one side of one edge sees each second: how many, how slow, with which outcome.
@@ -95,7 +95,14 @@ impl World {
     pub fn with(options: Options) -> World {
         let folder = tempfile::tempdir().expect("a folder");
         let store = EmbeddedStore::open(folder.path(), options, |_, _| Batch::default()).expect("a store");
-        World { store, t0: t0_ns(), _folder: folder }
+        World { store, t0: t0_ns(), folder }
+    }
+
+    /// All that was written is in files afterwards.
+    pub fn reopen(&mut self) {
+        self.store.close();
+        self.store =
+            EmbeddedStore::open(self.folder.path(), Options::default(), |_, _| Batch::default()).expect("a store");
     }
 
     fn write(&self, batch: Batch) {
