@@ -42,7 +42,8 @@ export function MapPage() {
   useKeys(levelKeys, []);
   useKeys(() => ["t", "Shift T"].map((keys) => ({ keys, what: "tidy: lay the map out anew", run: pinned.tidy })), [pinned.layout, topology]);
   useEffect(() => {
-    findingCount.value = topology ? findings(topology).filter((one) => one.status !== "affected").length : 0;
+    // The count is of everything, and an estimate of a part is not.
+    if (!topology?.sampled) findingCount.value = topology ? findings(topology).filter((one) => one.status !== "affected").length : 0;
   }, [topology]);
   const isTable = param("view") === "table";
   const select = (next: string) => setParams({ sel: next, show: null }, "push");

@@ -1,11 +1,14 @@
 //! What spans say of the calls that they are, each column of a batch looked up once.
 
-use crate::span_rows::{SpanKind, SpanStatus, byte, time_ns, unsigned};
+use crate::span_rows::{SpanKind, SpanStatus};
 use crate::traces::names::Names;
 use crate::traces::plan::Rest;
 use arrow_array::cast::AsArray;
-use arrow_array::types::{Int32Type, Int64Type};
-use arrow_array::{Array, Int64Array, RecordBatch, StringArray};
+use arrow_array::types::{Int32Type, Int64Type, TimestampNanosecondType, UInt8Type, UInt64Type};
+use arrow_array::{
+    Array, Int32Array, Int64Array, PrimitiveArray, RecordBatch, StringArray, TimestampNanosecondArray, UInt8Array,
+    UInt64Array,
+};
 use limpid_model::{Side, schema};
 use std::borrow::Cow;
 
@@ -55,7 +58,11 @@ pub struct Call {
 }
 
 pub struct SpanColumns<'a> {
-    batch: &'a RecordBatch,
+    rows: usize,
+    start: Option<&'a TimestampNanosecondArray>,
+    duration_ns: Option<&'a UInt64Array>,
+    kind: Option<&'a UInt8Array>,
+    status: Option<&'a UInt8Array>,
     rest: &'a Rest,
     /// What `rest` asks for, by name.
     asked: Vec<(&'a str, Texts<'a>)>,
@@ -69,7 +76,7 @@ pub struct SpanColumns<'a> {
 /// A column of texts, its distinct ones by number.
 #[derive(Default)]
 struct Texts<'a> {
-    keys: Option<&'a arrow_array::Int32Array>,
+    keys: Option<&'a Int32Array>,
     values: Option<&'a StringArray>,
     whole: Option<&'a Int64Array>,
     /// Of each value, or of each row where there are no keys.
@@ -147,11 +154,23 @@ impl<'a> SpanColumns<'a> {
         let probabilities = probability.values.iter().flat_map(|values| values.iter()).map(share).collect();
         let texts = TEXTS.map(|name| Texts::new(batch, name));
         let asked = rest.names().into_iter().map(|name| (name, Texts::new(batch, &column_of(name)))).collect();
-        SpanColumns { batch, rest, asked, texts, probability, probabilities, http: NOTHING }
+        SpanColumns {
+            rows: batch.num_rows(),
+            start: numbers::<TimestampNanosecondType>(batch, "start"),
+            duration_ns: numbers::<UInt64Type>(batch, "duration_ns"),
+            kind: numbers::<UInt8Type>(batch, "kind"),
+            status: numbers::<UInt8Type>(batch, "status"),
+            rest,
+            asked,
+            texts,
+            probability,
+            probabilities,
+            http: NOTHING,
+        }
     }
 
     pub fn rows(&self) -> usize {
-        self.batch.num_rows()
+        self.rows
     }
 
     pub fn number(&mut self, names: &mut Names) {
@@ -177,21 +196,21 @@ impl<'a> SpanColumns<'a> {
     }
 
     pub fn time_ms(&self, row: usize) -> i64 {
-        time_ns(self.batch, "start", row).map_or(0, |ns| (ns / 1_000_000) as i64)
+        value(self.start, row).unwrap_or(0) / 1_000_000
     }
 
     pub fn duration_ns(&self, row: usize) -> u64 {
-        unsigned(self.batch, "duration_ns", row).unwrap_or(0)
+        value(self.duration_ns, row).unwrap_or(0)
     }
 
     fn is_error(&self, row: usize) -> bool {
-        SpanStatus::from_otlp(byte(self.batch, "status", row)) == SpanStatus::Error
+        SpanStatus::from_otlp(value(self.status, row).unwrap_or(0)) == SpanStatus::Error
     }
 
     pub fn call(&self, row: usize) -> Option<Call> {
         let [service, peer, protocol, instance, host, code, server_address, server_port, client_address] =
             std::array::from_fn(|at| self.texts[at].get(row));
-        let side = match SpanKind::from_otlp(byte(self.batch, "kind", row)) {
+        let side = match SpanKind::from_otlp(value(self.kind, row).unwrap_or(0)) {
             SpanKind::Client | SpanKind::Producer => Some(Side::Client),
             SpanKind::Server | SpanKind::Consumer => Some(Side::Server),
             SpanKind::Internal => None,
@@ -212,6 +231,17 @@ impl<'a> SpanColumns<'a> {
     fn is_clients_fault(&self, protocol: u32, row: usize) -> bool {
         protocol == self.http && self.texts[5].text(row).is_some_and(|code| code.len() == 3 && code.starts_with('4'))
     }
+}
+
+fn numbers<'a, T: arrow_array::ArrowPrimitiveType>(
+    batch: &'a RecordBatch,
+    name: &str,
+) -> Option<&'a PrimitiveArray<T>> {
+    batch.column_by_name(name)?.as_primitive_opt()
+}
+
+fn value<T: arrow_array::ArrowPrimitiveType>(column: Option<&PrimitiveArray<T>>, row: usize) -> Option<T::Native> {
+    column.filter(|column| column.is_valid(row)).map(|column| column.value(row))
 }
 
 /// A column of spans, else that of an attribute.

@@ -14,8 +14,10 @@ use std::net::{IpAddr, SocketAddr};
 
 /// Who calls whom differs between so many; more are no map.
 const MAX_CALLS: usize = 20_000;
-/// So many counts are held in all of them together.
-const MAX_COUNTS: usize = 6_000_000;
+/// So many counts are held in all of them together; what needs more is counted at a coarser scale.
+const MAX_COUNTS: usize = 4_000_000;
+/// Two buckets an octave: what is coarser says little.
+const COARSEST: i8 = 1;
 /// Of the agent's own spans: the entity of a process, or its word for one that lived a few seconds.
 const OF_AGENT: [&str; 2] = ["process:", "short-lived"];
 
@@ -41,6 +43,8 @@ pub struct Tally {
     places: FxHashMap<Call, usize>,
     calls: Vec<(Call, Counted)>,
     counts: usize,
+    /// How many times the scale was made coarser.
+    coarser: i8,
     pub spans: u64,
     /// Spans that do not say how likely they were kept.
     pub spans_without_probability: u64,
@@ -53,8 +57,9 @@ impl Tally {
         columns.number(&mut self.names);
         for row in 0..columns.rows() {
             if let (true, Some(call)) = (columns.fits(row), columns.call(row)) {
-                self.note_probability(columns.probability(row));
-                let weight = 1.0 / columns.probability(row).unwrap_or(1.0);
+                let probability = columns.probability(row);
+                self.note_probability(probability);
+                let weight = 1.0 / probability.unwrap_or(1.0);
                 self.count(call, columns.time_ms(row), columns.duration_ns(row), weight, moments)?;
             }
         }
@@ -84,11 +89,22 @@ impl Tally {
         let Some((_, counted)) = self.calls.get_mut(at) else { return Ok(()) };
         counted.spans += 1;
         let bucket = &mut counted.buckets[moments.bucket(time_ms)];
-        self.counts += bucket.get_or_insert_default().add(duration_ns, weight);
+        self.counts += bucket.get_or_insert_default().add(duration_ns, weight, self.coarser);
         match self.counts > MAX_COUNTS {
-            true => Err(too_many("durations")),
+            true => self.make_coarser(),
             false => Ok(()),
         }
+    }
+
+    /// Two neighbours become one, everywhere.
+    fn make_coarser(&mut self) -> Result<(), QueryError> {
+        if SCALE - self.coarser <= COARSEST {
+            return Err(too_many("durations"));
+        }
+        self.coarser += 1;
+        let buckets = self.calls.iter_mut().flat_map(|(_, counted)| &mut counted.buckets);
+        self.counts = buckets.flatten().map(|bucket| bucket.make_coarser()).sum();
+        Ok(())
     }
 
     fn place(&mut self, call: Call) -> Result<usize, QueryError> {
@@ -105,20 +121,22 @@ impl Tally {
     ///
     /// A request that both the agent and an SDK tell of counts once: where spans of the agent match, those that an SDK
     /// made on the same side of the same service are left out.
-    pub fn seen(&self, moments: &Moments) -> (Vec<Seen>, Vec<Seen>) {
+    pub fn seen(&mut self, moments: &Moments) -> (Vec<Seen>, Vec<Seen>) {
+        // What is made into something else is not held twice.
+        let calls = std::mem::take(&mut self.calls);
         let is_agents = |call: &Call| OF_AGENT.iter().any(|of| self.names.text(call.instance).starts_with(of));
         let watched: FxHashSet<(u32, Option<Side>)> =
-            self.calls.iter().filter(|(call, _)| is_agents(call)).map(|(call, _)| (call.service, call.side)).collect();
+            calls.iter().filter(|(call, _)| is_agents(call)).map(|(call, _)| (call.service, call.side)).collect();
         let counts = |call: &Call| is_agents(call) || !watched.contains(&(call.service, call.side));
         let (mut seen, mut alone) = (Vec::new(), Vec::new());
-        for (call, counted) in self.calls.iter().filter(|(call, _)| counts(call)) {
-            let one = self.seen_of(call, counted, is_agents(call), moments);
+        for (call, counted) in calls.into_iter().filter(|(call, _)| counts(call)) {
+            let one = self.seen_of(&call, counted, is_agents(&call), moments);
             if call.side.is_some() { seen.push(one) } else { alone.push(one) }
         }
         (seen, alone)
     }
 
-    fn seen_of(&self, call: &Call, counted: &Counted, of_agent: bool, moments: &Moments) -> Seen {
+    fn seen_of(&self, call: &Call, counted: Counted, of_agent: bool, moments: &Moments) -> Seen {
         let text = |number: u32| self.names.text(number).to_owned();
         let side = call.side.unwrap_or(Side::Client);
         // The agent names a peer that it does not know by its address.
@@ -140,7 +158,7 @@ impl Tally {
             host: text(call.host),
             outcome: if call.failed { Outcome::Error } else { Outcome::Ok },
             code: text(call.code),
-            growth: counted.growth(moments),
+            growth: counted.growth(SCALE - self.coarser, moments),
             spans: Some(counted.spans),
         }
     }
@@ -163,11 +181,11 @@ fn too_many(what: &str) -> QueryError {
 }
 
 impl Counted {
-    fn growth(&self, moments: &Moments) -> Growth {
+    fn growth(&self, scale: i8, moments: &Moments) -> Growth {
         let mut growth = Growth::default();
         for (at, bucket) in self.buckets.iter().enumerate() {
             let Some(Bucket { count, zero_count, offset, counts }) = bucket.as_deref() else { continue };
-            growth.push(moments.bucket_end_ms(at), *count, *zero_count, SCALE, (*offset, counts));
+            growth.push(moments.bucket_end_ms(at), *count, *zero_count, scale, (*offset, counts));
         }
         growth
     }
@@ -175,13 +193,13 @@ impl Counted {
 
 impl Bucket {
     /// Gives how many counts it has more for it.
-    fn add(&mut self, duration_ns: u64, weight: f64) -> usize {
+    fn add(&mut self, duration_ns: u64, weight: f64, coarser: i8) -> usize {
         self.count += weight;
         if duration_ns == 0 {
             self.zero_count += weight;
             return 0;
         }
-        let (index, before) = (bucket_index(duration_ns as f64 / 1e9), self.counts.len());
+        let (index, before) = (bucket_index(duration_ns as f64 / 1e9) >> coarser, self.counts.len());
         if before == 0 {
             self.offset = index;
         }
@@ -195,5 +213,30 @@ impl Bucket {
         }
         self.counts[at] += weight;
         self.counts.len() - before
+    }
+
+    /// Gives how many counts are left.
+    fn make_coarser(&mut self) -> usize {
+        let (odd, before) = ((self.offset & 1) as usize, std::mem::take(&mut self.counts));
+        self.counts = vec![0.0; (before.len() + odd).div_ceil(2)];
+        before.iter().enumerate().for_each(|(at, count)| self.counts[(at + odd) / 2] += count);
+        self.offset >>= 1;
+        self.counts.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_coarser_scale_keeps_what_was_counted_and_where() {
+        let (mut fine, mut coarse) = (Bucket::default(), Bucket::default());
+        for duration_ns in (1..4_000u64).map(|at| at * at * 977) {
+            fine.add(duration_ns, 2.5, 0);
+            coarse.add(duration_ns, 2.5, 1);
+        }
+        assert_eq!(fine.make_coarser(), coarse.counts.len());
+        assert_eq!((fine.offset, &fine.counts, fine.count), (coarse.offset, &coarse.counts, coarse.count));
     }
 }

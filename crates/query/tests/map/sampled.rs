@@ -135,14 +135,14 @@ fn counts_are_those_of_the_spans_one_by_one() {
     for seed in 1..3 {
         // Memory and files, small and large, all take part.
         let options = Options { flush_rows: 300, flush_age: Duration::from_millis(20), ..Options::default() };
-        let (mut world, mut noise) = (World::with(options), Noise(seed));
+        let (world, mut noise) = (World::with(options), Noise(seed));
         let spans: Vec<Known> = (0..2_400).map(|_| random(&mut noise, world.t0)).collect();
         for part in spans.chunks(150) {
             world.spans(&part.iter().map(|known| known.span.clone()).collect::<Vec<_>>());
             std::thread::sleep(Duration::from_millis(10));
         }
         check(&world, &spans, &format!("while they are written, seed {seed}"));
-        world.reopen();
+        let world = world.reopened();
         check(&world, &spans, &format!("from files, seed {seed}"));
     }
     let (world, mut noise) = (World::new(), Noise(3));

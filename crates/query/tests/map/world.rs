@@ -98,11 +98,13 @@ impl World {
         World { store, t0: t0_ns(), folder }
     }
 
-    /// All that was written is in files afterwards.
-    pub fn reopen(&mut self) {
-        self.store.close();
-        self.store =
-            EmbeddedStore::open(self.folder.path(), Options::default(), |_, _| Batch::default()).expect("a store");
+    /// The same with all that was written in files.
+    pub fn reopened(self) -> World {
+        let World { store, t0, folder } = self;
+        store.close();
+        drop(store);
+        let store = EmbeddedStore::open(folder.path(), Options::default(), |_, _| Batch::default()).expect("a store");
+        World { store, t0, folder }
     }
 
     fn write(&self, batch: Batch) {

@@ -154,7 +154,9 @@ impl Scan<'_> {
         }
         let loaded = file.load(self.spec)?;
         let builder = loaded.reader()?;
-        let candidates = parquet_file::candidate_groups(&builder, self.filter)?;
+        let mut candidates = parquet_file::candidate_groups(&builder, self.filter)?;
+        // The best first: the others may then not be needed any more.
+        candidates.sort_by_key(|group| std::cmp::Reverse(group_key(&builder, *group, self.spec, self.order)));
         let firsts = first_rows(&builder);
         let mut columns = self.filter.columns();
         if self.order == Order::Slowest {
@@ -167,7 +169,8 @@ impl Scan<'_> {
                 continue;
             }
             let reader = loaded.reader()?.with_row_groups(vec![group]).with_projection(mask.clone());
-            let selected = parquet_file::candidate_rows(&builder, group, self.filter);
+            let candidates = parquet_file::candidate_rows(&builder, group, self.filter);
+            let selected = parquet_file::in_both(candidates, self.rows_good_enough(&builder, group));
             let rows = selected.as_ref().map(|ranges| ranges.iter().cloned().flatten().collect::<Vec<u32>>());
             let reader = match selected {
                 Some(ranges) => reader.with_row_selection(parquet_file::selection(&builder, group, &ranges)),
@@ -186,6 +189,24 @@ impl Scan<'_> {
             }
         }
         Ok(())
+    }
+}
+
+impl Scan<'_> {
+    /// The rows of a group that may still be among the best, by the bounds of their pages.
+    fn rows_good_enough(
+        &self,
+        builder: &ParquetRecordBatchReaderBuilder<File>,
+        group: usize,
+    ) -> Option<Vec<std::ops::Range<u32>>> {
+        match self.order {
+            Order::Newest => {
+                parquet_file::rows_on_pages(builder, group, self.spec.time, |max| self.top.wants(time_key(max)))
+            }
+            Order::Slowest => {
+                parquet_file::rows_on_pages(builder, group, "duration_ns", |max| self.top.wants(max as u64))
+            }
+        }
     }
 }
 

@@ -25,9 +25,11 @@ export function SampledLine({ topology, asked }: { topology: Topology; asked: st
   if (!sampled || sampled.spans === 0) return null;
   return (
     <div class="linebar" role="status">
-      Estimated from {plural(sampled.spans, "sampled span", "sampled spans")} with {sampled.filter}: each counts for the requests that it stands for. What is usual, new or gone is not known of them.
-      {" "}<a href={href("/traces", { q: sampled.filter })}>Their traces</a>
-      {sampled.untold > 0 && ` ${count(sampled.untold)} of them do not say how they were sampled, and count once.`}
+      <span>
+        Estimated from {plural(sampled.spans, "sampled span", "sampled spans")} with {sampled.filter}, not counted from all requests; what is usual, new or gone is not known.
+        {sampled.untold > 0 && ` ${count(sampled.untold)} of them do not say how they were sampled, and count once.`}
+      </span>
+      <a href={href("/traces", { q: sampled.filter })}>Their traces</a>
     </div>
   );
 }
