@@ -104,15 +104,13 @@ impl Counter {
     /// The next histogram. What `now` holds afterwards is of no meaning: it is exchanged and not copied.
     pub fn histogram(&mut self, time_ms: i64, start_ms: i64, now: &mut ExpHistogram) {
         self.growth.sampled_ms.push(time_ms);
-        match self.last_start_ms {
-            Some(last_start_ms) if is_same_count(&self.last, last_start_ms, now, start_ms) => {
-                if now.count > self.last.count {
-                    self.growth.add(time_ms, now, Some(&self.last));
-                }
-            }
-            Some(_) => self.growth.add(time_ms, now, None),
-            None if start_ms > 0 && start_ms >= self.first_ms => self.growth.add(time_ms, now, None),
-            None => {}
+        let (last, before) = (&self.last, self.last_start_ms);
+        let goes_on = before.is_some_and(|last_start_ms| is_same_count(last, last_start_ms, now, start_ms));
+        let is_new = before.is_some() || (start_ms > 0 && start_ms >= self.first_ms);
+        if goes_on && now.count > last.count {
+            self.growth.add(time_ms, now, Some(last));
+        } else if is_new && !goes_on {
+            self.growth.add(time_ms, now, None);
         }
         self.last_start_ms = Some(start_ms);
         std::mem::swap(&mut self.last, now);

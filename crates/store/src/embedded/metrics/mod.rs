@@ -81,8 +81,8 @@ fn give(
 
 /// Decodes what was found with all processors; the order stays.
 fn in_parts<T: Send>(
-    mut found: Vec<(Labels, Vec<Arc<Chunk>>)>,
-    decode: impl Fn(Vec<(Labels, Vec<Arc<Chunk>>)>) -> Vec<T> + Sync,
+    mut found: Vec<SeriesChunks>,
+    decode: impl Fn(Vec<SeriesChunks>) -> Vec<T> + Sync,
 ) -> Result<Vec<T>, SourceError> {
     let threads = std::thread::available_parallelism().map_or(1, |count| count.get().min(MAX_DECODERS));
     let each = found.len().div_ceil(threads).max(SERIES_PER_DECODER);
@@ -201,7 +201,7 @@ impl Metrics {
         lookback_ms: i64,
         losses: &Losses,
     ) -> Result<Vec<Series>, SourceError> {
-        let decode = |found: Vec<(Labels, Vec<Arc<Chunk>>)>| {
+        let decode = |found: Vec<SeriesChunks>| {
             let mut decoded = Vec::with_capacity(found.len());
             give(found, Wanted::At(times_ms), losses, &mut |mut series| {
                 // Chunks that overlap, and staleness markers, leave more than is wanted.
@@ -222,7 +222,7 @@ impl Metrics {
         lookback_ms: i64,
         losses: &Losses,
     ) -> Result<Vec<Growth>, SourceError> {
-        let decode = |found: Vec<(Labels, Vec<Arc<Chunk>>)>| {
+        let decode = |found: Vec<SeriesChunks>| {
             let mut reader = growth::Reader::new(times_ms, lookback_ms);
             let grown = found.into_iter().filter_map(|(labels, chunks)| reader.growth(labels, chunks)).collect();
             losses::add(&losses.damaged_chunks, reader.damaged);
@@ -237,7 +237,7 @@ impl Metrics {
         times_ms: &[i64],
         lookback_ms: i64,
         losses: &Losses,
-    ) -> Result<Vec<(Labels, Vec<Arc<Chunk>>)>, SourceError> {
+    ) -> Result<Vec<SeriesChunks>, SourceError> {
         let (Some(first), Some(last)) = (times_ms.first(), times_ms.last()) else { return Ok(Vec::new()) };
         let range = (first.saturating_sub(lookback_ms), *last);
         Ok(self.find(matchers, range, Some(Wanted::At(times_ms)), losses)?.into_iter().collect())
