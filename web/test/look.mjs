@@ -18,7 +18,7 @@ const services = Number(option("services", "0"));
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const EDGE = "edge:service:default/checkout>service:default/postgres:postgresql";
 const PAGES = [
-  ["map", "/map"], ["map-edge", `/map?sel=${EDGE}`], ["map-node", "/map?sel=node:service:default/checkout"], ["map-table", "/map?view=table"], ["map-filter", "/map?q=lang:go"], ["map-process", "/map?level=process"],
+  ["map", "/map"], ["map-edge", `/map?sel=${EDGE}`], ["map-node", "/map?sel=node:service:default/checkout"], ["map-table", "/map?view=table"], ["map-filter", "/map?q=lang:go"], ["map-attr", "/map?q=attr:user.tier=gold%20web"], ["map-attr-none", "/map?q=attr:user.tier=nobody"], ["map-process", "/map?level=process"],
   ["services", "/services"], ["service", "/service/default/checkout"], ["traces", "/traces?q=service:checkout%20duration:%3E1s"], ["traces-all", "/traces"], ["trace", "/trace/7c1e40b2a9d37c1e40b2a9d37c1e40b2"], ["status", "/status"],
   ["service-past", "/service/default/checkout?vs=1d"], ["process", "/process/4f2c81/176338031807-31807"], ["host", "/host/4f2c81"], ["external", "/external/api.stripe.example:443"], ["external-gone", "/external/nobody.example:443"],
   ["map-empty", "/map", "empty"], ["map-failing", "/map", "failing"], ["traces-empty", "/traces?q=service:nobody"], ["service-empty", "/service/default/reports", "empty"], ["missing", "/nowhere"],

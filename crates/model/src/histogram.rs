@@ -24,7 +24,7 @@ const fn mantissa_bounds() -> [u64; 8] {
     ]
 }
 
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Debug, PartialEq)]
 pub struct ExpHistogram {
     pub scale: i8,
     pub count: u64,
@@ -33,6 +33,19 @@ pub struct ExpHistogram {
     /// Index of `counts[0]`.
     pub offset: i32,
     pub counts: Vec<u64>,
+}
+
+impl Clone for ExpHistogram {
+    fn clone(&self) -> Self {
+        ExpHistogram { counts: self.counts.clone(), ..*self }
+    }
+
+    /// Into the buffer that is there.
+    fn clone_from(&mut self, from: &Self) {
+        let mut counts = std::mem::take(&mut self.counts);
+        counts.clone_from(&from.counts);
+        *self = ExpHistogram { counts, ..*from };
+    }
 }
 
 impl Default for ExpHistogram {

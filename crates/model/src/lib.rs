@@ -6,6 +6,7 @@
 #[cfg(feature = "arrow")]
 pub mod batch;
 pub mod entity;
+pub mod growth;
 pub mod histogram;
 pub mod names;
 pub mod request;
@@ -14,6 +15,7 @@ pub mod schema;
 pub mod series;
 
 pub use entity::Entity;
+pub use growth::Growth;
 pub use histogram::ExpHistogram;
 pub use request::{Details, Direction, Kind, Request, Side, Status, TraceContext, Unanswered};
 pub use series::{Labels, Matcher, Sample, Series, SeriesSource, Value};

@@ -1,6 +1,6 @@
 //! Metric series as PromQL sees them.
 
-use crate::{ExpHistogram, Text};
+use crate::{ExpHistogram, Growth, Text};
 use std::sync::Arc;
 
 /// Prometheus' staleness marker: a series that ends carries it as its last value.
@@ -191,6 +191,13 @@ pub trait SeriesSource: Send + Sync {
             true
         })?;
         Ok(found)
+    }
+    /// What the histograms that `select_at` would give grew by, one after the other. A source that can lend them to a
+    /// [`Counter`](crate::growth::Counter) should: a copy of each costs more than all the rest.
+    fn growth_at(&self, matchers: &[Matcher], times_ms: &[i64], lookback_ms: i64) -> Result<Vec<Growth>, SourceError> {
+        let first_ms = times_ms.first().copied().unwrap_or(0);
+        let series = self.select_at(matchers, times_ms, lookback_ms)?;
+        Ok(series.into_iter().map(|series| Growth::of(series, first_ms)).collect())
     }
     /// The labels alone of what `select` would give.
     fn series(&self, matchers: &[Matcher], start_ms: i64, end_ms: i64) -> Result<Vec<Labels>, SourceError>;

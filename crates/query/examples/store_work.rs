@@ -7,6 +7,9 @@ mod metrics;
 #[path = "../../store/examples/data/spans.rs"]
 mod spans;
 
+use arrow_array::types::Int32Type;
+use arrow_array::{Array, ArrayRef, DictionaryArray, RecordBatch};
+use arrow_schema::{Field, Schema};
 use limpid_model::batch::{Batch, Signal};
 use limpid_query::topology::{TopologyQuery, topology};
 use limpid_query::traces::{TraceQuery, search, trace};
@@ -16,6 +19,7 @@ use metrics::Requests;
 use spans::{BATCH_SPANS, Noise, batch};
 use std::error::Error;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -144,7 +148,7 @@ fn many_spans() -> Result<()> {
             some_trace = ids.value(7).try_into()?;
         }
         written += rows.num_rows();
-        let batch = Batch { spans: Some(rows), ..Batch::default() };
+        let batch = Batch { spans: Some(with_probability(&rows)?), ..Batch::default() };
         write(&store, Signal::Traces, bytes::Bytes::from_static(b"x"), batch)?;
     }
     store.close();
@@ -169,7 +173,32 @@ fn many_spans() -> Result<()> {
     let slowest = SpanQuery { end_ns: u64::MAX, order: Order::Slowest, limit: 100, ..SpanQuery::default() };
     timed("the slowest 100 spans", "≤ 200 ms", how, || Ok(store.spans(&slowest)?))?;
     eprintln!("   the trace has {} spans", spans.map_or(0, |trace| trace.spans.len()));
+    let how = "10 million spans of an hour";
+    let map = |filter: &str| {
+        let asked = TopologyQuery { filter: filter.to_owned(), ..TopologyQuery::default() };
+        Ok(topology(&store, start * SECOND_NS, (start + HOUR + 60) * SECOND_NS, &asked)?)
+    };
+    for (what, filter) in [
+        ("a rare value of an attribute", "url.path:/api/v1/resource7/4711"),
+        ("a value of 1 in 800 spans", "client.port:32775"),
+        ("a value of 2 in 3 spans", "http.request.method:GET"),
+        ("a value of every span", "network.transport:tcp"),
+    ] {
+        let found = timed(&format!("map of {what}"), "≤ 2 s", how, || map(filter))?;
+        let spans = found.sampled.map_or(0, |sampled| sampled.spans);
+        eprintln!("   {} nodes, {} edges of {spans} spans", found.nodes.len(), found.edges.len());
+    }
     Ok(())
+}
+
+/// As the agent tells it of spans that it sampled: it changes from second to second.
+fn with_probability(rows: &RecordBatch) -> Result<RecordBatch> {
+    let texts = ["\"0.101562\"", "\"0.125000\"", "\"0.093750\""];
+    let of_row: DictionaryArray<Int32Type> = (0..rows.num_rows()).map(|row| Some(texts[row / 700 % 3])).collect();
+    let mut fields = rows.schema().fields().to_vec();
+    fields.push(Arc::new(Field::new("attributes.limpid.sampling.probability", of_row.data_type().clone(), true)));
+    let columns = rows.columns().iter().cloned().chain([Arc::new(of_row) as ArrayRef]).collect();
+    Ok(RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)?)
 }
 
 /// An hour of what a host sends whose services answer 1,000 requests a second; a day has 24 of them.

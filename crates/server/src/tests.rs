@@ -237,3 +237,21 @@ async fn metrics_are_those_of_the_table() {
     assert!(text.contains("limpid_api_request_duration_seconds_count{route=\"/api/v1/query\"} 1\n"), "{text}");
     assert!(text.contains("limpid_api_errors_total{route=\"/api/v1/query\",class=\"4xx\"} 1\n"), "{text}");
 }
+
+#[tokio::test]
+async fn a_map_of_a_filter_says_that_it_is_sampled_or_what_is_wrong_with_the_filter() {
+    let stand = stand(false);
+    for (q, code, part) in [
+        ("", StatusCode::OK, "\"sampled\":null"),
+        ("user.tier:gold", StatusCode::OK, "\"sampled\":{\"filter\":\"user.tier:gold\",\"spans\":0"),
+        ("duration:%3Esoon", StatusCode::BAD_REQUEST, "no duration"),
+        ("user.tier:", StatusCode::BAD_REQUEST, "no value"),
+        ("%22open", StatusCode::BAD_REQUEST, "not closed"),
+    ] {
+        let path = format!("/api/topology?start=1700000000&end=1700003600&q={q}");
+        let response = stand.ask(request(Method::GET, &path)).await;
+        assert_eq!(response.status(), code, "{q}");
+        let body = response.into_body().collect().await.expect("a body").to_bytes();
+        assert!(String::from_utf8_lossy(&body).contains(part), "{q}: {body:?}");
+    }
+}

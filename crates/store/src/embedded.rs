@@ -33,6 +33,7 @@ mod shred;
 mod sorted;
 mod table;
 mod top;
+mod visit;
 
 pub use options::{Limit, LogSync, Options, Retention};
 
@@ -42,7 +43,7 @@ use commit::Committer;
 use filter::{AttributeFilter, Filter};
 use inner::Inner;
 use limpid_model::series::{Metadata, SourceError};
-use limpid_model::{Entity, Labels, Matcher, Series, SeriesSource};
+use limpid_model::{Entity, Growth, Labels, Matcher, Series, SeriesSource};
 use metrics::Wanted;
 use scan::Page;
 use std::path::Path;
@@ -72,6 +73,20 @@ impl EmbeddedStore {
         Ok(EmbeddedStore { inner, committer, threads: Mutex::new(threads) })
     }
 
+    fn span_filter(&self, query: &SpanQuery) -> Filter {
+        Filter {
+            time: self.inner.spans.spec.time,
+            start_ns: clamp(query.start_ns),
+            end_ns: clamp(query.end_ns),
+            equals: query.columns.clone(),
+            attributes: query.attributes.iter().map(|(name, value)| AttributeFilter::new(name, value)).collect(),
+            min_duration_ns: query.min_duration_ns,
+            max_duration_ns: query.max_duration_ns,
+            errors: query.errors,
+            trace_id: None,
+        }
+    }
+
     /// Holds from the next round of deletions on.
     pub fn set_retention(&self, retention: Retention) {
         *inner::lock(&self.inner.retention) = retention;
@@ -88,19 +103,18 @@ impl Store for EmbeddedStore {
     }
 
     fn spans(&self, query: &SpanQuery) -> Result<Vec<RecordBatch>, StoreError> {
-        let filter = Filter {
-            time: self.inner.spans.spec.time,
-            start_ns: clamp(query.start_ns),
-            end_ns: clamp(query.end_ns),
-            equals: query.columns.clone(),
-            attributes: query.attributes.iter().map(|(name, value)| AttributeFilter::new(name, value)).collect(),
-            min_duration_ns: query.min_duration_ns,
-            max_duration_ns: query.max_duration_ns,
-            errors: query.errors,
-            trace_id: None,
-        };
+        let filter = self.span_filter(query);
         let page = Page { order: query.order, limit: query.limit, columns: query.select };
         self.inner.query(&self.inner.spans, &filter, page)
+    }
+
+    fn each_span(
+        &self,
+        query: &SpanQuery,
+        columns: &[&str],
+        each: &mut dyn FnMut(&RecordBatch) -> bool,
+    ) -> Result<(), StoreError> {
+        self.inner.visit(&self.inner.spans, &self.span_filter(query), columns, each)
     }
 
     fn trace(&self, trace_id: [u8; 16]) -> Result<Vec<RecordBatch>, StoreError> {
@@ -172,6 +186,10 @@ impl SeriesSource for EmbeddedStore {
 
     fn select_at(&self, matchers: &[Matcher], times_ms: &[i64], lookback_ms: i64) -> Result<Vec<Series>, SourceError> {
         self.inner.metrics.select_at(matchers, times_ms, lookback_ms, &self.inner.losses)
+    }
+
+    fn growth_at(&self, matchers: &[Matcher], times_ms: &[i64], lookback_ms: i64) -> Result<Vec<Growth>, SourceError> {
+        self.inner.metrics.growth_at(matchers, times_ms, lookback_ms, &self.inner.losses)
     }
 
     fn series(&self, matchers: &[Matcher], start_ms: i64, end_ms: i64) -> Result<Vec<Labels>, SourceError> {

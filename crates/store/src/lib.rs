@@ -32,6 +32,15 @@ pub trait Store: SeriesSource {
     fn write(&self, write: Write) -> Result<Written, StoreError>;
     /// Spans that match, in the asked order, with the schema `limpid_model::schema::SPANS`.
     fn spans(&self, query: &SpanQuery) -> Result<Vec<RecordBatch>, StoreError>;
+    /// Gives every span that matches, some thousand at a time and in no order, until `each` says false. The query's
+    /// order, limit and selection do not matter. `columns` are what is read: those of `schema::SPANS`, and attributes as
+    /// `attributes.<name>`, which are numbers or a dictionary of JSON texts. What none of the rows has may be missing.
+    fn each_span(
+        &self,
+        query: &SpanQuery,
+        columns: &[&str],
+        each: &mut dyn FnMut(&RecordBatch) -> bool,
+    ) -> Result<(), StoreError>;
     /// All spans of one trace.
     fn trace(&self, trace_id: [u8; 16]) -> Result<Vec<RecordBatch>, StoreError>;
     /// Events that match, newest first.

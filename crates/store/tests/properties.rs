@@ -5,7 +5,7 @@ mod common;
 use common::*;
 use limpid_model::batch::{Batch, Signal};
 use limpid_model::series::{MatchOp, Point};
-use limpid_model::{ExpHistogram, Labels, Matcher, Sample, Series, SeriesSource, Value};
+use limpid_model::{ExpHistogram, Growth, Labels, Matcher, Sample, Series, SeriesSource, Value};
 use limpid_store::embedded::{EmbeddedStore, Options};
 use limpid_store::{SpanQuery, Store, Write};
 use std::collections::{BTreeMap, BTreeSet};
@@ -121,6 +121,9 @@ fn check_moments(store: &EmbeddedStore, truth: &Truth, noise: &mut Noise) {
         let found = store.select_at(&[], &moments, lookback_ms).unwrap();
         assert_eq!(found.len(), expected.len());
         found.iter().zip(&expected).for_each(|(found, expected)| assert_eq!(found, expected, "at {moments:?}"));
+        let grown = store.growth_at(&[], &moments, lookback_ms).unwrap();
+        let expected: Vec<Growth> = expected.into_iter().map(|series| Growth::of(series, moments[0])).collect();
+        assert_eq!(grown, expected, "grown at {moments:?}");
     }
 }
 

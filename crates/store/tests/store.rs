@@ -49,6 +49,70 @@ fn only_the_named_columns_are_read() {
     });
 }
 
+/// Enough for several pages of each service: most are left out once better rows are known.
+const MANY: u64 = 60_000;
+
+#[test]
+fn the_best_of_many_pages_are_the_best_of_all() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    (0..MANY / 5_000).for_each(|part| {
+        store.write(write_spans(part * 5_000, 5_000)).unwrap();
+    });
+    store.close();
+    drop(store);
+    let store = open(dir.path());
+    let of_service = |number: &u64, service: Option<u64>| service.is_none_or(|service| number % 5 == service);
+    for (service, min_duration_ns) in [(None, None), (Some(2), None), (None, Some(400_000)), (Some(4), Some(900_000))] {
+        let columns = service.map(|service| ("service".to_owned(), format!("service-{service}")));
+        let query = SpanQuery { columns: columns.into_iter().collect(), min_duration_ns, ..everything(300) };
+        let fits = |number: &u64| {
+            of_service(number, service) && min_duration_ns.is_none_or(|least| span(*number).duration_ns >= least)
+        };
+        let all: Vec<u64> = (0..MANY).filter(fits).collect();
+        let newest: Vec<u64> = all.iter().rev().take(300).copied().collect();
+        assert_eq!(numbers(&store.spans(&query).unwrap()), newest, "{query:?}");
+        let mut longest: Vec<u64> = all.iter().map(|number| span(*number).duration_ns).collect();
+        longest.sort_unstable_by(|left, right| right.cmp(left));
+        let slowest = store.spans(&SpanQuery { order: Order::Slowest, ..query.clone() }).unwrap();
+        assert_eq!(durations(&slowest), longest[..300], "{query:?}");
+        let mut visited = Vec::new();
+        let each = &mut |batch: &arrow_array::RecordBatch| {
+            visited.extend(numbers(std::slice::from_ref(batch)));
+            true
+        };
+        store.each_span(&query, &["span_id"], each).unwrap();
+        visited.sort_unstable();
+        assert_eq!(visited, all, "all of them are visited once: {query:?}");
+    }
+}
+
+#[test]
+fn a_visit_reads_attributes_wherever_they_are_and_ends_when_it_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    in_every_state(dir.path(), |store| {
+        let query = SpanQuery { columns: vec![("service".into(), "service-3".into())], ..everything(1) };
+        let (mut methods, mut of_numbers, mut calls) = (0, 0, 0);
+        let columns = ["attributes.http.request.method", "attributes.test.number", "attributes.nobody.has.this"];
+        let mut each = |batch: &arrow_array::RecordBatch| {
+            use arrow_array::Array;
+            let valid = |name: &str| batch.column_by_name(name).map_or(0, |column| column.len() - column.null_count());
+            methods += valid(columns[0]);
+            of_numbers += valid(columns[1]);
+            assert_eq!(valid(columns[2]), 0);
+            true
+        };
+        store.each_span(&query, &columns, &mut each).unwrap();
+        assert_eq!((methods, of_numbers), (800, 800));
+        let mut first = |_: &arrow_array::RecordBatch| {
+            calls += 1;
+            false
+        };
+        store.each_span(&query, &["start"], &mut first).unwrap();
+        assert_eq!(calls, 1);
+    });
+}
+
 #[test]
 fn spans_are_found_by_every_condition() {
     let dir = tempfile::tempdir().unwrap();

@@ -108,13 +108,15 @@ export function readTopology(body: unknown): Topology {
   const edges = list(value["edges"], "edges", readEdge).filter((edge) => edge.source !== "" && edge.target !== "");
   const whole = { nodes: unique(nodes), edges: unique(edges) };
   const { outgoing } = neighbourhood(whole);
-  return { ...whole, nodes: whole.nodes.map((node) => ({ ...node, made: madeBy(node, outgoing.get(node.id) ?? []) })) };
+  const sampled = maybe(value["sampled"], (of) => ({ filter: text(of["filter"]), spans: number(of["spans"]) ?? 0, untold: number(of["spans_without_probability"]) ?? 0 }));
+  return { ...whole, sampled, nodes: whole.nodes.map((node) => ({ ...node, made: madeBy(node, outgoing.get(node.id) ?? []) })) };
 }
 
 const unique = <T extends { id: string }>(things: T[]): T[] => [...new Map(things.map((thing) => [thing.id, thing])).values()];
 
-export const fetchTopology = ({ start, end }: Interval, level: Level, signal: AbortSignal): Promise<Topology> =>
-  get("/api/topology", { start, end, level }, readTopology, signal);
+/** `q` asks for a map of the requests whose spans match. */
+export const fetchTopology = ({ start, end }: Interval, level: Level, signal: AbortSignal, q = ""): Promise<Topology> =>
+  get("/api/topology", { start, end, level, q }, readTopology, signal);
 
 export const fetchServices = (interval: Interval, signal: AbortSignal): Promise<MapNode[]> =>
   get("/api/services", { ...interval }, (body) => unique(list(object(body, "services")["services"], "services", readNode)), signal);

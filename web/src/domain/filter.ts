@@ -1,5 +1,7 @@
 // The filter of map and lists: words match the name, `key:value` one property. What does not match is dimmed, never
-// hidden, so that a filter can be seen and removed.
+// hidden, so that a filter can be seen and removed. `attr:key=value` is of another kind: the map knows no attributes of
+// requests, so the server makes another one, of the spans that were kept of such requests.
+import { term as searchTerm } from "./tracequery";
 import { dnsFailures, failedConnects, glyphOf, protocolName, runtimeOf, type MapEdge, type MapNode, type Neighbourhood } from "./topology";
 
 export interface Term {
@@ -10,7 +12,7 @@ export interface Term {
   text: string;
 }
 
-export const FILTER_KEYS = ["lang", "proto", "status", "host", "kind", "is", "unit", "container"] as const;
+export const FILTER_KEYS = ["lang", "proto", "status", "host", "kind", "is", "unit", "container", "attr"] as const;
 const MOST_TERMS = 16;
 
 export function parseFilter(text: string): Term[] {
@@ -22,7 +24,9 @@ export function parseFilter(text: string): Term[] {
     const key = colon > 0 ? body.slice(0, colon).toLowerCase() : "";
     // What has a dot in it is the name of an attribute.
     const isKey = (FILTER_KEYS as readonly string[]).includes(key) || key.includes(".");
-    const value = (isKey ? body.slice(colon + 1) : body).replace(/"/g, "").toLowerCase();
+    const written = (isKey ? body.slice(colon + 1) : body).replace(/"/g, "");
+    // The server compares what it stores, to the letter.
+    const value = key === "attr" ? written : written.toLowerCase();
     if (value) terms.push({ key: isKey ? key : "", value, negated, text: word });
     if (terms.length === MOST_TERMS) break;
   }
@@ -30,6 +34,15 @@ export function parseFilter(text: string): Term[] {
 }
 
 export const withoutTerm = (filter: string, term: Term): string => parseFilter(filter).filter((one) => one.text !== term.text).map((one) => one.text).join(" ");
+
+/** The terms that the server filters by, in the language of its search for traces; one that is not yet whole is none. */
+export function spanFilter(terms: Term[]): string {
+  const whole = terms.flatMap((term) => {
+    const [, name = "", value = ""] = (term.key === "attr" && /^([a-z][\w.-]*)=(.+)$/i.exec(term.value)) || [];
+    return name ? [`${term.negated ? "-" : ""}${searchTerm(name, value)}`] : [];
+  });
+  return whole.join(" ");
+}
 
 const has = (text: string | undefined, part: string): boolean => text?.toLowerCase().includes(part) ?? false;
 
@@ -65,6 +78,9 @@ function termMatches(term: Term, node: MapNode, around: Neighbourhood): boolean 
       return has(glyphOf(node, incoming), term.value) || has(node.kind, term.value);
     case "is":
       return isA(term.value, edges, around, node);
+    case "attr":
+      // The server has left out what does not match.
+      return !term.negated;
     case "unit":
       return has(node.attributes["limpid.systemd.unit"], term.value);
     case "container":

@@ -103,6 +103,15 @@ export interface MapEdge extends Judged {
 export interface Topology {
   nodes: MapNode[];
   edges: MapEdge[];
+  /** With a filter that only spans can answer: what the figures were estimated from. */
+  sampled?: Sampled | null;
+}
+
+export interface Sampled {
+  filter: string;
+  spans: number;
+  /** Spans that do not say how likely they were kept, and count for one request each. */
+  untold: number;
 }
 
 export const failedConnects = (edge: MapEdge): number => Object.values(edge.failedConnects).reduce((sum, one) => sum + one, 0);

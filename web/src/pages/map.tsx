@@ -4,6 +4,7 @@ import { fetchTopology } from "../api/topology";
 import { pastOf, PastLine, useCompareKey, useThen } from "../components/Compare";
 import { MapCanvas } from "../components/map/MapCanvas";
 import { Panel } from "../components/map/Panel";
+import { NoSpans, SampledLine, useSettled } from "../components/map/SampledLine";
 import { TableView } from "../components/map/TableView";
 import { Chips, Tools } from "../components/map/Tools";
 import { useLayout } from "../components/map/useLayout";
@@ -13,7 +14,7 @@ import { NoRequests } from "../components/NoRequests";
 import { Busy, Center, FailureLine, Nothing } from "../components/states";
 import { compared } from "../domain/difference";
 import { expanded } from "../domain/expand";
-import { parseFilter } from "../domain/filter";
+import { parseFilter, spanFilter } from "../domain/filter";
 import { findings } from "../domain/findings";
 import { grouped, groupingOf, groupsOf, openOf, openParam, opensByItself, standsFor, type Grouped } from "../domain/groups";
 import { LEVELS, neighbourhood, type Topology } from "../domain/topology";
@@ -28,10 +29,12 @@ export function MapPage() {
   const wanted = LEVELS.find((one) => one === param("level")) ?? "service";
   const selection = param("sel");
   const filter = param("q");
-  const query = useQuery(subject(`topology ${wanted}`), useStill(moment()), async (signal) => ({ level: wanted, topology: await fetchTopology(interval.peek(), wanted, signal) }));
+  const terms = useMemo(() => parseFilter(filter), [filter]);
+  const ofSpans = useSettled(spanFilter(terms));
+  const query = useQuery(subject(`topology ${wanted} ${ofSpans}`), useStill(moment()), async (signal) => ({ level: wanted, topology: await fetchTopology(interval.peek(), wanted, signal, ofSpans) }));
   // While another level is read, what is shown is still the one before.
   const level = query.data?.level ?? wanted;
-  const then = useThen(`topology ${level}`, (past, signal) => fetchTopology(past, level, signal));
+  const then = useThen(`topology ${level} ${ofSpans}`, (past, signal) => fetchTopology(past, level, signal, ofSpans));
   const past = pastOf();
   const now = query.data?.topology ?? null;
   const different = useMemo(() => (now && past && then.known ? compared(now, then.known) : null), [now, then.known, past !== null]);
@@ -41,7 +44,6 @@ export function MapPage() {
   const around = useMemo(() => neighbourhood(shown.topology), [shown]);
   // A filter and a table are of all there is, whether it is shown by itself or in a group.
   const whole = useMemo(() => (!topology || shown.topology === topology ? around : neighbourhood(topology)), [topology, shown]);
-  const terms = useMemo(() => parseFilter(filter), [filter]);
   const pinned = useLayout(topology, level, by);
   const picture = useMemo(() => pinned.layout && expanded(pinned.layout, shown.groups), [pinned.layout, shown]);
   const drawn = useHeld(topology && picture ? { topology: shown.topology, around, picture, level, key: `${level} ${by} ${open.join()} ${pinned.tidied} ${different !== null}` } : null);
@@ -50,7 +52,8 @@ export function MapPage() {
   useCompareKey();
   useKeys(() => ["t", "Shift T"].map((keys) => ({ keys, what: "tidy: lay the map out anew", run: pinned.tidy })), [pinned.layout, topology]);
   useEffect(() => {
-    findingCount.value = now ? findings(now).filter((one) => one.status !== "affected").length : 0;
+    // The count is of everything, and an estimate of a part is not.
+    if (!now?.sampled) findingCount.value = now ? findings(now).filter((one) => one.status !== "affected").length : 0;
   }, [now]);
   const since = useMemo(() => (now ? beginning(now) : null), [now]);
   const isTable = param("view") === "table";
@@ -68,9 +71,12 @@ export function MapPage() {
         <FailureLine what="The map" query={query} />
         <FailureLine what="The time compared with" query={then.query} />
         {then.known && <PastLine past={past} unknown={different ? null : "the map"} />}
+        {topology && !query.error && <SampledLine topology={topology} asked={ofSpans} />}
         {topology && <Chips topology={topology} around={whole} terms={terms} filter={filter} level={level} selection={selection} show={param("show")} />}
         {!topology ? (
           <Nothing what="The map" query={query} />
+        ) : topology.nodes.length === 0 && topology.sampled ? (
+          <NoSpans asked={topology.sampled.filter} filter={filter} terms={terms} />
         ) : topology.nodes.length === 0 ? (
           <NoRequests />
         ) : isTable ? (

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { readTopology } from "../../src/api/topology";
-import { edgeMatches, nodeMatches, parseFilter } from "../../src/domain/filter";
+import { edgeMatches, nodeMatches, parseFilter, spanFilter } from "../../src/domain/filter";
 import { findings } from "../../src/domain/findings";
 import { bandWidth, fit, plateAt, route, toScreen, zoomAt } from "../../src/domain/geometry";
 import { overlaps, placeLabels } from "../../src/domain/labels";
@@ -56,6 +56,17 @@ describe("filter", () => {
   });
   it("judges edges by themselves where the key is theirs", () => {
     expect(map.edges.filter((edge) => edgeMatches(parseFilter("proto:redis"), edge, around))).toHaveLength(2);
+  });
+  it("leaves attributes of requests to the server, to the letter and in the language of its search", () => {
+    expect(spanFilter(parseFilter('attr:user.tier=Gold -attr:http.route=/cart attr:"shop.name=a b" web lang:go'))).toBe('user.tier:Gold -http.route:/cart shop.name:"a b"');
+    for (const unfinished of ["attr:", "attr:user", "attr:user.tier=", "attr:=x", "attr:7=x"]) expect(spanFilter(parseFilter(unfinished))).toBe("");
+    expect(hits("attr:user.tier=gold")).toHaveLength(3);
+    expect(hits("-attr:user.tier=gold web")).toEqual(["web"]);
+    expect(map.edges.every((edge) => edgeMatches(parseFilter("attr:user.tier=gold"), edge, around))).toBe(true);
+  });
+  it("knows of a map whether it was estimated", () => {
+    expect(readTopology({ sampled: { filter: "a:b", spans: 7, spans_without_probability: 2 } }).sampled).toEqual({ filter: "a:b", spans: 7, untold: 2 });
+    expect(readTopology({ sampled: null }).sampled).toBeNull();
   });
   it("takes any text", () => {
     for (const text of ["::::", '"', "lang:", "-", "a".repeat(5000), "proto:\u0000"]) expect(() => hits(text)).not.toThrow();

@@ -3,7 +3,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { existsSync, readFileSync, statSync } from "node:fs";
 import { extname, join, normalize } from "node:path";
-import { entity, instances, operations, queryAt, queryRange, timeline, topology } from "./shop";
+import { entity, instances, operations, queryAt, queryRange, timeline, topology, type Json } from "./shop";
 import { facets, status, trace, traces } from "./traces";
 
 export type Mood = "troubled" | "empty" | "failing";
@@ -38,7 +38,7 @@ function full(url: URL, services: number): unknown {
   const start = at("start");
   const end = at("end");
   const level = url.searchParams.get("level") ?? "service";
-  if (pathname === "/api/topology") return topology({ now, services }, end - start, level);
+  if (pathname === "/api/topology") return filtered(topology({ now, services }, end - start, level), url.searchParams.get("q") ?? "");
   if (pathname === "/api/services") return { services: (topology({ now, services }, end - start, "service")["nodes"] as { kind: string }[]).filter((node) => node.kind === "service") };
   if (pathname === "/api/timeline") return timeline(now, start, end, at("buckets"));
   if (/^\/api\/services\/[^/]+\/[^/]+\/operations$/.test(pathname)) return operations();
@@ -54,6 +54,15 @@ function full(url: URL, services: number): unknown {
   if (pathname === "/api/v1/query") return queryAt(url.searchParams.get("query") ?? "");
   if (pathname === "/api/v1/query_range") return queryRange(now, url.searchParams.get("query") ?? "", start, end, at("step"));
   return null;
+}
+
+/** With a filter: a few nodes, of spans; nothing has `nobody`. */
+function filtered(whole: Json, filter: string): Json {
+  if (!filter) return { ...whole, sampled: null };
+  const nodes = filter.includes("nobody") ? [] : (whole["nodes"] as Json[]).slice(0, 6);
+  const ids = new Set(nodes.map((node) => node["id"]));
+  const edges = (whole["edges"] as Json[]).filter((edge) => ids.has(edge["source"]) && ids.has(edge["target"]));
+  return { sampled: { filter, spans: nodes.length * 207, spans_without_probability: 3, lowest_probability: 0.1 }, nodes, edges };
 }
 
 function empty(url: URL): unknown {

@@ -8,7 +8,7 @@ export interface Options {
   services: number;
 }
 
-type Json = Record<string, unknown>;
+export type Json = Record<string, unknown>;
 
 /** Small deterministic random numbers: two looks at the same data must be comparable. */
 export function random(seed: number): () => number {

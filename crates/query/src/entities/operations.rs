@@ -1,7 +1,7 @@
 //! What a service serves, operation by operation.
 
 use crate::QueryError;
-use crate::topology::{Figures, LOOKBACK_MS, Moments, Outcome, Slot, increases_in_range};
+use crate::topology::{Figures, LOOKBACK_MS, Moments, Outcome, Slot};
 use limpid_model::Matcher;
 use limpid_model::names::{REQUEST_DURATION, prometheus_name};
 use limpid_store::Store;
@@ -48,16 +48,16 @@ fn read(
         Matcher::equal("side", side),
     ];
     let mut by: BTreeMap<[String; 3], Figures> = BTreeMap::new();
-    for series in store.select_at(&matchers, moments.range_ms(), LOOKBACK_MS)? {
+    for series in store.growth_at(&matchers, moments.range_ms(), LOOKBACK_MS)? {
         let key =
             ["protocol", "operation", "resource"].map(|name| series.labels.get(name).unwrap_or_default().to_string());
         let outcome = Outcome::from_label(series.labels.get("status").unwrap_or_default());
         let figures = by.entry(key).or_default();
-        increases_in_range(&series, moments, |slot, now, before| {
-            if let Slot::Bucket(_) = slot {
-                figures.add(outcome, now, before);
+        for (stretch, counts) in series.stretches() {
+            if let Slot::Bucket(_) = moments.slot(stretch.time_ms) {
+                figures.add(outcome, stretch, counts);
             }
-        });
+        }
     }
     let seen = by.into_iter().filter(|(_, figures)| figures.requests > 0.0);
     let mut operations: Vec<Operation> = seen.map(|(key, figures)| row(key, &figures, moments, side)).collect();

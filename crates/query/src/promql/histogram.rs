@@ -6,6 +6,7 @@
 //! two histograms with far-apart offsets cannot fill the memory.
 
 use limpid_model::ExpHistogram;
+use limpid_model::growth::Stretch;
 use std::sync::Arc;
 
 pub const CUSTOM_SCHEMA: i32 = -53;
@@ -156,9 +157,7 @@ impl From<&ExpHistogram> for Histogram {
             positive: Buckets { offset: from.offset.saturating_add(1), counts },
             ..Histogram::default()
         };
-        histogram.bound_size();
-        // No float lies beyond; an index from outside may say anything.
-        histogram.positive.offset = histogram.positive.offset.clamp(-MAX_INDEX, MAX_INDEX);
+        histogram.bound();
         histogram
     }
 }
@@ -175,6 +174,13 @@ impl Histogram {
     /// Roughly how many floats it takes, for the limits.
     pub fn size(&self) -> usize {
         4 + self.positive.counts.len() + self.negative.counts.len()
+    }
+
+    /// What comes from outside, bounded.
+    fn bound(&mut self) {
+        self.bound_size();
+        // No float lies beyond; an index from outside may say anything.
+        self.positive.offset = self.positive.offset.clamp(-MAX_INDEX, MAX_INDEX);
     }
 
     fn bound_size(&mut self) {
@@ -270,7 +276,7 @@ impl Histogram {
 
     /// Adds `factor` times a stored histogram; of the same scale, without a copy.
     pub fn add_native(&mut self, other: &ExpHistogram, factor: f64) {
-        let in_place = self.takes_in_place(other);
+        let in_place = self.takes_in_place(other.scale, other.offset, other.counts.len());
         self.count += factor * other.count as f64;
         self.sum += factor * other.sum;
         if !in_place {
@@ -289,45 +295,40 @@ impl Histogram {
         }
     }
 
-    /// Adds what a stored histogram grew by. `before` is an earlier state of the same count, or nothing.
-    pub fn add_growth(&mut self, now: &ExpHistogram, before: Option<&ExpHistogram>) {
-        let Some(before) = before else { return self.add_native(now, 1.0) };
-        let shift = i64::from(before.offset) - i64::from(now.offset);
-        let is_prefix = shift >= 0 && shift as usize + before.counts.len() <= now.counts.len();
-        if i32::from(now.scale) != self.schema || before.scale != now.scale || !is_prefix || !self.takes_in_place(now) {
-            self.add_native(now, 1.0);
-            self.add_native(before, -1.0);
+    /// Adds what a series grew by.
+    pub fn add_stretch(&mut self, stretch: &Stretch, counts: &[f64]) {
+        self.count += stretch.count;
+        self.sum += stretch.sum;
+        if !self.takes_in_place(stretch.scale, stretch.offset, counts.len()) {
+            let mut other = Histogram {
+                schema: i32::from(stretch.scale),
+                zero_count: stretch.zero_count,
+                positive: Buckets { offset: stretch.offset.saturating_add(1), counts: counts.to_vec() },
+                ..Histogram::default()
+            };
+            other.bound();
+            return self.combine_exponential(&other, 1.0);
+        }
+        self.zero_count += stretch.zero_count;
+        if counts.is_empty() {
             return;
         }
-        self.count += now.count as f64 - before.count as f64;
-        self.sum += now.sum - before.sum;
-        self.zero_count += now.zero_count as f64 - before.zero_count as f64;
-        let grown = |at: usize| {
-            let had =
-                (at as i64 - shift).try_into().ok().and_then(|at: usize| before.counts.get(at)).copied().unwrap_or(0);
-            now.counts.get(at).copied().unwrap_or(0) as f64 - had as f64
-        };
-        // Most buckets stand still: cover only what moved.
-        let Some(first) = (0..now.counts.len()).find(|at| grown(*at) != 0.0) else { return };
-        let last = (first..now.counts.len()).rev().find(|at| grown(*at) != 0.0).unwrap_or(first);
-        let start = now.offset + 1 + first as i32;
-        self.positive.cover(start, i64::from(start) + (last - first) as i64 + 1);
+        let start = stretch.offset + 1;
+        self.positive.cover(start, i64::from(start) + counts.len() as i64);
         let from = (start - self.positive.offset) as usize;
-        for (at, count) in (first..=last).zip(&mut self.positive.counts[from..]) {
-            *count += grown(at);
-        }
+        self.positive.counts[from..].iter_mut().zip(counts).for_each(|(mine, theirs)| *mine += theirs);
     }
 
     /// Do the buckets of a stored histogram of this schema fit without making anything coarser?
-    fn takes_in_place(&self, other: &ExpHistogram) -> bool {
+    fn takes_in_place(&self, scale: i8, offset: i32, buckets: usize) -> bool {
         let within = |index: i64| index.abs() < i64::from(MAX_INDEX);
         let near = self.positive.counts.is_empty()
-            || (i64::from(other.offset) - i64::from(self.positive.offset)).abs() < MAX_BUCKETS / 4;
-        i32::from(other.scale) == self.schema
+            || (i64::from(offset) - i64::from(self.positive.offset)).abs() < MAX_BUCKETS / 4;
+        i32::from(scale) == self.schema
             && self.zero_threshold == 0.0
-            && within(i64::from(other.offset))
+            && within(i64::from(offset))
             && near
-            && other.counts.len() < MAX_BUCKETS as usize / 4
+            && buckets < MAX_BUCKETS as usize / 4
     }
 
     /// For two that are known to be exponential.
@@ -604,21 +605,6 @@ mod tests {
         both.subtract(&b).expect("same kind");
         both.sum = a.sum;
         assert!(both.equals(&a), "{both:?} {a:?}");
-    }
-
-    #[test]
-    fn growth_is_the_difference_of_two_states() {
-        let mut state = ExpHistogram::default();
-        let mut total = Histogram { schema: 3, ..Histogram::default() };
-        let mut before: Option<ExpHistogram> = None;
-        for round in 1..200u64 {
-            (0..round % 5).for_each(|turn| state.record_ns((round * 7919 + turn * 104_729) % 900_000_000 + 1));
-            total.add_growth(&state, before.as_ref());
-            before = Some(state.clone());
-        }
-        total.compact();
-        assert!((total.sum - state.sum).abs() < 1e-9);
-        assert!(total.equals(&Histogram { sum: total.sum, ..Histogram::from(&state) }), "{total:?} {state:?}");
     }
 
     #[test]

@@ -1,7 +1,10 @@
 //! The answer's fields, named as in the API.
 
+use super::sampled::Sampled;
 use serde::{Serialize, Serializer};
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Level {
@@ -32,10 +35,17 @@ pub struct TopologyQuery {
     pub protocols: Vec<String>,
     /// Only what was seen on one of these hosts; all when empty.
     pub hosts: Vec<String>,
+    /// Only requests whose spans match, in the language of the search for traces; all when empty.
+    pub filter: String,
+    /// Set by whoever asked and no longer waits.
+    pub stopped: Arc<AtomicBool>,
 }
 
 #[derive(Clone, Debug, Serialize)]
 pub struct Topology {
+    /// With a filter: what it was made from. The figures are estimates then, and what only metrics know is missing:
+    /// what is usual, new or gone, waiting in network and queue, retransmissions.
+    pub sampled: Option<Sampled>,
     pub nodes: Vec<Node>,
     pub edges: Vec<Edge>,
 }

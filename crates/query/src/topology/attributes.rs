@@ -103,6 +103,7 @@ pub fn of_node(id: &str, parts: &NodeParts, known: &Known) -> BTreeMap<String, S
         put(name, value.to_string());
     }
     put("host.name", joined(parts.hosts.iter().map(String::as_str)));
+    put("limpid.spans", parts.spans.map_or_else(String::new, |spans| spans.to_string()));
     put("limpid.role", role(parts).unwrap_or_default().to_string());
     put("limpid.protocols", joined(parts.serves.iter().map(String::as_str)));
     if parts.kind == "service" && !parts.instances.is_empty() {
@@ -132,6 +133,8 @@ pub fn of_edge(parts: &EdgeParts) -> BTreeMap<String, String> {
         attributes.insert("server.port".into(), joined(ports));
         attributes.insert("server.address".into(), joined(split.iter().map(|(address, _)| *address)));
     }
+    let spans = [&parts.client, &parts.server].into_iter().flatten().filter_map(|view| view.spans).reduce(|a, b| a + b);
+    attributes.extend(spans.map(|spans| ("limpid.spans".to_owned(), spans.to_string())));
     attributes
 }
 

@@ -3,15 +3,16 @@
 use super::answer::{Level, TopologyQuery};
 use super::connects::{self, Connects};
 use super::figures::{Figures, Outcome, View};
-use super::increase::{LOOKBACK_MS, Moments, Slot, increases, increases_in_range};
+use super::increase::{LOOKBACK_MS, Moments, Slot};
 use super::pending::BothSides;
 use super::resolve::{Place, Resolver};
 use super::segments::Segments;
 use crate::QueryError;
+use limpid_model::growth::Stretch;
 use limpid_model::names::{
     REQUEST_DURATION, REQUEST_NETWORK, REQUEST_NETWORK_OR_QUEUE, REQUEST_QUEUE, prometheus_name,
 };
-use limpid_model::{ExpHistogram, Matcher, Series, Side};
+use limpid_model::{Growth, Labels, Matcher, Series, Side};
 use limpid_store::Store;
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::{BTreeMap, BTreeSet};
@@ -31,14 +32,33 @@ pub struct Seen {
     pub protocol: String,
     pub instance: String,
     pub host: String,
-    outcome: Outcome,
-    pub series: Series,
+    pub outcome: Outcome,
+    /// Of what failed.
+    pub code: String,
+    pub growth: Growth,
+    /// Where it was made from sampled spans: how many.
+    pub spans: Option<u64>,
 }
 
 pub fn read(store: &dyn Store, moments: &Moments, query: &TopologyQuery) -> Result<Vec<Seen>, QueryError> {
-    let name = prometheus_name(REQUEST_DURATION, "s", false);
-    let series = select_at(store, name, &moments.times_ms, query)?;
+    let series = growth_of(store, REQUEST_DURATION, &moments.times_ms, query)?;
+    let seen = |growth: Growth| {
+        let seen = seen(&growth.labels)?;
+        Some(Seen { growth, ..seen })
+    };
     Ok(series.into_iter().filter_map(seen).collect())
+}
+
+fn growth_of(
+    store: &dyn Store,
+    name: &str,
+    times_ms: &[i64],
+    query: &TopologyQuery,
+) -> Result<Vec<Growth>, QueryError> {
+    let matchers = matchers(prometheus_name(name, "s", false), query);
+    let mut series = store.growth_at(&matchers, times_ms, LOOKBACK_MS)?;
+    series.retain(|series| is_wanted(&series.labels, query));
+    Ok(series)
 }
 
 pub fn select_at(
@@ -47,38 +67,48 @@ pub fn select_at(
     times_ms: &[i64],
     query: &TopologyQuery,
 ) -> Result<Vec<Series>, QueryError> {
+    let mut series = store.select_at(&matchers(name, query), times_ms, LOOKBACK_MS)?;
+    series.retain(|series| is_wanted(&series.labels, query));
+    Ok(series)
+}
+
+fn matchers(name: String, query: &TopologyQuery) -> Vec<Matcher> {
     let mut matchers = vec![Matcher::equal("__name__", name)];
     for (label, wanted) in [("protocol", &query.protocols), ("host", &query.hosts)] {
         if let [only] = wanted.as_slice() {
             matchers.push(Matcher::equal(label, only.as_str()));
         }
     }
-    let mut series = store.select_at(&matchers, times_ms, LOOKBACK_MS)?;
-    let wanted = |list: &[String], value: &str| list.is_empty() || list.iter().any(|wanted| wanted == value);
-    series.retain(|series| {
-        let label = |name: &str| series.labels.get(name).unwrap_or_default();
-        wanted(&query.protocols, label("protocol")) && wanted(&query.hosts, label("host"))
-    });
-    Ok(series)
+    matchers
 }
 
-pub fn seen(series: Series) -> Option<Seen> {
-    let label = |name: &str| series.labels.get(name).unwrap_or_default().to_string();
-    let side = match series.labels.get("side")? {
+fn is_wanted(labels: &Labels, query: &TopologyQuery) -> bool {
+    let wanted = |list: &[String], name: &str| {
+        list.is_empty() || list.iter().any(|wanted| wanted == labels.get(name).unwrap_or_default())
+    };
+    wanted(&query.protocols, "protocol") && wanted(&query.hosts, "host")
+}
+
+/// What the labels say, before anything is counted.
+pub fn seen(labels: &Labels) -> Option<Seen> {
+    let label = |name: &str| labels.get(name).unwrap_or_default().to_string();
+    let side = match labels.get("side")? {
         "client" => Side::Client,
         "server" => Side::Server,
         _ => return None,
     };
     Some(Seen {
         side,
-        service: series.labels.get("service").filter(|service| !service.is_empty())?.to_string(),
+        service: labels.get("service").filter(|service| !service.is_empty())?.to_string(),
         peer: label("peer"),
         peer_address: label("peer_address"),
         protocol: label("protocol"),
         instance: label("instance"),
         host: label("host"),
-        outcome: Outcome::from_label(series.labels.get("status").unwrap_or_default()),
-        series,
+        outcome: Outcome::from_label(labels.get("status").unwrap_or_default()),
+        code: label("code"),
+        growth: Growth::default(),
+        spans: None,
     })
 }
 
@@ -99,6 +129,8 @@ pub struct NodeParts {
     pub last_ms: i64,
     /// The oldest one that the reading found.
     pub first_ms: Option<i64>,
+    /// Where it was made from sampled spans: how many of its own.
+    pub spans: Option<u64>,
 }
 
 #[derive(Default)]
@@ -205,7 +237,7 @@ impl Graph {
                 let own = graph.own_node(seen, resolver);
                 let active = is_active(grown);
                 let own_id = own.id.clone();
-                if moments.is_recent(first_and_last(&seen.series)) {
+                if seen.spans.is_some() || moments.is_recent(first_and_last(&seen.growth)) {
                     graph.touch(own, seen, active);
                 }
                 match active {
@@ -219,6 +251,14 @@ impl Graph {
             graph.add_usual(&own, at, (seen, grown), resolver, &members);
         }
         graph
+    }
+
+    /// Of sampled spans: what did no calls is there too, and when nothing matched, nothing happened.
+    pub fn add_sampled(&mut self, alone: &[Seen], resolver: &Resolver) {
+        self.reported.fill(true);
+        for seen in alone {
+            self.touch(self.own_node(seen, resolver), seen, false);
+        }
     }
 
     fn add(&mut self, own: &str, at: usize, (seen, grown): (&Seen, &Grown), resolver: &Resolver, members: &Members) {
@@ -235,7 +275,7 @@ impl Graph {
         let edge = self.edges.entry(key).or_default();
         edge.count_codes(seen, grown);
         edge.series.push(at);
-        if let Some((first_ms, _)) = first_and_last(&seen.series) {
+        if let Some((first_ms, _)) = first_and_last(&seen.growth) {
             edge.first_ms = earlier(edge.first_ms, first_ms);
         }
         match seen.side {
@@ -262,7 +302,7 @@ impl Graph {
             let (source, target) = ordered(seen.side, own, &other.id);
             let key = EdgeKey { source, target, protocol: seen.protocol.clone() };
             if let Some(edge) = self.edges.get_mut(&key) {
-                if let Some((first_ms, _)) = first_and_last(&seen.series) {
+                if let Some((first_ms, _)) = first_and_last(&seen.growth) {
                     edge.first_ms = earlier(edge.first_ms, first_ms);
                 }
                 if grown.is_empty() {
@@ -282,15 +322,15 @@ impl Graph {
     }
 
     fn note_samples(&mut self, seen: &Seen, moments: &Moments) {
-        for sample in &seen.series.samples {
-            if sample.time_ms > moments.start_ms {
-                let end = moments.range_ms().partition_point(|moment| *moment < sample.time_ms);
+        for time_ms in &seen.growth.sampled_ms {
+            if *time_ms > moments.start_ms {
+                let end = moments.range_ms().partition_point(|moment| moment < time_ms);
                 if let Some(bucket) = self.reported.get_mut(end.saturating_sub(1)) {
                     *bucket = true;
                 }
             }
         }
-        let Some((first_ms, last_ms)) = first_and_last(&seen.series) else { return };
+        let Some((first_ms, last_ms)) = first_and_last(&seen.growth) else { return };
         let known = self.hosts_ms.entry(seen.host.clone()).or_insert((first_ms, last_ms));
         *known = (known.0.min(first_ms), known.1.max(last_ms));
     }
@@ -302,9 +342,12 @@ impl Graph {
     fn touch(&mut self, own: Identity, seen: &Seen, active: bool) {
         let node = self.nodes.entry(own.id).or_default();
         (node.kind, node.name) = (own.kind, own.name);
-        if let Some((first_ms, last_ms)) = first_and_last(&seen.series) {
+        if let Some((first_ms, last_ms)) = first_and_last(&seen.growth) {
             node.last_ms = node.last_ms.max(last_ms);
             node.first_ms = earlier(node.first_ms, first_ms);
+        }
+        if let Some(more) = seen.spans {
+            *node.spans.get_or_insert(0) += more;
         }
         node.services.insert(seen.service.clone());
         node.hosts.insert(seen.host.clone());
@@ -404,7 +447,7 @@ impl Graph {
             node.addresses.insert(seen.peer_address.clone());
         }
         node.services.extend(other_service.clone());
-        if let Some((first_ms, _)) = first_and_last(&seen.series) {
+        if let Some((first_ms, _)) = first_and_last(&seen.growth) {
             node.first_ms = earlier(node.first_ms, first_ms);
         }
         let list = if seen.side == Side::Client { &mut node.serves } else { &mut node.calls };
@@ -459,14 +502,16 @@ impl Graph {
             }
         }
         for name in [REQUEST_NETWORK, REQUEST_QUEUE, REQUEST_NETWORK_OR_QUEUE] {
-            for series in select_at(store, prometheus_name(name, "s", false), moments.range_ms(), query)? {
+            for series in growth_of(store, name, moments.range_ms(), query)? {
                 let label = |name: &str| series.labels.get(name).unwrap_or_default().to_string();
                 let edges = by_services.get(&(label("service"), label("peer"), label("protocol")));
                 // Below the level of services these families cannot say which edge it was, unless there is one.
                 let Some([key]) = edges.map(Vec::as_slice) else { continue };
                 let Some(edge) = self.edges.get_mut(key) else { continue };
                 let mut view = View::default();
-                increases_in_range(&series, moments, |slot, now, before| view.add(slot, Outcome::Ok, now, before));
+                series.stretches().for_each(|(stretch, counts)| {
+                    view.add(moments.slot(stretch.time_ms), Outcome::Ok, stretch, counts);
+                });
                 let figures = match name {
                     REQUEST_NETWORK => &mut edge.network,
                     REQUEST_QUEUE => &mut edge.queue,
@@ -481,26 +526,24 @@ impl Graph {
 
 impl EdgeParts {
     fn count_codes(&mut self, seen: &Seen, grown: &Grown) {
-        let code = seen.series.labels.get("code").unwrap_or_default();
+        let code = &seen.code;
         if seen.outcome == Outcome::Ok
             || (self.failed_codes.len() >= MOST_CODES && !self.failed_codes.contains_key(code))
         {
             return;
         }
         let in_range = grown.iter().filter(|(slot, ..)| matches!(slot, Slot::Bucket(_)));
-        let count: f64 =
-            in_range.map(|(_, now, before)| now.count as f64 - before.map_or(0.0, |one| one.count as f64)).sum();
-        *self.failed_codes.entry(code.to_string()).or_default() += count;
+        *self.failed_codes.entry(code.clone()).or_default() +=
+            in_range.map(|(_, stretch, _)| stretch.count).sum::<f64>();
     }
 }
 
-/// The stretches in which a series grew: when, its state at the end, and what to take off it.
-type Grown<'a> = Vec<(Slot, &'a ExpHistogram, Option<&'a ExpHistogram>)>;
+/// The stretches in which a series grew: when, and by what.
+type Grown<'a> = Vec<(Slot, &'a Stretch, &'a [f64])>;
 
 fn grown<'a>(seen: &'a Seen, moments: &Moments) -> Grown<'a> {
-    let mut grown = Vec::new();
-    increases(&seen.series, moments, |slot, now, before| grown.push((slot, now, before)));
-    grown
+    let stretches = seen.growth.stretches();
+    stretches.map(|(stretch, counts)| (moments.slot(stretch.time_ms), stretch, counts)).collect()
 }
 
 fn is_active(grown: &Grown) -> bool {
@@ -510,17 +553,20 @@ fn is_active(grown: &Grown) -> bool {
 impl Seen {
     /// Adds what it saw to a view.
     pub fn fill(&self, view: &mut View, moments: &Moments) {
-        increases(&self.series, moments, |slot, now, before| view.add(slot, self.outcome, now, before));
+        self.growth.stretches().for_each(|(stretch, counts)| {
+            view.add(moments.slot(stretch.time_ms), self.outcome, stretch, counts);
+        });
     }
 }
 
 fn fill(view: &mut Option<View>, seen: &Seen, grown: &Grown) {
     let view = view.get_or_insert_with(View::default);
-    grown.iter().for_each(|(slot, now, before)| view.add(*slot, seen.outcome, now, *before));
+    view.add_spans(seen.spans);
+    grown.iter().for_each(|(slot, stretch, counts)| view.add(*slot, seen.outcome, stretch, counts));
 }
 
-fn first_and_last(series: &Series) -> Option<(i64, i64)> {
-    Some((series.samples.first()?.time_ms, series.samples.last()?.time_ms))
+fn first_and_last(growth: &Growth) -> Option<(i64, i64)> {
+    Some((*growth.sampled_ms.first()?, *growth.sampled_ms.last()?))
 }
 
 fn earlier(known_ms: Option<i64>, ms: i64) -> Option<i64> {

@@ -1,10 +1,6 @@
-//! From cumulative histograms to what happened in each bucket of a range.
-//!
-//! A counter that begins anew has a later start time (or, without one, a smaller count): what it holds then is all new.
-//! A series whose first sample is older than what was read holds a past that is not part of the range.
+//! The moments at which a range is read, and the bucket that what grew between two of them belongs to.
 
 use crate::QueryError;
-use limpid_model::{ExpHistogram, Series, Value};
 use std::ops::Range;
 
 /// Fine enough to say since when, coarse enough to count in.
@@ -115,7 +111,17 @@ impl Moments {
         (self.start_ms - self.usual_from_ms) as f64 / 1000.0
     }
 
-    fn slot(&self, time_ms: i64) -> Slot {
+    /// Of something that happened in the range.
+    pub fn bucket(&self, time_ms: i64) -> usize {
+        let end = self.range_ms().partition_point(|moment| *moment <= time_ms);
+        end.saturating_sub(1).min(BUCKETS - 1)
+    }
+
+    pub fn bucket_end_ms(&self, bucket: usize) -> i64 {
+        self.range_ms().get(bucket + 1).copied().unwrap_or(self.end_ms)
+    }
+
+    pub fn slot(&self, time_ms: i64) -> Slot {
         // The first moment at or after the sample ends its stretch or its bucket.
         let end = self.times_ms.partition_point(|moment| *moment < time_ms).saturating_sub(1);
         if end < PAST { Slot::Past(end) } else { Slot::Bucket((end - PAST).min(BUCKETS - 1)) }
@@ -140,57 +146,10 @@ fn grain_ms(length_ms: i64) -> i64 {
     }
 }
 
-/// Calls `each` with (slot, cumulative histogram, what to take off it) for every stretch between two samples.
-pub fn increases<'a>(
-    series: &'a Series,
-    moments: &Moments,
-    mut each: impl FnMut(Slot, &'a ExpHistogram, Option<&'a ExpHistogram>),
-) {
-    let first_ms = moments.times_ms.first().copied().unwrap_or(moments.start_ms);
-    increases_between(series, first_ms, |time_ms, now, before| each(moments.slot(time_ms), now, before));
-}
-
-/// As [`increases`], of a series that was read from the range's start on.
-pub fn increases_in_range<'a>(
-    series: &'a Series,
-    moments: &Moments,
-    mut each: impl FnMut(Slot, &'a ExpHistogram, Option<&'a ExpHistogram>),
-) {
-    increases_between(series, moments.start_ms, |time_ms, now, before| each(moments.slot(time_ms), now, before));
-}
-
-/// As [`increases`], with the time of the later sample. `first_ms` is where reading began.
-pub fn increases_between<'a>(
-    series: &'a Series,
-    first_ms: i64,
-    mut each: impl FnMut(i64, &'a ExpHistogram, Option<&'a ExpHistogram>),
-) {
-    let mut before: Option<(&ExpHistogram, i64)> = None;
-    for (at, sample) in series.samples.iter().enumerate() {
-        let Value::Histogram(now) = &sample.value else { continue };
-        let start_ms = series.starts.get(at).copied().unwrap_or(0);
-        match before {
-            Some((last, last_start)) if is_same_count(last, last_start, now, start_ms) => {
-                if now.count > last.count {
-                    each(sample.time_ms, now, Some(last));
-                }
-            }
-            Some(_) => each(sample.time_ms, now, None),
-            None if start_ms > 0 && start_ms >= first_ms => each(sample.time_ms, now, None),
-            None => {}
-        }
-        before = Some((now, start_ms));
-    }
-}
-
-fn is_same_count(before: &ExpHistogram, before_start: i64, now: &ExpHistogram, now_start: i64) -> bool {
-    now.count >= before.count && (now_start == before_start || now_start == 0 || before_start == 0)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use limpid_model::{Labels, Sample};
+    use limpid_model::{ExpHistogram, Growth, Labels, Sample, Series, Value};
     use std::sync::Arc;
 
     const HOUR: u64 = 3_600_000_000_000;
@@ -210,9 +169,9 @@ mod tests {
         };
         let mut found = Vec::new();
         let moments = Moments::new(10 * HOUR, 11 * HOUR).expect("a range of an hour");
-        increases(&series, &moments, |slot, now, before| {
-            found.push((slot, now.count - before.map_or(0, |before| before.count)));
-        });
+        for (stretch, _) in Growth::of(series, moments.times_ms[0]).stretches() {
+            found.push((moments.slot(stretch.time_ms), stretch.count as u64));
+        }
         found
     }
 

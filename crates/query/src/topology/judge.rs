@@ -91,6 +91,10 @@ pub fn is_failing(figures: &Figures) -> bool {
 
 /// All rules that fire, worst first.
 pub fn reasons(view: &View, moments: &Moments, subject: &Subject) -> Vec<Reason> {
+    // However many requests they stand for.
+    if view.spans.is_some_and(|spans| (spans as f64) < MIN_REQUESTS) {
+        return Vec::new();
+    }
     let usual = view.usual(moments);
     let mut reasons: Vec<Reason> = [
         share_reason(view, moments, subject, &ERRORS, &usual),
@@ -246,12 +250,15 @@ mod tests {
     use super::super::figures::Outcome;
     use super::super::increase::Slot;
     use super::*;
-    use limpid_model::ExpHistogram;
+    use limpid_model::{ExpHistogram, Growth};
 
     fn add(view: &mut View, slot: Slot, outcome: Outcome, count: u64, ms: u64) {
         let mut histogram = ExpHistogram::default();
         (0..count).for_each(|_| histogram.record_ns(ms * 1_000_000));
-        view.add(slot, outcome, &histogram, None);
+        let counts: Vec<f64> = histogram.counts.iter().map(|count| *count as f64).collect();
+        let mut growth = Growth::default();
+        growth.push(0, histogram.count as f64, 0.0, histogram.scale, (histogram.offset, &counts));
+        growth.stretches().for_each(|(stretch, counts)| view.add(slot, outcome, stretch, counts));
     }
 
     fn judged(view: &View) -> Vec<Reason> {

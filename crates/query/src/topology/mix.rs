@@ -20,7 +20,7 @@ impl EdgeParts {
         let mut by_operation: FxHashMap<(&str, &str), View> = FxHashMap::default();
         let of_side = self.series.iter().filter_map(|at| all.get(*at)).filter(|seen| seen.side == side);
         for seen in of_side {
-            let label = |name| seen.series.labels.get(name).unwrap_or_default();
+            let label = |name| seen.growth.labels.get(name).unwrap_or_default();
             let operation = (label("operation"), label("resource"));
             if by_operation.len() < MOST_OPERATIONS || by_operation.contains_key(&operation) {
                 seen.fill(by_operation.entry(operation).or_default(), moments);

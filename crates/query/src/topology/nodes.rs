@@ -69,7 +69,7 @@ pub fn finish(graph: Graph, seen: &[Seen], entities: &[Entity], moments: &Moment
         }
     }
     let edges = edges.into_iter().map(|edge| edge.finish(moments, &lifetimes)).collect();
-    Topology { nodes: nodes.into_values().collect(), edges }
+    Topology { sampled: None, nodes: nodes.into_values().collect(), edges }
 }
 
 fn judged_nodes(
@@ -436,7 +436,7 @@ fn add_idle(
     lifetimes: &Lifetimes,
     query: &TopologyQuery,
 ) {
-    if graph.level != Level::Service || !query.protocols.is_empty() {
+    if graph.level != Level::Service || !query.protocols.is_empty() || !query.filter.is_empty() {
         return;
     }
     let listening =

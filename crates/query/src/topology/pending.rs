@@ -197,7 +197,7 @@ fn read(store: &dyn Store, moments: &Moments, query: &TopologyQuery) -> Result<V
     for series in select_at(store, prometheus_name(REQUESTS_PENDING, "{request}", false), &[moments.end_ms], query)? {
         let Some(requests) = newest(&series.samples, moments) else { continue };
         let Some(age_seconds) = ages.get(&link(&series.labels)).copied() else { continue };
-        found.extend(seen(series).map(|seen| (seen, Pending { requests, age_seconds })));
+        found.extend(seen(&series.labels).map(|seen| (seen, Pending { requests, age_seconds })));
     }
     Ok(found)
 }

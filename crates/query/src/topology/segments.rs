@@ -95,7 +95,7 @@ impl Graph {
             if grown.iter().all(|count| *count <= 0.0) {
                 continue;
             }
-            if let Some(key) = seen(series).and_then(|seen| self.key_of(&seen, resolver)) {
+            if let Some(key) = seen(&series.labels).and_then(|seen| self.key_of(&seen, resolver)) {
                 found.push((key, grown));
             }
         }

@@ -1,6 +1,6 @@
 //! Requests and failures of everything over a range, for the ribbon.
 
-use super::increase::{LOOKBACK_MS, increases_between};
+use super::increase::LOOKBACK_MS;
 use crate::QueryError;
 use limpid_model::Matcher;
 use limpid_model::names::{REQUEST_DURATION, prometheus_name};
@@ -38,23 +38,23 @@ pub fn timeline(store: &dyn Store, start_ns: u64, end_ns: u64, buckets: usize) -
     for status in ["ok", "error", "unanswered"] {
         let name = prometheus_name(REQUEST_DURATION, "s", false);
         let matchers = [Matcher::equal("__name__", name), Matcher::equal("status", status)];
-        for series in store.select_at(&matchers, &times_ms, LOOKBACK_MS)? {
+        for series in store.growth_at(&matchers, &times_ms, LOOKBACK_MS)? {
             // A call that both sides saw is counted once: by the server, unless only the client is watched.
             if series.labels.get("side") == Some("client") && series.labels.get("peer").is_some() {
                 continue;
             }
             let bucket = |time_ms: i64| times_ms.partition_point(|time| *time < time_ms).checked_sub(1);
-            for at in series.samples.iter().filter_map(|sample| bucket(sample.time_ms)) {
+            for at in series.sampled_ms.iter().filter_map(|time_ms| bucket(*time_ms)) {
                 if let Some(bucket) = out.get_mut(at) {
                     bucket.get_or_insert_default();
                 }
             }
-            increases_between(&series, start_ms, |time_ms, now, before| {
-                let count = now.count - before.map_or(0, |before| before.count.min(now.count));
-                let Some(Some(bucket)) = bucket(time_ms).and_then(|at| out.get_mut(at)) else { return };
+            for (stretch, _) in series.stretches() {
+                let count = stretch.count as u64;
+                let Some(Some(bucket)) = bucket(stretch.time_ms).and_then(|at| out.get_mut(at)) else { continue };
                 bucket.requests += count;
                 bucket.errors += if status == "ok" { 0 } else { count };
-            });
+            }
         }
     }
     Ok(Timeline { start: start_ns as f64 / 1e9, end: end_ns as f64 / 1e9, buckets: out })

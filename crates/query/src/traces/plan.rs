@@ -27,6 +27,9 @@ const COLUMNS: &[(&str, &str)] = &[
 /// compared with the rest of them.
 const OUTCOME: &[&str] = &["duration", "status", "code"];
 
+/// Where a word alone is looked for.
+const WORDS_ARE_IN: &[&str] = &["name", "service", "resource"];
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Term {
     /// Empty for a word alone.
@@ -55,11 +58,17 @@ impl Rest {
         self.words.is_empty() && self.not.is_empty() && !self.only_ok
     }
 
+    /// What `fits` asks for.
+    pub fn names(&self) -> Vec<&str> {
+        let of_words: &[&str] = if self.words.is_empty() { &[] } else { WORDS_ARE_IN };
+        of_words.iter().copied().chain(self.not.iter().map(|(name, _)| name.as_str())).collect()
+    }
+
     /// `get` gives a span's name, its columns and its attributes as texts.
     pub fn fits<'a>(&self, failed: bool, get: impl Fn(&str) -> Option<Cow<'a, str>>) -> bool {
         let has = |word: &String| {
-            let texts = ["name", "service", "resource"].into_iter().filter_map(&get);
-            texts.into_iter().any(|text| text.to_lowercase().contains(word.as_str()))
+            let mut texts = WORDS_ARE_IN.iter().filter_map(|name| get(name));
+            texts.any(|text| text.to_lowercase().contains(word.as_str()))
         };
         let is = |(key, value): &(String, String)| get(key).is_some_and(|have| have == value.as_str());
         !(self.only_ok && failed) && self.words.iter().all(has) && !self.not.iter().any(is)

@@ -4,6 +4,7 @@ mod causes;
 mod facets;
 mod hanging;
 mod network;
+mod sampled;
 mod usual;
 mod world;
 

@@ -22,7 +22,7 @@ pub fn t0_ns() -> u64 {
 pub struct World {
     pub store: EmbeddedStore,
     pub t0: u64,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 /// What one side of one edge sees each second: how many, how slow, with which outcome.
@@ -89,9 +89,22 @@ impl Flow {
 
 impl World {
     pub fn new() -> World {
+        World::with(Options::default())
+    }
+
+    pub fn with(options: Options) -> World {
         let folder = tempfile::tempdir().expect("a folder");
+        let store = EmbeddedStore::open(folder.path(), options, |_, _| Batch::default()).expect("a store");
+        World { store, t0: t0_ns(), folder }
+    }
+
+    /// The same with all that was written in files.
+    pub fn reopened(self) -> World {
+        let World { store, t0, folder } = self;
+        store.close();
+        drop(store);
         let store = EmbeddedStore::open(folder.path(), Options::default(), |_, _| Batch::default()).expect("a store");
-        World { store, t0: t0_ns(), _folder: folder }
+        World { store, t0, folder }
     }
 
     fn write(&self, batch: Batch) {
@@ -174,6 +187,13 @@ pub struct TestSpan {
     pub attributes: Vec<(&'static str, &'static str)>,
 }
 
+impl TestSpan {
+    fn text(&self, attribute: &str) -> Option<String> {
+        let (_, json) = self.attributes.iter().find(|(name, _)| *name == attribute)?;
+        Some(json.trim_matches('"').to_string())
+    }
+}
+
 fn batch_of(spans: &[TestSpan]) -> RecordBatch {
     let dictionary = |text: &dyn Fn(&TestSpan) -> Option<String>| -> ArrayRef {
         let mut builder = StringDictionaryBuilder::<Int32Type>::new();
@@ -213,7 +233,10 @@ fn batch_of(spans: &[TestSpan]) -> RecordBatch {
             "status" => Arc::new(UInt8Array::from_iter_values(spans.iter().map(|span| if span.error { 2 } else { 0 }))),
             "name" => dictionary(&|span| Some(span.name.to_string())),
             "service" => dictionary(&|span| Some(span.service.to_string())),
-            "protocol" => dictionary(&|_| Some("http".to_string())),
+            "protocol" => dictionary(&|span| span.text("limpid.protocol").or(Some("http".to_string()))),
+            "peer" => dictionary(&|span| span.text("limpid.peer")),
+            "instance" => dictionary(&|span| span.text("service.instance.id")),
+            "code" => dictionary(&|span| span.text("limpid.code")),
             "resource_attributes" => dictionary(&|_| Some("{\"host.name\":\"alpha\",\"process.pid\":7}".to_string())),
             "attributes" => Arc::new(attributes.finish()),
             _ => dictionary(&|_| None),

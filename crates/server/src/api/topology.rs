@@ -8,6 +8,7 @@ use axum::extract::{Path, Query, State};
 use limpid_query::{entities, topology as query};
 use serde_json::{Value, json};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 const DEFAULT_BUCKETS: usize = 120;
 const MAX_BUCKETS: usize = 1000;
@@ -20,6 +21,16 @@ fn list(parameters: &Parameters, name: &str) -> Vec<String> {
     text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
 }
 
+/// Whoever asked has gone away once this is dropped: axum drops the future of a closed connection.
+struct Waiting(Arc<AtomicBool>);
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// `q` asks only for requests whose spans match, in the language of `/api/traces`.
 pub async fn topology(
     State(server): Shared,
     Query(parameters): Query<Parameters>,
@@ -30,8 +41,14 @@ pub async fn topology(
         Some(name) => query::Level::from_name(name)
             .ok_or_else(|| ApiError::bad_data(format!("`level` is `{name}`, expected service, process or host")))?,
     };
-    let asked =
-        query::TopologyQuery { level, protocols: list(&parameters, "protocol"), hosts: list(&parameters, "host") };
+    let asked = query::TopologyQuery {
+        level,
+        protocols: list(&parameters, "protocol"),
+        hosts: list(&parameters, "host"),
+        filter: parameters.get("q").cloned().unwrap_or_default(),
+        stopped: Arc::default(),
+    };
+    let _waiting = Waiting(asked.stopped.clone());
     blocking(move || Ok(Json(query::topology(&*server.store, start, end, &asked)?))).await
 }
 

@@ -17,6 +17,7 @@ use super::record::Record;
 use super::retention;
 use super::scan::Page;
 use super::table::{Spec, Table};
+use super::visit::{Each, Visit};
 use crate::{Decode, StoreError, StorePart, StoreStatus};
 use arrow_array::RecordBatch;
 use bytes::Bytes;
@@ -232,12 +233,23 @@ impl Inner {
     pub fn query(&self, table: &Table, filter: &Filter, page: Page) -> Result<Vec<RecordBatch>, StoreError> {
         let until = Instant::now() + self.options.query_time_limit;
         let scanned = table.query(filter, page, until)?;
-        for (file, reason) in &scanned.damaged {
+        self.set_aside(table, &scanned.damaged);
+        Ok(scanned.batches)
+    }
+
+    pub fn visit(&self, table: &Table, filter: &Filter, columns: &[&str], each: Each<'_>) -> Result<(), StoreError> {
+        let until = Instant::now() + self.options.query_time_limit;
+        let damaged = Visit { spec: &table.spec, filter, columns, until }.all(table.view(), each)?;
+        self.set_aside(table, &damaged);
+        Ok(())
+    }
+
+    fn set_aside(&self, table: &Table, damaged: &[(Arc<DataFile>, String)]) {
+        for (file, reason) in damaged {
             layout::set_aside(file.path(), reason);
             losses::add(&self.losses.damaged_files, 1);
             table.exchange(std::slice::from_ref(file), None);
         }
-        Ok(scanned.batches)
     }
 
     /// Remembers whether a part works, for the status page; says it in the log when that changes.

@@ -329,6 +329,45 @@ pub fn candidate_rows(
     narrowest.min_by_key(|ranges| ranges.iter().map(|range| u64::from(range.end - range.start)).sum::<u64>())
 }
 
+/// The rows of a group on pages whose largest number of this column is wanted; none: all of them.
+pub fn rows_on_pages(
+    reader: &ParquetRecordBatchReaderBuilder<File>,
+    group: usize,
+    name: &str,
+    wants: impl Fn(i64) -> bool,
+) -> Option<Vec<Range<u32>>> {
+    let metadata = reader.metadata();
+    let total = metadata.row_group(group).num_rows().max(0) as u32;
+    let at = metadata.row_group(group).columns().iter().position(|column| column.column_path().string() == name)?;
+    let index = metadata.page_index_for_row_group(group);
+    let ColumnIndexMetaData::INT64(bounds) = index.column_index(at)? else { return None };
+    let pages = index.page_locations(at)?;
+    let can_be = |page: usize| {
+        bounds.max_values().get(page).is_none_or(|_| bounds.max_value(page).is_none_or(|max| wants(*max)))
+    };
+    let first_row = |page: usize| pages.get(page).map_or(total, |page| page.first_row_index.max(0) as u32);
+    let wanted: Vec<usize> = (0..pages.len()).filter(|page| can_be(*page)).collect();
+    let ranges = || wanted.iter().map(|page| first_row(*page)..first_row(page + 1)).collect();
+    (wanted.len() < pages.len()).then(ranges)
+}
+
+/// What is in both; none is everything.
+pub fn in_both(left: Option<Vec<Range<u32>>>, right: Option<Vec<Range<u32>>>) -> Option<Vec<Range<u32>>> {
+    let (left, right) = match (left, right) {
+        (Some(left), Some(right)) => (left, right),
+        (one, other) => return one.or(other),
+    };
+    let (mut both, mut at) = (Vec::new(), 0);
+    for range in &left {
+        while right.get(at).is_some_and(|other| other.end <= range.start) {
+            at += 1;
+        }
+        let touching = right[at..].iter().take_while(|other| other.start < range.end);
+        both.extend(touching.map(|other| range.start.max(other.start)..range.end.min(other.end)));
+    }
+    Some(both)
+}
+
 fn column<'a>(group: &'a RowGroupMetaData, name: &str) -> Option<&'a ColumnChunkMetaData> {
     group.columns().iter().find(|column| column.column_path().string() == name)
 }
@@ -343,4 +382,20 @@ pub fn bounds_i64(group: &RowGroupMetaData, name: &str) -> Option<(i64, i64)> {
 pub fn bounds_u64(group: &RowGroupMetaData, name: &str) -> Option<(u64, u64)> {
     // Parquet keeps unsigned columns as signed with unsigned order.
     bounds_i64(group, name).map(|(low, high)| (low as u64, high as u64))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_in_both_are_those_in_each() {
+        let of = |ranges: &[Range<u32>]| ranges.iter().cloned().flatten().collect::<Vec<u32>>();
+        let (left, right) = (vec![0..8, 16..24, 30..31], vec![3..5, 7..17, 23..40]);
+        let expected: Vec<u32> = of(&left).into_iter().filter(|row| of(&right).contains(row)).collect();
+        assert_eq!(in_both(Some(left.clone()), Some(right.clone())).map(|both| of(&both)), Some(expected.clone()));
+        assert_eq!(in_both(Some(right), Some(left.clone())).map(|both| of(&both)), Some(expected));
+        assert_eq!(in_both(Some(left.clone()), None), Some(left));
+        assert_eq!(in_both(None, None), None);
+    }
 }

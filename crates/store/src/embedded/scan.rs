@@ -21,6 +21,7 @@ use std::time::Instant;
 /// More rows than this are no answer but an export.
 pub const MAX_ROWS: usize = 100_000;
 const BATCH_ROWS: usize = 8 * 1024;
+pub const OUT_OF_TIME: &str = "the query ran out of time; ask for a shorter time range or filter more";
 
 /// Which of the matching rows are wanted, and what of them.
 #[derive(Clone, Copy)]
@@ -115,9 +116,7 @@ impl Scan<'_> {
         row_in_source: impl Fn(u32) -> u32,
     ) -> Result<(), StoreError> {
         if Instant::now() > self.until {
-            return Err(StoreError::TooMuch(
-                "the query ran out of time; ask for a shorter time range or filter more".to_owned(),
-            ));
+            return Err(StoreError::TooMuch(OUT_OF_TIME.to_owned()));
         }
         let rows = self.filter.rows(batch);
         let times = batch
@@ -155,7 +154,9 @@ impl Scan<'_> {
         }
         let loaded = file.load(self.spec)?;
         let builder = loaded.reader()?;
-        let candidates = parquet_file::candidate_groups(&builder, self.filter)?;
+        let mut candidates = parquet_file::candidate_groups(&builder, self.filter)?;
+        // The best first: the others may then not be needed any more.
+        candidates.sort_by_key(|group| std::cmp::Reverse(group_key(&builder, *group, self.spec, self.order)));
         let firsts = first_rows(&builder);
         let mut columns = self.filter.columns();
         if self.order == Order::Slowest {
@@ -168,7 +169,8 @@ impl Scan<'_> {
                 continue;
             }
             let reader = loaded.reader()?.with_row_groups(vec![group]).with_projection(mask.clone());
-            let selected = parquet_file::candidate_rows(&builder, group, self.filter);
+            let candidates = parquet_file::candidate_rows(&builder, group, self.filter);
+            let selected = parquet_file::in_both(candidates, self.rows_good_enough(&builder, group));
             let rows = selected.as_ref().map(|ranges| ranges.iter().cloned().flatten().collect::<Vec<u32>>());
             let reader = match selected {
                 Some(ranges) => reader.with_row_selection(parquet_file::selection(&builder, group, &ranges)),
@@ -190,6 +192,24 @@ impl Scan<'_> {
     }
 }
 
+impl Scan<'_> {
+    /// The rows of a group that may still be among the best, by the bounds of their pages.
+    fn rows_good_enough(
+        &self,
+        builder: &ParquetRecordBatchReaderBuilder<File>,
+        group: usize,
+    ) -> Option<Vec<std::ops::Range<u32>>> {
+        match self.order {
+            Order::Newest => {
+                parquet_file::rows_on_pages(builder, group, self.spec.time, |max| self.top.wants(time_key(max)))
+            }
+            Order::Slowest => {
+                parquet_file::rows_on_pages(builder, group, "duration_ns", |max| self.top.wants(max as u64))
+            }
+        }
+    }
+}
+
 enum ReadError {
     File(FileError),
     Store(StoreError),
@@ -207,7 +227,7 @@ impl From<StoreError> for ReadError {
     }
 }
 
-fn projection(builder: &ParquetRecordBatchReaderBuilder<File>, columns: &[String]) -> ProjectionMask {
+pub fn projection(builder: &ParquetRecordBatchReaderBuilder<File>, columns: &[String]) -> ProjectionMask {
     let fields = builder.schema().fields().iter().enumerate();
     let wanted = fields.filter(|(_, field)| columns.iter().any(|column| column == field.name())).map(|(at, _)| at);
     ProjectionMask::roots(builder.parquet_schema(), wanted)

@@ -84,7 +84,7 @@ function FilterBox({ value, hint }: { value: string; hint: string }) {
   return (
     <div class="find" role="search">
       <Magnifier size={12} />
-      <input ref={input} value={text} placeholder={hint} aria-label={hint} title="name, lang:java, proto:redis, status:critical, host:shop-1, unit:nginx, is:new, any.attribute:value" spellcheck={false} onKeyDown={keys}
+      <input ref={input} value={text} placeholder={hint} aria-label={hint} title="name, lang:java, proto:redis, status:critical, host:shop-1, unit:nginx, is:new, any.attribute:value; of requests: attr:user.tier=gold" spellcheck={false} onKeyDown={keys}
         onInput={(event) => {
           setText(event.currentTarget.value);
           setParams({ q: event.currentTarget.value });
@@ -108,7 +108,7 @@ export function Chips({ topology, around, terms, filter, level, selection, show 
   const matching = topology.nodes.filter((node) => nodeMatches(terms, node, around)).length;
   const from = selection.startsWith("node:") ? selection.slice(5) : "";
   const reach = from && (show === "upstream" || show === "downstream") ? reachOf(from, show, around) : null;
-  if (terms.length > 0 && matching === 0) {
+  if (terms.length > 0 && matching === 0 && topology.nodes.length > 0) {
     return (
       <div class="linebar" role="status">
         No {level} matches {filter}. {count(topology.nodes.length)} without this filter.

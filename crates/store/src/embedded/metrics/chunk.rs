@@ -314,21 +314,41 @@ impl Cursor {
         Some(())
     }
 
-    fn sample(&self, time_ms: i64) -> Sample {
-        let value = match self.kind {
-            Kind::Whole => Value::Float(self.last as i64 as f64),
-            Kind::Float => Value::Float(f64::from_bits(self.last)),
-            Kind::Histogram => Value::Histogram(Arc::new(self.histogram.clone())),
-        };
-        Sample { time_ms, value }
+    fn value(&self) -> Lent<'_> {
+        match self.kind {
+            Kind::Whole => Lent::Float(self.last as i64 as f64),
+            Kind::Float => Lent::Float(f64::from_bits(self.last)),
+            Kind::Histogram => Lent::Histogram(&self.histogram),
+        }
+    }
+}
+
+/// A value that a reader stands at, and must copy to keep.
+pub enum Lent<'a> {
+    Float(f64),
+    Histogram(&'a ExpHistogram),
+}
+
+impl Lent<'_> {
+    fn to_value(&self) -> Value {
+        match self {
+            Lent::Float(value) => Value::Float(*value),
+            Lent::Histogram(histogram) => Value::Histogram(Arc::new(ExpHistogram::clone(histogram))),
+        }
     }
 }
 
 /// The samples of a chunk that are asked for. `None` when the bytes are damaged.
 pub fn decode(chunk: &Chunk, wanted: Wanted<'_>) -> Option<Vec<Sample>> {
+    let mut samples = Vec::new();
+    decode_each(chunk, wanted, |time_ms, value| samples.push(Sample { time_ms, value: value.to_value() }))?;
+    Some(samples)
+}
+
+/// As `decode`, without a copy. When it turns out that the bytes are damaged, some samples have been lent already.
+pub fn decode_each(chunk: &Chunk, wanted: Wanted<'_>, mut each: impl FnMut(i64, Lent<'_>)) -> Option<()> {
     let mut reader = Reader::new(&chunk.bytes);
     let mut cursor = Cursor { kind: chunk.kind, last: 0, histogram: ExpHistogram::default() };
-    let mut samples = Vec::new();
     let (mut time_ms, mut interval_ms) = (chunk.first_ms, 0i64);
     for at in 0..chunk.samples {
         interval_ms = interval_ms.wrapping_add(reader.signed()?);
@@ -337,15 +357,15 @@ pub fn decode(chunk: &Chunk, wanted: Wanted<'_>) -> Option<Vec<Sample>> {
             // The first sample's scale comes before its value.
             cursor.histogram.scale = reader.byte()? as i8;
         } else if at > 0 && wanted.takes(time_ms, next_ms) {
-            samples.push(cursor.sample(time_ms));
+            each(time_ms, cursor.value());
         }
         time_ms = next_ms;
         cursor.advance(&mut reader)?;
     }
     if chunk.samples > 0 && wanted.takes(time_ms, i64::MAX) {
-        samples.push(cursor.sample(time_ms));
+        each(time_ms, cursor.value());
     }
-    Some(samples)
+    Some(())
 }
 
 /// Makes a histogram the next one of its chunk.

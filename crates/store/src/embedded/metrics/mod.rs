@@ -8,6 +8,7 @@ mod block;
 mod blocks;
 mod chunk;
 mod coarse;
+mod growth;
 mod head;
 mod merge;
 mod metadata;
@@ -30,7 +31,7 @@ use coarse::{GRAINS, Reading};
 use head::{Appended, Drained, Head};
 use limpid_model::batch::Batch;
 use limpid_model::series::{Metadata, SourceError};
-use limpid_model::{Labels, Matcher, Series};
+use limpid_model::{Growth, Labels, Matcher, Series};
 use metadata::MetadataList;
 use postings::Compiled;
 use std::collections::BTreeMap;
@@ -76,6 +77,30 @@ fn give(
         }
     }
     losses::add(&losses.damaged_chunks, damaged);
+}
+
+/// Decodes what was found with all processors; the order stays.
+fn in_parts<T: Send>(
+    mut found: Vec<SeriesChunks>,
+    decode: impl Fn(Vec<SeriesChunks>) -> Vec<T> + Sync,
+) -> Result<Vec<T>, SourceError> {
+    let threads = std::thread::available_parallelism().map_or(1, |count| count.get().min(MAX_DECODERS));
+    let each = found.len().div_ceil(threads).max(SERIES_PER_DECODER);
+    let decode = &decode;
+    std::thread::scope(|scope| {
+        let mut rest = Vec::new();
+        while found.len() > each {
+            let part = found.split_off(found.len() - each);
+            let builder = std::thread::Builder::new().name("store-decode".into());
+            rest.push(builder.spawn_scoped(scope, move || decode(part)));
+        }
+        let mut decoded = decode(found);
+        for part in rest.into_iter().rev() {
+            let part = part.map_err(|error| SourceError::Unavailable(format!("no thread to decode in: {error}")))?;
+            decoded.extend(part.join().map_err(|_| SourceError::Unavailable("decoding failed".to_owned()))?);
+        }
+        Ok(decoded)
+    })
 }
 
 /// A block's name and those of its coarse files.
@@ -176,12 +201,9 @@ impl Metrics {
         lookback_ms: i64,
         losses: &Losses,
     ) -> Result<Vec<Series>, SourceError> {
-        let (Some(first), Some(last)) = (times_ms.first(), times_ms.last()) else { return Ok(Vec::new()) };
-        let (range, wanted) = ((first.saturating_sub(lookback_ms), *last), Wanted::At(times_ms));
-        let mut found: Vec<_> = self.find(matchers, range, Some(wanted), losses)?.into_iter().collect();
-        let decode = |found: Vec<(Labels, Vec<Arc<Chunk>>)>| {
+        let decode = |found: Vec<SeriesChunks>| {
             let mut decoded = Vec::with_capacity(found.len());
-            give(found, wanted, losses, &mut |mut series| {
+            give(found, Wanted::At(times_ms), losses, &mut |mut series| {
                 // Chunks that overlap, and staleness markers, leave more than is wanted.
                 series.keep_at(times_ms, lookback_ms);
                 decoded.extend((!series.samples.is_empty()).then_some(series));
@@ -189,24 +211,36 @@ impl Metrics {
             });
             decoded
         };
-        let threads = std::thread::available_parallelism().map_or(1, |count| count.get().min(MAX_DECODERS));
-        let each = found.len().div_ceil(threads).max(SERIES_PER_DECODER);
-        std::thread::scope(|scope| {
-            let mut rest = Vec::new();
-            while found.len() > each {
-                let part = found.split_off(found.len() - each);
-                rest.push(
-                    std::thread::Builder::new().name("store-decode".into()).spawn_scoped(scope, move || decode(part)),
-                );
-            }
-            let mut decoded = decode(found);
-            for part in rest.into_iter().rev() {
-                let part =
-                    part.map_err(|error| SourceError::Unavailable(format!("no thread to decode in: {error}")))?;
-                decoded.extend(part.join().map_err(|_| SourceError::Unavailable("decoding failed".to_owned()))?);
-            }
-            Ok(decoded)
-        })
+        in_parts(self.find_at(matchers, times_ms, lookback_ms, losses)?, decode)
+    }
+
+    /// What the histograms at some moments grew by, each series in one pass over its chunks.
+    pub fn growth_at(
+        &self,
+        matchers: &[Matcher],
+        times_ms: &[i64],
+        lookback_ms: i64,
+        losses: &Losses,
+    ) -> Result<Vec<Growth>, SourceError> {
+        let decode = |found: Vec<SeriesChunks>| {
+            let mut reader = growth::Reader::new(times_ms, lookback_ms);
+            let grown = found.into_iter().filter_map(|(labels, chunks)| reader.growth(labels, chunks)).collect();
+            losses::add(&losses.damaged_chunks, reader.damaged);
+            grown
+        };
+        in_parts(self.find_at(matchers, times_ms, lookback_ms, losses)?, decode)
+    }
+
+    fn find_at(
+        &self,
+        matchers: &[Matcher],
+        times_ms: &[i64],
+        lookback_ms: i64,
+        losses: &Losses,
+    ) -> Result<Vec<SeriesChunks>, SourceError> {
+        let (Some(first), Some(last)) = (times_ms.first(), times_ms.last()) else { return Ok(Vec::new()) };
+        let range = (first.saturating_sub(lookback_ms), *last);
+        Ok(self.find(matchers, range, Some(Wanted::At(times_ms)), losses)?.into_iter().collect())
     }
 
     pub fn series(

@@ -16,7 +16,7 @@ pub use unshred::unshred;
 use arrow_array::builder::{MapBuilder, MapFieldNames, StringBuilder, StringDictionaryBuilder};
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Int32Type, Int64Type};
-use arrow_array::{Array, ArrayRef, DictionaryArray, RecordBatch};
+use arrow_array::{Array, ArrayAccessor, ArrayRef, DictionaryArray, RecordBatch, StringArray};
 use arrow_schema::DataType;
 use std::sync::Arc;
 
@@ -50,6 +50,29 @@ pub fn in_memory(column: &ArrayRef) -> Option<ArrayRef> {
             Some(Arc::new(texts.iter().collect::<DictionaryArray<Int32Type>>()))
         }
     }
+}
+
+/// The values of one attribute, wherever they are: numbers, or a dictionary of JSON texts. Rows without it are null.
+pub fn attribute(batch: &RecordBatch, name: &str) -> Option<ArrayRef> {
+    let own = batch.column_by_name(&column_name(name)).and_then(in_memory);
+    let map = batch.column_by_name(COLUMN).and_then(|column| column.as_map_opt());
+    let Some((map, keys)) = map.and_then(|map| Some((map, map.keys().as_string_opt::<i32>()?))) else { return own };
+    if !keys.iter().any(|key| key == Some(name)) {
+        return own;
+    }
+    let values = map.values().as_string_opt::<i32>()?;
+    let own = own.as_ref().and_then(as_texts);
+    let own = own.as_ref().and_then(|own| own.as_dictionary_opt::<Int32Type>()?.downcast_dict::<StringArray>());
+    let offsets = map.value_offsets();
+    let in_map = |row: usize| {
+        let mut entries = offsets[row] as usize..offsets[row + 1] as usize;
+        let at = entries.find(|at| keys.value(*at) == name && map.is_valid(row) && values.is_valid(*at))?;
+        Some(values.value(at))
+    };
+    let in_own = |row: usize| own.as_ref().and_then(|own| own.is_valid(row).then(|| own.value(row)));
+    let mut texts = StringDictionaryBuilder::<Int32Type>::new();
+    (0..batch.num_rows()).for_each(|row| texts.append_option(in_own(row).or_else(|| in_map(row))));
+    Some(Arc::new(texts.finish()))
 }
 
 /// The JSON texts of a column's numbers.
