@@ -11,9 +11,11 @@ import time
 import urllib.error
 import urllib.request
 
-AGENT_PORT = 7391
-SERVER_PORT = 7392
-OTLP_PORT = 7393
+import ports
+
+AGENT_PORT = ports.AGENT
+SERVER_PORT = ports.SERVER
+OTLP_PORT = ports.OTLP
 TICKS = os.sysconf("SC_CLK_TCK")
 SAMPLE = re.compile(r'^limpid_request_duration_seconds_count\{(.*)\} (\S+)$')
 LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
