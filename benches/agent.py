@@ -60,18 +60,18 @@ def losses_of(status):
 
 
 class Agent:
-    """`limpid agent`, or with `server` the whole of `limpid up`. An agent without a server makes no spans, so one that
+    """`limpid agent`, or with `server` the whole of `limpid up`, with `more` options. An agent without a server makes no spans, so one that
     shall make some has a server of its own besides, whose cost is not the agent's."""
 
-    def __init__(self, binary, sample="auto", server=False):
+    def __init__(self, binary, sample="auto", server=False, more=()):
         self.folder = tempfile.mkdtemp(prefix="limpid-bench.")
         os.chmod(self.folder, 0o755)
         self.log_path = os.path.join(self.folder, "log")
         self.apart = None
         flags = ["--agent-listen", f"127.0.0.1:{AGENT_PORT}", "--sample", sample]
         if server:
-            flags += ["--listen", f"127.0.0.1:{SERVER_PORT}", "--otlp-listen", "off", "--otlp-http-listen", "off"]
-            flags += ["--data", os.path.join(self.folder, "data")]
+            flags += ["--listen", f"127.0.0.1:{SERVER_PORT}", "--otlp-listen", "off", "--data", os.path.join(self.folder, "data")]
+            flags += ["--otlp-http-listen", f"127.0.0.1:{OTLP_PORT}", *more]
         elif sample != "none":
             self.apart = self.start(binary, "server", "--listen", f"127.0.0.1:{SERVER_PORT}", "--otlp-listen",
                                     f"127.0.0.1:{OTLP_PORT}", "--otlp-http-listen", "off", "--store", os.path.join(self.folder, "store"))
