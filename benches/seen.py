@@ -125,9 +125,17 @@ def steady_row(agent, server, what, operation, load, own_count):
     """The client's side against what was sent, the server's against what it has taken: a datagram may be lost on the way."""
     load(STEADY_RATE, 1)
     losses, (client, seen), before = agent.losses(), both(agent, server.service, [operation]), server.served()
+    had = answered_of(agent, server, operation)
     sent, answered, took = load(STEADY_RATE, SECONDS)
     clients, servers = both(agent, server.service, [operation])
     taken = server.served() - before
-    measured = f"client {percent(clients - client, sent)}, server {percent(servers - seen, taken)} of {taken}{lost_since(agent, losses)}"
+    has = [after - before for after, before in zip(answered_of(agent, server, operation), had)]
+    # That a request was seen is not all: its answer was sent too.
+    wrong = "" if has == [answered, answered] else f"; with an answer: client {percent(has[0], answered)}, server {percent(has[1], answered)}"
+    measured = f"client {percent(clients - client, sent)}, server {percent(servers - seen, taken)} of {taken}{wrong}{lost_since(agent, losses)}"
     how = f"{own_count}: {sent} sent, {answered} answered"
     return (f"seen / sent: {what}, at {STEADY_RATE:,}/s", measured, GOAL, f"{sent / took:,.0f}/s; {how}")
+
+
+def answered_of(agent, server, operation):
+    return [agent.requests(service, side, [operation], "ok") for service, side in ((loads.CLIENT, "client"), (server.service, "server"))]
