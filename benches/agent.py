@@ -60,8 +60,8 @@ def losses_of(status):
 
 
 class Agent:
-    """`limpid agent`, or with `server` the whole of `limpid up`, with `more` options. An agent without a server makes no spans, so one that
-    shall make some has a server of its own besides, whose cost is not the agent's."""
+    """`limpid agent`, or with `server` the whole of `limpid up`, with `more` options. An agent without a server makes no
+    spans, so one that shall make some has a server of its own besides, whose cost is not the agent's."""
 
     def __init__(self, binary, sample="auto", server=False, more=()):
         self.folder = tempfile.mkdtemp(prefix="limpid-bench.")

@@ -4,6 +4,7 @@ server are looked at every 10 seconds; all looks go to a file too."""
 import csv
 import json
 import os
+import re
 import tempfile
 import time
 import urllib.error
@@ -23,12 +24,17 @@ EVERY_SECONDS = 10
 OPTIONS = ["--interval-seconds", "1", "--spans-per-second", "4000", "--retention-days", "1", "--retention-size-spans", "48MiB",
            "--retention-size-metrics", "16MiB", "--retention-size-events", "4MiB"]
 RISE = 0.05
+# What is deleted for its age or size is meant to be.
+EXPIRED = "lost_server_expired_files"
+OWN_SERVICES = "bench-[a-z]+|short_lived"
+OWN = re.compile(f'[{{,]service="({OWN_SERVICES})"')
 # Looks at the console while it runs: their work and their caches belong to a day.
 LOOKS = ["/api/topology", "/api/services", "/api/traces?limit=20", "/api/status"]
 
 
 def measure(binary):
-    with Nginx(), Redis(), Postgres(), MariaDb(), Bind(), Agent(binary, "auto", server=True, more=OPTIONS) as agent:
+    # The agent comes first: nginx and Redis write their titles over the environment that has their services' names.
+    with Agent(binary, "auto", server=True, more=OPTIONS) as agent, Nginx(), Redis(), Postgres(), MariaDb(), Bind():
         with Mix(SECONDS) as mix, open(FILE, "w", newline="") as file:
             watcher = Watcher(agent)
             samples = watch(watcher, mix, file)
@@ -80,7 +86,7 @@ class Watcher:
             "agent_pss_mib": self.highest["agent"], "server_pss_mib": self.highest["server"],
             "agent_fds": descriptors(agent), "server_fds": descriptors(server),
             **self.maps(),
-            "agent_series": series_of(fetch(ports.AGENT, "/metrics")), "soak_series": soak_series(),
+            **agent_series(fetch(ports.AGENT, "/metrics")), "soak_series": soak_series(),
             "store_mib": round(figures["limpid_store_bytes"] / 2**20, 2),
             "log_mib": round(figures["limpid_store_log_bytes"] / 2**20, 2),
             "store_series": int(figures["limpid_store_series"]), "store_spans": int(figures["limpid_store_spans"]),
@@ -114,14 +120,15 @@ def descriptors(pid):
     return len(os.listdir(f"/proc/{pid}/fd"))
 
 
-def series_of(metrics):
-    """A histogram is one series."""
-    return sum(1 for line in metrics.splitlines() if line[:1] != "#" and "_bucket{" not in line and "_sum{" not in line)
+def agent_series(metrics):
+    """Of the soak's own programs, and of all: others on the machine come and go. A histogram is one series."""
+    lines = [line for line in metrics.splitlines() if line[:1] != "#" and "_bucket{" not in line and "_sum{" not in line]
+    return {"agent_series": sum(OWN.search(line) is not None for line in lines), "agent_series_of_all": len(lines)}
 
 
 def soak_series():
-    """What the store has of the soak's own programs: other programs on the machine come and go."""
-    with_names = urllib.parse.urlencode({"match[]": '{service=~"bench-.*|short_lived"}', "start": int(time.time()) - SECONDS})
+    """What the store has of the soak's own programs."""
+    with_names = urllib.parse.urlencode({"match[]": f'{{service=~"{OWN_SERVICES}"}}', "start": int(time.time()) - SECONDS})
     return len(json.loads(fetch(ports.SERVER, f"/api/v1/series?{with_names}"))["data"])
 
 
@@ -162,18 +169,19 @@ def rows(samples, counts, most_entries):
         yield (f"soak: {role}'s descriptors", told(samples, f"{role}_fds", 2), "flat", how)
     for name in [name for name in samples[0] if name.startswith("map_")]:
         yield (f"soak: entries of the BPF map {name[4:]}", told(samples, name, 64, most=most_entries[name[4:]]), "flat", how)
-    for name, what, grain in [("agent_series", "series of the agent", 20), ("store_series", "series of the store", 20),
+    for name, what, grain in [("agent_series", "series of the agent, of the soak's own programs", 20), ("store_series", "series of the store", 20),
                               ("soak_series", "series of the store, of the soak's own programs", 20), ("store_files", "files of the store", 10), ("store_mib", "MiB of the store", 1)]:
         yield (f"soak: {what}", told(samples, name, grain), "flat", how)
     yield ("soak: batches that waited, in memory and in the spool", ", ".join(
         f"at most {max(sample[name] for sample in samples)}" for name in ("queued_batches", "spooled_batches")), "", "")
     yield ("soak: losses", losses(samples) or "none", "none", "after the first look")
+    yield ("soak: files that the store deleted for their limits", str(samples[-1].get(EXPIRED, 0)), "", "")
     yield ("soak: looks that failed", str(sum(sample["failed_looks"] for sample in samples)), "0", f"{len(LOOKS)} pages each time")
     yield ("soak: the load", load(samples, counts), "", f"all samples: {FILE}")
 
 
 def losses(samples):
-    names = [name for name in samples[-1] if name.startswith("lost_")]
+    names = [name for name in samples[-1] if name.startswith("lost_") and name != EXPIRED]
     grown = {name[5:]: samples[-1][name] - samples[0].get(name, 0) for name in names}
     return ", ".join(f"{count:,} {name}" for name, count in grown.items() if count)
 
