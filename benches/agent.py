@@ -11,9 +11,11 @@ import time
 import urllib.error
 import urllib.request
 
-AGENT_PORT = 7391
-SERVER_PORT = 7392
-OTLP_PORT = 7393
+import ports
+
+AGENT_PORT = ports.AGENT
+SERVER_PORT = ports.SERVER
+OTLP_PORT = ports.OTLP
 TICKS = os.sysconf("SC_CLK_TCK")
 SAMPLE = re.compile(r'^limpid_request_duration_seconds_count\{(.*)\} (\S+)$')
 LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
@@ -58,18 +60,18 @@ def losses_of(status):
 
 
 class Agent:
-    """`limpid agent`, or with `server` the whole of `limpid up`. An agent without a server makes no spans, so one that
-    shall make some has a server of its own besides, whose cost is not the agent's."""
+    """`limpid agent`, or with `server` the whole of `limpid up`, with `more` options. An agent without a server makes no
+    spans, so one that shall make some has a server of its own besides, whose cost is not the agent's."""
 
-    def __init__(self, binary, sample="auto", server=False):
+    def __init__(self, binary, sample="auto", server=False, more=()):
         self.folder = tempfile.mkdtemp(prefix="limpid-bench.")
         os.chmod(self.folder, 0o755)
         self.log_path = os.path.join(self.folder, "log")
         self.apart = None
         flags = ["--agent-listen", f"127.0.0.1:{AGENT_PORT}", "--sample", sample]
         if server:
-            flags += ["--listen", f"127.0.0.1:{SERVER_PORT}", "--otlp-listen", "off", "--otlp-http-listen", "off"]
-            flags += ["--data", os.path.join(self.folder, "data")]
+            flags += ["--listen", f"127.0.0.1:{SERVER_PORT}", "--otlp-listen", "off", "--data", os.path.join(self.folder, "data")]
+            flags += ["--otlp-http-listen", f"127.0.0.1:{OTLP_PORT}", *more]
         elif sample != "none":
             self.apart = self.start(binary, "server", "--listen", f"127.0.0.1:{SERVER_PORT}", "--otlp-listen",
                                     f"127.0.0.1:{OTLP_PORT}", "--otlp-http-listen", "off", "--store", os.path.join(self.folder, "store"))

@@ -17,6 +17,7 @@ import map as console_map
 import memory
 import overhead
 import seen
+import soak
 from agent import BenchError
 
 # Name, what it measures. Each function yields rows of (figure, measured, goal, how).
@@ -27,6 +28,7 @@ FIGURES = [
     ("nginx", overhead.nginx),
     ("files", overhead.files),
     ("memory", memory.measure),
+    ("soak", soak.measure),
     ("parsers", engine.parsers),
     ("spans", engine.spans),
     ("store", engine.store),

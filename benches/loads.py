@@ -23,6 +23,8 @@ end
 request = function() return all end
 """
 PG_STATEMENTS = 10
+# The generators that run now: who ends before them ends them.
+RUNNING = set()
 
 
 def run(command, share=1.0, limit_seconds=180):
@@ -31,11 +33,15 @@ def run(command, share=1.0, limit_seconds=180):
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, env=environment(CLIENT), text=True
     )
+    RUNNING.add(process)
     try:
         if share < 1.0:
             pace(process, share, began + limit_seconds)
         output, _ = process.communicate(timeout=limit_seconds)
+    except subprocess.TimeoutExpired:
+        raise BenchError(f"{command[0]} does not end within {limit_seconds} s") from None
     finally:
+        RUNNING.discard(process)
         if process.poll() is None:
             process.kill()
             process.wait()

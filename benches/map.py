@@ -10,11 +10,12 @@ import tempfile
 import time
 import urllib.request
 
+import ports
 import topology
 from agent import BenchError, wait_until
 
-PORT = 7396
-OTLP_PORT = 7397
+PORT = ports.MAP
+OTLP_PORT = ports.MAP_OTLP
 RANGE_SECONDS = 1800
 FRAME_MS = 16
 TURNS = 5

@@ -12,11 +12,12 @@ import subprocess
 import tempfile
 import urllib.request
 
+import ports
 from agent import BenchError, wait_until
 
-NGINX_PORT = 7393
-REDIS_PORT = 7394
-POSTGRES_PORT = 7395
+NGINX_PORT = ports.NGINX
+REDIS_PORT = ports.REDIS
+POSTGRES_PORT = ports.POSTGRES
 
 NGINX_CONFIG = """
 worker_processes 1;

@@ -3,6 +3,7 @@
 import os
 
 import loads
+import steady
 from agent import Agent
 from programs import Nginx, Postgres, Redis
 
@@ -10,8 +11,10 @@ SECONDS = int(os.environ.get("LIMPID_BENCH_SECONDS", "30"))
 SHORT = max(SECONDS // 3, 2)
 GOAL = "100.00 %"
 GOAL_COUNTED = "100.00 %, or counted as lost"
+STEADY_RATE = 20_000
 # What a lost request shows itself as.
-LOST = ["ring_full", "unknown_socket", "times_lost", "parse_given_up", "orphan_answers", "storage_full"]
+LOST = ["ring_full", "unknown_socket", "times_lost", "parse_given_up", "orphan_answers", "socket_storage", "sender_unknown",
+        "flows_full", "payload_fault", "verdict_lost", "series_capped"]
 
 
 def measure(binary):
@@ -33,14 +36,35 @@ def measure(binary):
     with Agent(binary) as agent, Postgres():
         for share, goal in [(0.5, GOAL), (1, GOAL_COUNTED)]:
             yield postgres_row(agent, share, goal)
+    for server, operation, own_count, programs in STEADY:
+        with server() as running, Agent(binary) as agent:
+            for what, load in programs:
+                yield steady_row(agent, running, what, operation, load, own_count)
+
+
+STEADY = [
+    (steady.MariaDb, "SELECT", "MariaDB's own count; sysbench", [
+        ("MySQL, sysbench, text", steady.sysbench),
+        ("MySQL, sysbench, prepared statements", lambda rate, seconds: steady.sysbench(rate, seconds, prepared=True)),
+    ]),
+    (steady.Bind, "A", "BIND's own count; the load generator", [
+        ("DNS, dnsperf, one socket", steady.dnsperf),
+        ("DNS, dnsperf, 200 sockets", steady.dnsperf_many),
+        ("DNS, each question from a new socket", steady.ask_dns),
+    ]),
+]
 
 
 def row(agent, what, share, goal, sent, seconds, clients, servers, losses, count):
-    lost = {cause: agent.losses().get(cause, 0) - losses.get(cause, 0) for cause in LOST}
-    lost = ", ".join(f"{number} {cause}" for cause, number in lost.items() if number)
-    measured = f"client {percent(clients, sent)}, server {percent(servers, sent)} of {sent}" + (f"; {lost}" if lost else "")
+    measured = f"client {percent(clients, sent)}, server {percent(servers, sent)} of {sent}{lost_since(agent, losses)}"
     load = "at saturation" if share == 1 else "at half of saturation"
     return (f"seen / sent: {what}, {load}", measured, goal, f"{sent / seconds:,.0f}/s; {count}")
+
+
+def lost_since(agent, losses):
+    lost = {cause: agent.losses().get(cause, 0) - losses.get(cause, 0) for cause in LOST}
+    lost = ", ".join(f"{number} {cause}" for cause, number in lost.items() if number)
+    return f"; {lost}" if lost else ""
 
 
 def percent(seen, sent):
@@ -95,3 +119,23 @@ def postgres_row(agent, share, goal):
     clients, servers = both(agent, Postgres.service, ["SELECT"])
     how = f"pgbench's own count, pipelines of {loads.PG_STATEMENTS} statements"
     return row(agent, "PostgreSQL pipelines", share, goal, sent, took, clients - client, servers - server, losses, how)
+
+
+def steady_row(agent, server, what, operation, load, own_count):
+    """The client's side against what was sent, the server's against what it has taken: a datagram may be lost on the way."""
+    load(STEADY_RATE, 1)
+    losses, (client, seen), before = agent.losses(), both(agent, server.service, [operation]), server.served()
+    had = answered_of(agent, server, operation)
+    sent, answered, took = load(STEADY_RATE, SECONDS)
+    clients, servers = both(agent, server.service, [operation])
+    taken = server.served() - before
+    has = [after - before for after, before in zip(answered_of(agent, server, operation), had)]
+    # That a request was seen is not all: its answer was sent too.
+    wrong = "" if has == [answered, answered] else f"; with an answer: client {percent(has[0], answered)}, server {percent(has[1], answered)}"
+    measured = f"client {percent(clients - client, sent)}, server {percent(servers - seen, taken)} of {taken}{wrong}{lost_since(agent, losses)}"
+    how = f"{own_count}: {sent} sent, {answered} answered"
+    return (f"seen / sent: {what}, at {STEADY_RATE:,}/s", measured, GOAL, f"{sent / took:,.0f}/s; {how}")
+
+
+def answered_of(agent, server, operation):
+    return [agent.requests(service, side, [operation], "ok") for service, side in ((loads.CLIENT, "client"), (server.service, "server"))]

@@ -74,15 +74,21 @@ class Cluster:
     def points(self, now):
         """Cumulative histograms, one a minute; all durations lie in one bucket of scale 3."""
         begin = now - MINUTES * 60
+        return self.points_of(begin, range(begin, now + 1, STEP_SECONDS))
+
+    def points_of(self, begin, moments):
         for labels, rate, milliseconds in self.series:
             bucket = bucket_of(milliseconds / 1000)
-            for at in range(begin, now + 1, STEP_SECONDS):
+            for at in moments:
                 count = rate * (at - begin)
                 yield field(1, labels + point(begin, at, count, count * milliseconds / 1000, bucket))
 
     def send(self, port, now):
+        self.post(port, self.points(now))
+
+    def post(self, port, points):
         batch = []
-        for one in self.points(now):
+        for one in points:
             batch.append(one)
             if len(batch) == POINTS_AT_ONCE:
                 post(port, batch)

@@ -11,6 +11,7 @@ PACKAGES_browser="chromium:chromium fonts-dejavu-core"
 PACKAGES_kernels="qemu-system-x86:qemu-system-x86_64 dnsmasq-base:dnsmasq busybox-static cpio:cpio zstd:zstd xz-utils:xz"
 PACKAGES_package="debootstrap:debootstrap binutils:strip"
 PACKAGES_truth="python3:python3"
+PACKAGES_bench="sysbench:sysbench dnsperf:dnsperf"
 
 have_package() { dpkg-query -W -f '${Status}' "$1" 2>/dev/null | grep -q 'install ok installed'; }
 

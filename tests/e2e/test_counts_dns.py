@@ -31,6 +31,12 @@ class CountsDns(Case):
     def test_one_by_one_connected(self):
         self.ask("ask-connected", "udp", 2000, 1, "AAAA", "web.shop.test", "connected")
 
+    def test_who_has_sent_an_answer_is_not_asked_for(self):
+        self.ask("ask-nameless", "udp", 1600, 16, "AAAA", "web.shop.test", "nameless")
+
+    def test_many_in_flight(self):
+        self.ask("ask-200", "udp", 1600, 200, "AAAA", "ns.shop.test")
+
     def test_several_in_flight(self):
         self.ask("ask-16", "udp", 1600, 16, "A", "www.shop.test")
 

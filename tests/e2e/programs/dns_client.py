@@ -1,7 +1,8 @@
-"""Asks a DNS server: dns_client.py PORT udp|tcp COUNT IN_FLIGHT TYPE NAME [connected] [ports]
+"""Asks a DNS server: dns_client.py PORT udp|tcp COUNT IN_FLIGHT TYPE NAME [connected] [nameless] [ports]
 
 COUNT questions over one socket, IN_FLIGHT of them at once (over TCP in one call); prints how many answers have come, by code.
-With `ports` each IN_FLIGHT of them have a socket of their own, on one of eight ports that are used again and again.
+`nameless`: who has sent an answer is not asked for. With `ports` each IN_FLIGHT of them have a socket of their own, on one
+of eight ports that are used again and again.
 """
 
 import collections
@@ -34,7 +35,7 @@ def exactly(server, length):
 def answer(server):
     if transport == "tcp":
         return exactly(server, struct.unpack(">H", exactly(server, 2))[0])
-    return server.recvfrom(65536)[0]
+    return server.recv(65536) if "nameless" in sys.argv else server.recvfrom(65536)[0]
 
 
 def bound(round):

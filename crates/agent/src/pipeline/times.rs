@@ -14,6 +14,9 @@ const STRETCHES: usize = 32;
 /// records ahead of the other's. Where two exchanges were one stretch, the times of a request would be guessed: in one
 /// direction from other exchanges than in the other, and its answer could seem to come before it.
 const MOST_STRETCHES: usize = 256;
+/// Of datagrams each is one, and none can be drawn together: the questions of a resolver that has many in flight wait here
+/// for their answers. Beyond this the oldest go. Those that are looked up are mostly the first.
+const MOST_DATAGRAMS: usize = 1024;
 
 /// Consecutive bytes of one or several calls.
 #[derive(Clone, Copy, Debug)]
@@ -85,7 +88,7 @@ impl Times {
     }
 
     fn add_datagram(&mut self, datagram: Stretch) {
-        if self.stretches.len() >= STRETCHES {
+        if self.stretches.len() >= MOST_DATAGRAMS {
             self.stretches.pop_front();
         }
         self.stretches.push_back(datagram);
@@ -181,8 +184,8 @@ mod tests {
         assert_eq!(times.first_at(100), When::NotYet);
         times.forget_before(530);
         assert_eq!((times.first_at(500), times.first_at(7)), (When::NotYet, When::At(200)));
-        (0..100).for_each(|at| times.add(stretch(at << 16, (at << 16) + 9, at, at), false));
-        assert_eq!(times.stretches.len(), STRETCHES);
+        (0..2_000).for_each(|at| times.add(stretch(at << 16, (at << 16) + 9, at, at), false));
+        assert_eq!(times.stretches.len(), MOST_DATAGRAMS);
     }
 
     #[test]

@@ -10,6 +10,7 @@
 #define FLOW_IDLE_NS 10000000000ull    /* a flow ends when its socket does, or after this time */
 #define DATAGRAM_MAX 4096              /* bytes of a datagram that are copied at most */
 #define DATAGRAM_TIMES 16              /* by these bytes the two ends' views of a datagram are known to be of one */
+#define VERDICT_DUE_NS 200000000ull    /* user space has said by then what it has to say of a datagram */
 #define UNDECIDED_DATAGRAMS 4096       /* of a flow that are copied whole while undecided */
 #define UNDECIDED_EACH 16              /* after each so many of them the verdict is worth waking user space for */
 
@@ -51,7 +52,8 @@ struct {
 struct peer {
 	u8 remote[16];
 	u16 remote_port;
-	u16 unused[3];
+	u16 others;     /* there were others before it */
+	u16 unused[2];
 };
 
 struct {
@@ -161,6 +163,18 @@ static __always_inline bool peer_from_socket(struct flow_key *key, struct sock *
 	return true;
 }
 
+/* Who receives without asking for the name knows only one who could have sent it. */
+static __always_inline bool peer_from_past(struct flow_key *key, struct sock *sk)
+{
+	struct peer *newest = bpf_sk_storage_get(&newest_peers, sk, 0, 0);
+
+	if (!newest || newest->others)
+		return false;
+	__builtin_memcpy(key->remote, newest->remote, sizeof(key->remote));
+	key->remote_port = newest->remote_port;
+	return true;
+}
+
 static __noinline bool find_peer(struct flow_key *key, struct sock *sk, struct task_struct *task, struct call *call,
 				struct msghdr *message)
 {
@@ -172,10 +186,12 @@ static __noinline bool find_peer(struct flow_key *key, struct sock *sk, struct t
 	}
 	if (peer_from_socket(key, sk))
 		return true;
-	return message ? peer_from_kernel(key, message) : peer_from_hook(key, task);
+	if (message ? peer_from_kernel(key, message) : peer_from_hook(key, task))
+		return true;
+	return peer_from_past(key, sk);
 }
 
-static __always_inline void take_flow_verdict(struct flow *flow)
+static __always_inline void take_flow_verdict(struct flow *flow, u64 silent_ns)
 {
 	struct verdict *verdict;
 
@@ -183,8 +199,12 @@ static __always_inline void take_flow_verdict(struct flow *flow)
 		return;
 	flow->tgid = 0;
 	verdict = bpf_map_lookup_elem(&verdicts, &flow->id);
-	if (!verdict)
+	if (!verdict) {
+		/* Where many ask once, verdicts fall out of their table within seconds. It may have been that this flow ended. */
+		if (silent_ns > VERDICT_DUE_NS)
+			flow->forget = 1;
 		return;
+	}
 	if (verdict->mode == MODE_FORGET) {
 		flow->forget = 1;
 		return;
@@ -240,6 +260,8 @@ static __noinline bool tell_flow(struct flow *flow, struct flow_key *key, struct
 	flow->told = submit(flow->ring, open, sizeof(*open));
 	newest = bpf_sk_storage_get(&newest_peers, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
 	if (newest) {
+		newest->others |= newest->remote_port && newest->remote_port != key->remote_port;
+		newest->others |= newest->remote_port && __builtin_memcmp(newest->remote, key->remote, sizeof(newest->remote));
 		__builtin_memcpy(newest->remote, key->remote, sizeof(newest->remote));
 		newest->remote_port = key->remote_port;
 	}
@@ -332,11 +354,11 @@ static __noinline int on_datagram(struct sock *sk, struct task_struct *task, str
 		count(COUNT_FLOWS_FULL, 1);
 		return 0;
 	}
-	flow->last_ns = call.now;
 	if (flow->told) {
-		take_flow_verdict(flow);
+		take_flow_verdict(flow, call.now - flow->last_ns);
 		forget_if_told(flow, &call);
 	}
+	flow->last_ns = call.now;
 	if (flow->tgid != call.tgid) {
 		flow->tgid = call.tgid;
 		flow->own = is_own(call.tgid);
