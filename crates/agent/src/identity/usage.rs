@@ -12,6 +12,8 @@ use std::sync::Arc;
 const MAX_INSTANCES: usize = 1_000;
 /// Forked members of all of them together.
 const MAX_PROCESSES: usize = 4_000;
+/// A process is measured from this age on: jobs of a second would leave a series each, which nobody looks at.
+const YOUNG_NS: u64 = 10_000_000_000;
 const LABELS: &[&str] = &["service", "instance", "host"];
 
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -78,10 +80,14 @@ impl Identity {
         let named = table.entries.iter().filter(|(_, entry)| entry.exited_ns == 0);
         let mut found: Vec<(u32, Arc<Process>)> = named
             .filter_map(|(pid, entry)| Some((*pid, entry.process.clone()?)))
-            .filter(|(_, process)| !process.own && process.tgid != 0)
+            .filter(|(_, process)| !process.own && process.tgid != 0 && self.is_settled(process))
             .collect();
         found.sort_unstable_by_key(|(pid, process)| (process.tgid != *pid, *pid));
         found
+    }
+
+    fn is_settled(&self, process: &Process) -> bool {
+        super::now_ns().saturating_sub(self.host().start_ns(process.start)) >= YOUNG_NS
     }
 
     fn filled(
@@ -112,9 +118,12 @@ fn read(pid: u32, is_root: bool) -> Option<Usage> {
 /// CPU ticks and threads. What its ended forks have used is told with the root.
 fn parse_stat(line: &str, is_root: bool) -> Option<(u64, u64)> {
     let (_, rest) = line.rsplit_once(')')?;
-    let fields: Vec<u64> =
+    // Priority and niceness may be negative.
+    let fields: Vec<i64> =
         rest.split_ascii_whitespace().skip(11).take(7).map_while(|field| field.parse().ok()).collect();
     let [user, system, ended_user, ended_system, _, _, threads] = fields[..] else { return None };
+    let [user, system, ended_user, ended_system, threads] =
+        [user, system, ended_user, ended_system, threads].map(|field| field.max(0) as u64);
     let ended = if is_root { ended_user + ended_system } else { 0 };
     Some((user + system + ended, threads))
 }
@@ -137,6 +146,8 @@ mod tests {
         let line = "42 (a) b) S 7 42 42 0 -1 4194368 100 0 0 0 10 20 300 400 20 0 9 0 98765 1 2 3";
         assert_eq!(parse_stat(line, true), Some((730, 9)));
         assert_eq!(parse_stat(line, false), Some((30, 9)));
+        let favoured = "42 (a) S 7 42 42 0 -1 4194368 100 0 0 0 10 20 300 400 -51 -10 9 0 98765 1 2 3";
+        assert_eq!(parse_stat(favoured, true), Some((730, 9)), "of a real-time or favoured process too");
         for cut in 0..line.len() {
             let _ = parse_stat(&line[..cut], true);
         }
@@ -145,9 +156,11 @@ mod tests {
     }
 
     #[test]
-    fn this_very_process_is_measured_once_it_is_known() {
+    fn a_process_is_measured_once_it_is_known_and_not_young() {
         let identity = Identity::start();
-        let me = std::process::id();
+        let young = identity.process(std::process::id());
+        // The first process of the machine, or of the container.
+        let me = 1;
         let process = identity.process(me);
         let families = identity.families();
         let of = |name: &str| {
@@ -161,6 +174,10 @@ mod tests {
         assert!(of("limpid.process.memory.usage") > 1e6);
         assert!(of("limpid.process.threads") >= 1.0);
         assert!(of("limpid.process.open_files") >= 0.0 && of("limpid.process.cpu.time") >= 0.0);
+        let entities = |families: &[FamilySnapshot], entity: &Text| -> usize {
+            families.iter().flat_map(|family| &family.series).filter(|series| series.values[1] == *entity).count()
+        };
+        assert_eq!(entities(&families, &young.entity), 0);
         identity.set_own(me);
         let own = identity.families().into_iter().flat_map(|family| family.series);
         assert_eq!(own.filter(|series| series.values[1] == process.entity).count(), 0, "its own is no watched process");

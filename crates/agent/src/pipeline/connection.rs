@@ -6,6 +6,7 @@
 
 use super::aggregate::EdgeRef;
 use super::engine::Engine;
+use super::flows::Leaving;
 use super::shapes::Shapes;
 use super::times::{Stretch, Times};
 use super::views::Pending;
@@ -205,7 +206,7 @@ pub(super) struct Conn {
     /// It shall be read as the settings are by now, as soon as nothing is in flight.
     pub outdated: bool,
     /// Since when the kernel is told to forget the flow of a client that has gone.
-    pub leaving_ns: Option<u64>,
+    pub leaving: Option<Leaving>,
     /// Since the last look of the eviction's hand.
     pub recent: bool,
     pub watched: bool,
@@ -236,7 +237,7 @@ impl Conn {
             left_alone: false,
             unread: false,
             outdated: false,
-            leaving_ns: None,
+            leaving: None,
             recent: true,
             watched: false,
             telling: false,

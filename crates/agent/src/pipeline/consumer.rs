@@ -60,6 +60,8 @@ pub(super) struct Pipeline {
     pub(super) pending: usize,
     /// Of `Inner::settings`, when they were taken up.
     pub(super) settings: u64,
+    /// How often `tick` was called.
+    pub(super) ticks: u64,
     swept_ns: u64,
     accounted_ns: u64,
 }
@@ -177,6 +179,7 @@ impl Consumer for Pipeline {
 
     fn tick(&mut self, now_ns: u64, control: &dyn Control) {
         self.tell(control);
+        self.ticks += 1;
         if now_ns.saturating_sub(self.swept_ns) < SWEEP_NS {
             return;
         }
@@ -211,6 +214,7 @@ impl Pipeline {
             dropped: Vec::new(),
             pending: 0,
             settings: 0,
+            ticks: 0,
             swept_ns: 0,
             accounted_ns: 0,
         }
@@ -549,7 +553,7 @@ impl Pipeline {
         }
         self.wait_no_longer(&mut conn, now_ns);
         let is_silent = conn.is_silent();
-        if account && conn.leaving_ns.is_none() {
+        if account && conn.leaving.is_none() {
             if !is_silent {
                 self.emitter.account(&mut conn, now_ns, false);
             }
@@ -591,7 +595,7 @@ impl Pipeline {
         self.last = None;
         let now_ns = self.inner.now_ns.load(Ordering::Relaxed);
         self.give_up(&mut conn, now_ns, 0);
-        if conn.leaving_ns.is_none() && !conn.is_silent() {
+        if conn.leaving.is_none() && !conn.is_silent() {
             self.emitter.account(&mut conn, now_ns, true);
         }
         for end in conn.known_ends() {

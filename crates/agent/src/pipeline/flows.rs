@@ -10,8 +10,17 @@ use super::consumer::Pipeline;
 use super::times::When;
 use crate::capture::{Bytes, CloseReason, Mode, SocketInfo, Transport, is_flow};
 
-/// Records that the kernel made before it could know of a verdict have come by then.
 const LEAVING_NS: u64 = 100_000_000;
+/// Each batch ends with a tick: in the next one the verdict is written, by the one after it everything has come that the
+/// kernel made before. However far the consumer is behind.
+const LEAVING_TICKS: u64 = 3;
+
+/// Since when a connection only waits for who may come with its key.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Leaving {
+    since_ns: u64,
+    since_tick: u64,
+}
 
 impl Pipeline {
     /// Whether the connection has this end already, under another id: the kernel had forgotten the flow and sees it again.
@@ -40,7 +49,7 @@ impl Pipeline {
         let Some(end) = conn.end_mut(at) else { return };
         self.forget_socket(end.info.id);
         end.rename(info);
-        (conn.recent, conn.news, conn.leaving_ns) = (true, true, None);
+        (conn.recent, conn.news, conn.leaving) = (true, true, None);
         self.sockets.insert(info.id, (slot, at as u8));
     }
 
@@ -67,14 +76,15 @@ impl Pipeline {
 
     /// Whether the connection, which is over, has to stay a little longer for who may come with its key.
     pub(super) fn lingers(&mut self, conn: &mut Conn, now_ns: u64) -> bool {
-        if let Some(since_ns) = conn.leaving_ns {
-            return now_ns.saturating_sub(since_ns) < LEAVING_NS;
+        if let Some(leaving) = conn.leaving {
+            let recent = now_ns.saturating_sub(leaving.since_ns) < LEAVING_NS;
+            return recent || self.ticks < leaving.since_tick + LEAVING_TICKS;
         }
         let open = conn.known_ends().find(|end| is_flow(end.info.id) && end.closed.is_none());
         let Some(id) = open.map(|end| end.info.id) else { return false };
         self.emitter.account(conn, now_ns, true);
         self.dropped.push(id);
-        conn.leaving_ns = Some(now_ns);
+        conn.leaving = Some(Leaving { since_ns: now_ns, since_tick: self.ticks });
         true
     }
 }
@@ -108,7 +118,7 @@ impl Conn {
         for end in &mut self.ends {
             end.take_if(|end| end.closed.is_some());
         }
-        self.leaving_ns = None;
+        self.leaving = None;
         self.begin_again();
     }
 }
