@@ -1,7 +1,6 @@
 //! Puts the built console into the binary, each file gzipped. `LIMPID_CONSOLE` names the folder (./x build sets it);
 //! without it the server says that it was built without a console.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
@@ -17,13 +16,18 @@ fn main() {
     let mut table = String::from("pub static FILES: &[(&str, &[u8])] = &[\n");
     for (at, (name, path)) in files.iter().enumerate() {
         let packed = out.join(format!("console-{at}.gz"));
-        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
-        encoder.write_all(&fs::read(path).expect("the console's file is readable")).expect("writing to memory");
-        fs::write(&packed, encoder.finish().expect("writing to memory")).expect("OUT_DIR is writable");
+        fs::write(&packed, pack(&fs::read(path).expect("the console's file is readable"))).expect("OUT_DIR is writable");
         table.push_str(&format!("    ({name:?}, include_bytes!({:?})),\n", packed.display().to_string()));
     }
     table.push_str("];\n");
     fs::write(out.join("console.rs"), table).expect("OUT_DIR is writable");
+}
+
+/// Slowly and well: it is done once, and sent to every browser.
+fn pack(file: &[u8]) -> Vec<u8> {
+    let mut packed = Vec::new();
+    zopfli::compress(zopfli::Options::default(), zopfli::Format::Gzip, file, &mut packed).expect("writing to memory");
+    packed
 }
 
 fn collect(root: &Path, folder: &Path, files: &mut Vec<(String, PathBuf)>) {
