@@ -5,12 +5,10 @@ import { harness, until } from "./harness.mjs";
 const [base, modules, folder] = process.argv.slice(2);
 const { open, shot, end } = await harness(modules, folder);
 const json = async (path) => (await fetch(base + path)).json();
-const map = await json("/api/topology?last=5m");
 const found = (what, one) => assert.ok(one, `the demo shows ${what}`) ?? one;
 const service = (name) => `/service/default/${name}?last=5m`;
-const node = (kind) => found(`a node of ${kind}`, map.nodes.find((one) => one.id.startsWith(`${kind}:`)));
 const processes = await json("/api/topology?level=process&last=5m");
-const process_ = found("a process", processes.nodes.find((one) => one.id.startsWith("process:") && /catalog/.test(one.name)));
+const catalog = found("a process", processes.nodes.find((one) => one.id.startsWith("process:") && /catalog/.test(one.name)));
 const hosts = await json("/api/topology?level=host&last=5m");
 const host = found("a host", hosts.nodes.find((one) => one.id.startsWith("host:")));
 const at = (id) => `/${id.slice(0, id.indexOf(":"))}/${encodeURIComponent(id.slice(id.indexOf(":") + 1))}?last=5m`;
@@ -27,9 +25,8 @@ const PAGES = {
   service: service("catalog"),
   traces: "/traces?last=5m",
   trace: `/trace/${trace.trace_id ?? trace.id}?last=5m`,
-  process: at(process_.id),
+  process: at(catalog.id),
   host: at(host.id),
-  external: at(node("external").id),
   status: "/status?last=5m",
 };
 
