@@ -16,7 +16,8 @@ fn main() {
     let mut table = String::from("pub static FILES: &[(&str, &[u8])] = &[\n");
     for (at, (name, path)) in files.iter().enumerate() {
         let packed = out.join(format!("console-{at}.gz"));
-        fs::write(&packed, pack(&fs::read(path).expect("the console's file is readable"))).expect("OUT_DIR is writable");
+        fs::write(&packed, pack(&fs::read(path).expect("the console's file is readable")))
+            .expect("OUT_DIR is writable");
         table.push_str(&format!("    ({name:?}, include_bytes!({:?})),\n", packed.display().to_string()));
     }
     table.push_str("];\n");
