@@ -204,11 +204,11 @@ impl Connection {
         }
     }
 
-    /// Where answers come in any order: see `Parser::needed_from`.
-    pub fn needed_from(&self, direction: Direction) -> Option<u64> {
+    /// See `Parser::needed_from`.
+    pub fn needed_from(&self, direction: Direction) -> u64 {
         match &self.state {
             State::Pinned(_, parser) => parser.needed_from(direction),
-            _ => None,
+            _ => u64::MAX,
         }
     }
 

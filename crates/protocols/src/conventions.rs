@@ -28,6 +28,8 @@ enum Field {
     /// Of an operation `/package.Service/Method`.
     RpcService,
     RpcMethod,
+    /// A fixed text, unless the request's details say otherwise.
+    Usually(&'static str),
     /// A fixed text.
     Is(&'static str),
 }
@@ -72,18 +74,7 @@ static CONVENTIONS: &[Convention] = &[
         specifications: &["http"],
         fields: &[
             ("http.request.method", Field::Method),
-            ("url.scheme", Field::Is("http")),
-            ("url.path", Field::ResourceRaw),
-            ("http.route", Field::Resource),
-            ("http.response.status_code", Field::CodeNumber),
-            ("network.protocol.name", Field::Is("http")),
-        ],
-        name: http_name,
-    },
-    Convention {
-        specifications: &["http2"],
-        fields: &[
-            ("http.request.method", Field::Method),
+            ("url.scheme", Field::Usually("http")),
             ("url.path", Field::ResourceRaw),
             ("http.route", Field::Resource),
             ("http.response.status_code", Field::CodeNumber),
@@ -225,6 +216,7 @@ fn tell_field<'a>(
         Field::ResourceText => request.resource_raw().map(Text::as_str).or(request.resource.as_deref()),
         Field::CodeText => request.code.as_deref(),
         Field::System => Some(detail(request, name).unwrap_or(specification)),
+        Field::Usually(text) => Some(detail(request, name).unwrap_or(text)),
         Field::Is(text) => Some(text),
         Field::CodeNumber => {
             if let Some(number) = request.code.as_ref().and_then(|code| code.parse().ok()) {

@@ -32,6 +32,7 @@ pub const PROTOCOL: Protocol = Protocol {
     parser: |options| Box::new(Dns::new(options, true)),
     // What servers say over UDP at most, and several messages over TCP; of a zone transfer the front says enough.
     capture: Capture::All(4096),
+    unordered: false,
     greets: false,
     specification: NAME,
 };

@@ -15,7 +15,7 @@ pub(crate) use self::head::value;
 use self::head::{Scan, StatusLine};
 use self::heads::Heads;
 use self::known::{AnswerHead, Known, RequestHead};
-pub(crate) use self::request::{Routes, method};
+pub(crate) use self::request::{Routes, Said, method};
 use crate::pending::Pending;
 use crate::protocols::Capture;
 use crate::{Detection, Input, Options, Outstanding, Parser, Protocol, Sink, Step};
@@ -34,6 +34,7 @@ pub(crate) const PROTOCOL: Protocol = Protocol {
     detect,
     parser: |options| Box::new(Http::new(options)),
     capture: Capture::Head(HEAD_BYTES),
+    unordered: false,
     greets: false,
     specification: "http",
 };

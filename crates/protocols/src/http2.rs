@@ -41,7 +41,8 @@ pub(crate) const PROTOCOL: Protocol = Protocol {
     detect,
     parser: |options| Box::new(Http2::new(options)),
     capture: Capture::All(CALL_BYTES),
-    specification: "http2",
+    specification: "http",
+    unordered: true,
     greets: false,
 };
 
@@ -427,8 +428,8 @@ impl Parser for Http2 {
         true
     }
 
-    fn needed_from(&self, direction: Direction) -> Option<u64> {
-        let offsets = self.streams.values().filter(|stream| direction == Direction::ToServer || stream.begun);
-        Some(offsets.map(|stream| stream.needed_from(direction)).min().unwrap_or(u64::MAX))
+    fn needed_from(&self, direction: Direction) -> u64 {
+        let streams = self.streams.values().filter(|stream| direction == Direction::ToServer || stream.begun);
+        streams.map(|stream| stream.needed_from(direction)).min().unwrap_or(u64::MAX)
     }
 }

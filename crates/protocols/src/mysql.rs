@@ -38,6 +38,7 @@ pub const PROTOCOL: Protocol = Protocol {
     // Outcomes stand behind rows that have no common length; servers write them in calls of 16 KiB. Long rows are skipped
     // by their length.
     capture: Capture::All(256 * 1024),
+    unordered: false,
     greets: true,
     specification: NAME,
 };

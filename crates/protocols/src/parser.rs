@@ -84,9 +84,10 @@ pub trait Parser: Send {
     /// How much the server still owes: requests, the rest of an answer, marks that are answered too. While this is 0,
     /// what the server says is held back for up to 100 ms, since its request may be seen a little later than it.
     fn in_flight(&self) -> usize;
-    /// Where answers come in any order: bytes of this direction before this offset are not asked for by what is in flight.
-    fn needed_from(&self, _direction: Direction) -> Option<u64> {
-        None
+    /// Of a protocol that is `unordered`: bytes of this direction before this offset are not asked for by what is in
+    /// flight.
+    fn needed_from(&self, _direction: Direction) -> u64 {
+        u64::MAX
     }
     /// What a server that has stopped to work leaves its clients with. A request whose answer has begun, that is still
     /// being sent, or that blocks by design (BLPOP) is none of it.

@@ -26,6 +26,7 @@ pub const PROTOCOL: Protocol = Protocol {
     detect: messages::detect,
     parser: |options| Box::new(PostgreSql::new(options)),
     capture: Capture::Framed(Framing { kind: FramingKind::TypeLength32, head: 1024 }),
+    unordered: false,
     greets: false,
     specification: NAME,
 };

@@ -40,6 +40,8 @@ pub struct Protocol {
     pub detect: fn(Direction, &[u8]) -> Detection,
     pub parser: fn(&Options) -> Box<dyn Parser>,
     pub capture: Capture,
+    /// Answers come in any order: `Parser::needed_from` says what those in flight still need.
+    pub unordered: bool,
     /// The server speaks first: a client that was connected waits for it.
     pub greets: bool,
     /// The protocol as the semantic conventions call it (`http`, `db.system.name`…): see `conventions`.

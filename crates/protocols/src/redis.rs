@@ -24,6 +24,7 @@ pub const PROTOCOL: Protocol = Protocol {
     parser: |options| Box::new(Redis::new(options)),
     // The reader needs command words and error codes; of longer strings only their ends.
     capture: Capture::Framed(Framing { kind: FramingKind::Resp, head: 64 }),
+    unordered: false,
     greets: false,
     specification: NAME,
 };

@@ -194,8 +194,6 @@ pub(super) struct Conn {
     pub swapped: bool,
     pub protocol: Option<&'static Protocol>,
     pub pending: VecDeque<Pending>,
-    /// Its requests are not answered in their order: several are on their way at once.
-    pub unordered: bool,
     pub shapes: Shapes,
     /// Nothing more of it is wanted.
     pub ignored: bool,
@@ -231,7 +229,6 @@ impl Conn {
             swapped: false,
             protocol: None,
             pending: VecDeque::new(),
-            unordered: false,
             shapes: Shapes::default(),
             ignored: false,
             left_alone: false,
@@ -401,6 +398,11 @@ impl Conn {
 
     pub fn forget_edges(&mut self) {
         self.ends.iter_mut().flatten().for_each(|end| end.edge = None);
+    }
+
+    /// Its requests are not answered in their order: several are on their way at once.
+    pub fn is_unordered(&self) -> bool {
+        self.protocol.is_some_and(|protocol| protocol.unordered)
     }
 
     pub fn is_udp(&self) -> bool {

@@ -19,7 +19,7 @@ use crate::capture::{
     Transport, is_flow,
 };
 use crate::losses;
-use limpid_model::{Direction, Request, Side, Unanswered};
+use limpid_model::{Request, Side, Unanswered};
 use limpid_protocols::connection::Verdict;
 use limpid_protocols::protocols::Capture;
 use limpid_protocols::{Options, Sink};
@@ -403,7 +403,6 @@ impl Pipeline {
             conn.swapped = engine.swapped();
             let was_known = conn.protocol.is_some();
             conn.protocol = engine.protocol().or(conn.protocol);
-            conn.unordered = engine.needed_from(Direction::ToServer).is_some();
             greets = !was_known && conn.protocol.is_some_and(|protocol| protocol.greets);
             conn.news = true;
             off = engine.is_off();
@@ -485,14 +484,14 @@ impl Pipeline {
                 (true, Some(other)) => emitter.emit_late(conn, &front.request, &own, &other, &mut table, now_ns),
                 (true, None) => {}
             }
-            if !conn.unordered {
+            if !conn.is_unordered() {
                 forget_times(conn, &front.request);
             }
             done += 1;
         }
         drop(table);
         pending.drain(..done);
-        if conn.unordered && done > 0 {
+        if conn.is_unordered() && done > 0 {
             forget_passed_times(conn, &pending);
         }
         self.pending -= done;

@@ -84,11 +84,11 @@ impl Engine {
         }
     }
 
-    /// Where answers come in any order: bytes before this offset are not asked for by what is in flight.
-    pub fn needed_from(&self, direction: Direction) -> Option<u64> {
+    /// See `Parser::needed_from`.
+    pub fn needed_from(&self, direction: Direction) -> u64 {
         match self {
             Engine::Stream(stream) => stream.needed_from(direction),
-            Engine::Datagrams(_) => None,
+            Engine::Datagrams(_) => u64::MAX,
         }
     }
 

@@ -126,8 +126,7 @@ pub(super) fn forget_times(conn: &mut Conn, request: &Request) {
 
 /// Where answers come in any order: drops the times that neither what waits in `pending` nor what is in flight needs.
 pub(super) fn forget_passed_times(conn: &mut Conn, pending: &VecDeque<Pending>) {
-    let in_flight =
-        |direction| conn.engine.as_ref().and_then(|engine| engine.needed_from(direction)).unwrap_or(u64::MAX);
+    let in_flight = |direction| conn.engine.as_ref().map_or(u64::MAX, |engine| engine.needed_from(direction));
     let asked =
         pending.iter().map(|waiting| waiting.request.request_offset).fold(in_flight(Direction::ToServer), u64::min);
     let answered =

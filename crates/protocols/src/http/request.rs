@@ -46,22 +46,47 @@ impl Http {
     }
 
     fn add_details(&self, details: &mut Details, line: &RequestLine<'_>, target: &Target<'_>, fields: &Fields<'_>) {
-        let path = if self.raw { text(target.path, MAX_TEXT_BYTES) } else { redact::path(target.path) };
-        details.resource_raw = Some(path);
+        let said = Said {
+            version: if line.minor == b'0' { "1.0" } else { "1.1" },
+            path: Some(target.path),
+            query: target.query,
+            user_agent: fields.user_agent,
+            authority: target.authority.or(fields.host),
+            body_bytes: fields.content_length.filter(|_| fields.transfer_encoding.is_none()),
+        };
+        said.add_to(details, self.raw);
+    }
+}
+
+/// What a head says beside method and route, in any version of HTTP.
+pub(crate) struct Said<'a> {
+    pub version: &'static str,
+    /// Without its query.
+    pub path: Option<&'a [u8]>,
+    pub query: Option<&'a [u8]>,
+    pub user_agent: Option<&'a [u8]>,
+    pub authority: Option<&'a [u8]>,
+    pub body_bytes: Option<u64>,
+}
+
+impl Said<'_> {
+    /// `raw`: nothing is taken out.
+    pub fn add_to(&self, details: &mut Details, raw: bool) {
+        details.resource_raw = self.path.map(|path| if raw { text(path, MAX_TEXT_BYTES) } else { redact::path(path) });
         let mut add = |name, value: Text| details.attributes.push((name, Attribute::Text(value)));
-        add("network.protocol.version", Text::const_new(if line.minor == b'0' { "1.0" } else { "1.1" }));
-        if let Some(query) = target.query {
-            add("url.query", if self.raw { text(query, MAX_TEXT_BYTES) } else { redact::query(query) });
+        add("network.protocol.version", Text::const_new(self.version));
+        if let Some(query) = self.query {
+            add("url.query", if raw { text(query, MAX_TEXT_BYTES) } else { redact::query(query) });
         }
-        if let Some(agent) = fields.user_agent {
+        if let Some(agent) = self.user_agent {
             add("user_agent.original", text(agent, MAX_AGENT_BYTES));
         }
-        if let Some(host) = target.authority.or(fields.host) {
-            let (address, port) = redact::host_and_port(host);
+        if let Some(authority) = self.authority {
+            let (address, port) = redact::host_and_port(authority);
             add("server.address", address);
             details.attributes.extend(port.map(|port| ("server.port", Attribute::Int(i64::from(port)))));
         }
-        if let Some(size) = fields.content_length.filter(|_| fields.transfer_encoding.is_none()) {
+        if let Some(size) = self.body_bytes {
             details.attributes.push(("http.request.body.size", Attribute::Int(size as i64)));
         }
     }

@@ -4,11 +4,9 @@ use super::stream::Stream;
 use super::{Block, Http2, NAME};
 use crate::{http, redact};
 use limpid_model::request::Attribute;
-use limpid_model::{Direction, Request, Text};
+use limpid_model::{Request, Text};
 
 const MAX_METHOD_BYTES: usize = 24;
-const MAX_AGENT_BYTES: usize = 256;
-const MAX_PATH_BYTES: usize = 4096;
 /// A call of gRPC with a longer name than this has none.
 const MAX_CALL_BYTES: usize = 200;
 
@@ -38,30 +36,18 @@ impl Http2 {
 
     fn add_details(&self, request: &mut Request) {
         let fields = &self.fields;
-        let details = request.details_mut();
-        let text = |bytes: &[u8], limit| redact::text(bytes, limit);
-        let path = fields.bare_path();
-        if !path.is_empty() {
-            details.resource_raw = Some(if self.raw { text(path, MAX_PATH_BYTES) } else { redact::path(path) });
-        }
-        let mut add = |name, value: Text| details.attributes.push((name, Attribute::Text(value)));
-        add("network.protocol.version", Text::const_new("2"));
+        let some = |bytes| Some(bytes).filter(|bytes: &&[u8]| !bytes.is_empty());
+        let said = http::Said {
+            version: "2",
+            path: some(fields.bare_path()),
+            query: fields.query(),
+            user_agent: some(&fields.user_agent),
+            authority: some(&fields.authority),
+            body_bytes: fields.content_length,
+        };
+        said.add_to(request.details_mut(), self.raw);
         if fields.https {
-            add("url.scheme", Text::const_new("https"));
-        }
-        if let Some(query) = fields.query() {
-            add("url.query", if self.raw { text(query, MAX_PATH_BYTES) } else { redact::query(query) });
-        }
-        if !fields.user_agent.is_empty() {
-            add("user_agent.original", text(&fields.user_agent, MAX_AGENT_BYTES));
-        }
-        if !fields.authority.is_empty() {
-            let (address, port) = redact::host_and_port(&fields.authority);
-            add("server.address", address);
-            details.attributes.extend(port.map(|port| ("server.port", Attribute::Int(i64::from(port)))));
-        }
-        if let Some(size) = fields.content_length {
-            details.attributes.push(("http.request.body.size", Attribute::Int(size as i64)));
+            request.details_mut().attributes.push(("url.scheme", Attribute::Text(Text::const_new("https"))));
         }
     }
 }
@@ -82,32 +68,4 @@ fn call_of(path: &[u8]) -> Text {
         return redact::text(path, MAX_CALL_BYTES);
     }
     Text::const_new("")
-}
-
-impl Stream {
-    /// A stream that the client has ended though the answer had begun: what was said of it holds.
-    pub(super) fn finished_by_client(mut self, end_ns: u64) -> Request {
-        let end_offset = self.request.response_offset;
-        // It did not wait for the trailers.
-        self.unknown = true;
-        self.finished(end_offset, end_ns)
-    }
-
-    /// The answer had begun, and its end may be in what was lost.
-    pub(super) fn may_have_ended(&self) -> bool {
-        self.gap && self.begun
-    }
-
-    pub(super) fn finished_unseen(self) -> Request {
-        let (end_offset, end_ns) = (self.request.response_offset, self.last_ns);
-        self.finished(end_offset, end_ns)
-    }
-
-    /// Bytes before this offset are not asked for any more.
-    pub(super) fn needed_from(&self, direction: Direction) -> u64 {
-        match direction {
-            Direction::ToServer => self.request.request_offset,
-            Direction::ToClient => self.request.response_offset,
-        }
-    }
 }

@@ -3,7 +3,7 @@
 use super::fields::Fields;
 use super::{GRPC_NAME, NAME};
 use limpid_model::request::Attribute;
-use limpid_model::{Request, Status, Text, Unanswered};
+use limpid_model::{Direction, Request, Status, Text, Unanswered};
 
 /// Codes of gRPC that are a server's failure: UNKNOWN, DEADLINE_EXCEEDED, UNIMPLEMENTED, INTERNAL, UNAVAILABLE, DATA_LOSS
 /// (semantic conventions, "gRPC", server spans).
@@ -96,6 +96,32 @@ impl Stream {
         self.request.status = Status::Unanswered;
         self.request.unanswered = Some(reason);
         self.told()
+    }
+
+    /// A stream that the client has ended though the answer had begun: what was said of it holds.
+    pub fn finished_by_client(mut self, end_ns: u64) -> Request {
+        let end_offset = self.request.response_offset;
+        // It did not wait for the trailers.
+        self.unknown = true;
+        self.finished(end_offset, end_ns)
+    }
+
+    /// The answer had begun, and its end may be in what was lost.
+    pub fn may_have_ended(&self) -> bool {
+        self.gap && self.begun
+    }
+
+    pub fn finished_unseen(self) -> Request {
+        let (end_offset, end_ns) = (self.request.response_offset, self.last_ns);
+        self.finished(end_offset, end_ns)
+    }
+
+    /// Bytes before this offset are not asked for any more.
+    pub fn needed_from(&self, direction: Direction) -> u64 {
+        match direction {
+            Direction::ToServer => self.request.request_offset,
+            Direction::ToClient => self.request.response_offset,
+        }
     }
 
     /// A copy for a report by time-out: the stream stays.
