@@ -18,6 +18,8 @@ pub fn is_flow(id: SocketId) -> bool {
 pub enum ConnectionKey {
     /// The initial sequence numbers (of the client, of the server), the client's own corrected for its SYN.
     Tcp { client_isn: u32, server_isn: u32 },
+    /// The same of the plaintext of an encrypted connection, seen from its first byte on at both ends.
+    Tls { client_isn: u32, server_isn: u32 },
     /// The two cookies, smaller first.
     Unix(u64, u64),
     /// `netns` tells clients on loopback apart and is 0 for others.
@@ -29,6 +31,9 @@ pub enum ConnectionKey {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Transport {
     Tcp,
+    /// The plaintext of an encrypted connection. What TCP says of it, and its bytes on the wire, are told of the
+    /// socket below, which is a connection of its own.
+    Tls,
     UnixStream,
     /// What one socket exchanges with one peer is a connection; offsets count the bytes of datagrams.
     Udp,

@@ -42,6 +42,8 @@ losses! {
     IO_URING "io_uring" "calls by io_uring, whose buffers are not read";
     SENDER_UNKNOWN "sender_unknown" "datagrams of which it could not be told from whom or to whom they are";
     STORAGE_FULL_FLOWS "flows_full" "datagrams for whose flow the kernel had no storage";
+    TLS_UNTIED "tls_untied" "bytes of plaintext of TLS sessions whose socket is not known";
+    TLS_AMBIGUOUS "tls_ambiguous" "calls by which a TLS session could not be tied to a socket, as there was more than one";
     COMPAT_CALL "compat_call" "32-bit system calls, whose arguments are not decoded";
     VERDICT_LOST "verdict_lost" "verdicts that fell out of the kernel's table";
     UNKNOWN_SOCKET "unknown_socket" "records of sockets whose opening was not seen";

@@ -154,6 +154,11 @@ impl End {
         }
     }
 
+    /// How much its bytes and its being open count: the socket below an encrypted connection has counted them already.
+    pub fn weight(&self) -> u64 {
+        u64::from(self.info.transport != Transport::Tls)
+    }
+
     pub fn count(&mut self, bytes: &Bytes<'_>) {
         if !bytes.sent {
             self.received_ns = self.received_ns.max(bytes.last_ns);

@@ -157,15 +157,17 @@ impl Emitter {
             self.count_connection(conn, at, edge, &mut table);
             let Some(end) = conn.end_mut(at) else { continue };
             let Some(link) = end.counted.and_then(|link| table.link_mut(link)) else { continue };
-            link.sent_bytes += std::mem::take(&mut end.sent_bytes.bytes);
-            link.received_bytes += std::mem::take(&mut end.received_bytes.bytes);
+            let (sent, received) =
+                (std::mem::take(&mut end.sent_bytes.bytes), std::mem::take(&mut end.received_bytes.bytes));
+            link.sent_bytes += sent * end.weight();
+            link.received_bytes += received * end.weight();
             if end.info.transport == Transport::Tcp {
                 count_tcp(link, end, gone);
             }
             link.last_ns = link.last_ns.max(now_ns);
             if gone {
                 end.counted = None;
-                link.active = link.active.saturating_sub(1);
+                link.active = link.active.saturating_sub(end.weight());
                 link.waiting = link.waiting.saturating_sub(std::mem::take(&mut end.waiting));
             }
         }
@@ -178,14 +180,14 @@ impl Emitter {
             return;
         }
         if let Some(link) = end.counted.and_then(|link| table.link_mut(link)) {
-            link.active = link.active.saturating_sub(1);
+            link.active = link.active.saturating_sub(end.weight());
             link.waiting = link.waiting.saturating_sub(end.waiting);
         }
         let Some(link) = table.link_mut(edge.link) else { return };
-        link.active += 1;
+        link.active += end.weight();
         link.waiting += end.waiting;
         if !std::mem::replace(&mut end.counted_opening, true) {
-            link.opened += 1;
+            link.opened += end.weight();
             if let Some(connect_ns) = end.info.connect_ns {
                 link.tcp().connect.record_ns(connect_ns);
             }

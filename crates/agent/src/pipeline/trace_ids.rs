@@ -80,7 +80,9 @@ impl TraceIds {
 
 fn key_word(key: ConnectionKey, salt: u64) -> u64 {
     match key {
-        ConnectionKey::Tcp { client_isn, server_isn } => u64::from(client_isn) << 32 | u64::from(server_isn),
+        ConnectionKey::Tcp { client_isn, server_isn } | ConnectionKey::Tls { client_isn, server_isn } => {
+            u64::from(client_isn) << 32 | u64::from(server_isn)
+        }
         ConnectionKey::Unix(one, other) => mix(one).wrapping_add(other).wrapping_add(salt),
         ConnectionKey::Udp { client, client_port, server_port, netns } => {
             let salt = if client.is_loopback() { salt.wrapping_add(netns) } else { 0 };

@@ -86,7 +86,7 @@ static __always_inline void dispatch(struct connection *connection, struct call 
 		return;
 	}
 	flush_waiting(connection);
-	scratch = scratch_of(call->sent);
+	scratch = scratch_of(call->area);
 	if (!scratch)
 		return;
 	if (connection->mode == MODE_UNDECIDED)
@@ -98,7 +98,7 @@ static __always_inline void dispatch(struct connection *connection, struct call 
 /* Somebody else is at this socket's waiting halves: this call leaves by itself. Offsets put it in its place. */
 static __always_inline void send_alone(struct connection *connection, struct call *call)
 {
-	struct scratch *scratch = scratch_of(call->sent);
+	struct scratch *scratch = scratch_of(call->area);
 
 	if (scratch)
 		send_front(connection, scratch, call, call->wanted ? CHUNKS * CHUNK : 0);
@@ -170,6 +170,7 @@ static __noinline int on_moved(struct sock *sk, struct task_struct *task, s32 re
 	call.arrived_ns = 0;
 	call.tgid = task->tgid;
 	call.sent = sent;
+	call.area = sent;
 	call.readable = false;
 	call.buffers.vectors = 0;
 	connection = connection_of(sk, call.now);
@@ -179,6 +180,8 @@ static __noinline int on_moved(struct sock *sk, struct task_struct *task, s32 re
 	if (is_own_call(connection, call.tgid))
 		return 0;
 	call.offset = stream_end(connection, sk, result, sent) - result;
+	if (connection->flags & CONNECTION_TLS)
+		on_encrypted_call(connection, call.tgid, call.now, sent);
 	if (connection->mode == MODE_IGNORE)
 		return 0;
 	if (!connection->told && !tell(connection, sk, call.tgid, call.now, sent))
@@ -186,6 +189,9 @@ static __noinline int on_moved(struct sock *sk, struct task_struct *task, s32 re
 	call.wanted = connection->mode != MODE_TIMES && !is_skipped(connection, &call);
 	if (call.wanted)
 		call.readable = !(flags & MSG_TRUNC) && find_buffers(&call.buffers, task, sk, result);
+	if (connection->mode == MODE_UNDECIDED && connection->family != AF_UNIX && !(connection->flags & CONNECTION_TLS) &&
+	    look_for_tls(connection, &call))
+		on_encrypted_call(connection, call.tgid, call.now, sent);
 	if (!sent)
 		take_arrival(connection, sk, &call);
 	if (!lock(connection)) {

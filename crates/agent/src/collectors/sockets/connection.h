@@ -11,6 +11,9 @@
 #define WAITING_SHORT 64
 #define WAITING_BYTES 1704
 
+/* Of its flags, beside those that user space is told: its bytes are encrypted. */
+#define CONNECTION_TLS 0x8000
+
 /* The value begins 8 bytes into a cache line. An event costs what it touches, and these lines are cold at each call, so:
  * the first is rarely written (an arrival runs on the sender's CPU and looks there), the next is what every call writes,
  * arrivals have one that bounces between the two CPUs alone, and then come the waiting halves. */

@@ -13,6 +13,7 @@ use std::cell::RefCell;
 use std::collections::HashSet;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex};
 
 /// Records between two looks at the clock.
@@ -37,8 +38,15 @@ pub struct Shared {
     pub has_unix: AtomicBool,
 }
 
-pub fn run(ring: MapHandle, verdicts: Verdicts, consumer: Box<dyn Consumer + Send>, shared: &Shared) {
-    let state = RefCell::new(State { consumer, verdicts, unix: FxHashMap::default(), offset_ns: 0 });
+/// `tls` takes the numbers of processes that speak TLS and have no probes yet.
+pub fn run(
+    ring: MapHandle,
+    verdicts: Verdicts,
+    consumer: Box<dyn Consumer + Send>,
+    shared: &Shared,
+    tls: SyncSender<u32>,
+) {
+    let state = RefCell::new(State { consumer, verdicts, tls, unix: FxHashMap::default(), offset_ns: 0 });
     let mut builder = RingBufferBuilder::new();
     let added = builder.add(&ring, |bytes| {
         state.borrow_mut().record(bytes);
@@ -97,6 +105,7 @@ impl Waiter {
 struct State {
     consumer: Box<dyn Consumer + Send>,
     verdicts: Verdicts,
+    tls: SyncSender<u32>,
     /// Unix sockets and when they were first seen.
     unix: FxHashMap<SocketId, u64>,
     offset_ns: u64,
@@ -114,6 +123,7 @@ impl State {
                 self.progress(bytes);
                 self.close(&header);
             }
+            record::KIND_TLS => self.speaks_tls(bytes),
             record::KIND_CONNECT_FAILED => self.connect_failed(bytes),
             kind => log::debug!("a record of unknown kind {kind}"),
         }
@@ -129,6 +139,13 @@ impl State {
             self.unix.insert(open.header.socket, open.header.time_ns);
         }
         self.consumer.opened(&open.socket(self.offset_ns));
+    }
+
+    /// When the queue is full they are found by the next look at all processes.
+    fn speaks_tls(&self, bytes: &[u8]) {
+        if let Some(record) = record::read::<record::Tls>(bytes) {
+            let _ = self.tls.try_send(record.tgid);
+        }
     }
 
     fn progress(&mut self, bytes: &[u8]) {
@@ -220,6 +237,8 @@ pub fn mirror(counters: &[u64]) {
         ("io_uring", &losses::IO_URING),
         ("sender_unknown", &losses::SENDER_UNKNOWN),
         ("flows_full", &losses::STORAGE_FULL_FLOWS),
+        ("tls_untied", &losses::TLS_UNTIED),
+        ("tls_ambiguous", &losses::TLS_AMBIGUOUS),
     ];
     for (name, count) in super::COUNTERS.iter().zip(counters) {
         if let Some((_, loss)) = losses.iter().find(|(counter, _)| counter == name) {

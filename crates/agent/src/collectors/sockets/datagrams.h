@@ -229,7 +229,7 @@ static __always_inline void fill_flow_header(struct record *header, struct flow 
 /* A flow begins, again if it had ended. Who sends first is taken for the client. */
 static __noinline bool tell_flow(struct flow *flow, struct flow_key *key, struct sock *sk, struct call *call)
 {
-	struct scratch *scratch = scratch_of(call->sent);
+	struct scratch *scratch = scratch_of(call->area);
 	struct record_open *open = (struct record_open *)scratch;
 	struct peer *newest;
 
@@ -342,6 +342,7 @@ static __noinline int on_datagram(struct sock *sk, struct task_struct *task, str
 	call.arrived_ns = 0;
 	call.tgid = task->tgid;
 	call.sent = sent;
+	call.area = sent;
 	call.wanted = true;
 	call.readable = find_buffers(&call.buffers, task, sk, result) && !(how & DATAGRAM_LONGER);
 	key.cookie = bpf_get_socket_cookie(sk);

@@ -24,6 +24,9 @@ impl Options {
     }
 }
 
+/// `AREAS` in `payload.h`.
+const SCRATCH_AREAS: u32 = 4;
+
 pub struct Loaded {
     pub object: Object,
     pub links: Vec<(String, Link)>,
@@ -118,7 +121,7 @@ fn configure(open: &mut OpenObject, config: &Config) -> Result<(), CollectorErro
         let name = map.name().to_string_lossy().into_owned();
         let done = match name.as_str() {
             ".rodata.options" => map.set_initial_value(&options.to_bytes()),
-            "scratches" => map.set_max_entries(cpus as u32 * 2),
+            "scratches" => map.set_max_entries(cpus as u32 * SCRATCH_AREAS),
             "verdicts" => map.set_max_entries(config.verdicts),
             _ => Ok(()),
         };
@@ -262,7 +265,7 @@ fn attach(object: &Object, front_end: FrontEnd) -> Result<Attached, CollectorErr
         let hook = program.section().to_string_lossy().into_owned();
         let state = if !program.autoload() {
             ProgramState::Off("not needed with this kernel and configuration".to_string())
-        } else if hook.starts_with("iter") {
+        } else if hook.starts_with("iter") || hook.starts_with("uprobe") {
             ProgramState::Running
         } else {
             let attached = match &root {

@@ -10,6 +10,7 @@ mod consumer;
 mod load;
 mod record;
 mod sweep;
+mod tls;
 mod verdict;
 
 use super::{CollectorError, CollectorInfo, CollectorStatus, Cost, ProgramState, ProgramStats, ProgramStatus};
@@ -18,7 +19,8 @@ use consumer::Shared;
 use libbpf_rs::{Link, MapCore, MapFlags, MapHandle, Object};
 use std::os::fd::{AsFd, AsRawFd};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender};
 use std::thread::JoinHandle;
 use verdict::{Slots, Verdicts};
 
@@ -30,6 +32,8 @@ pub const INFO: CollectorInfo = CollectorInfo {
 };
 
 const OWN_MAX: usize = 8;
+/// Processes that wait to be looked at for TLS libraries.
+const TLS_REQUESTS: usize = 1024;
 const RINGS_MAX: usize = 4;
 const RING_MIN: usize = 256 * 1024;
 
@@ -49,6 +53,9 @@ pub const COUNTERS: &[&str] = &[
     "io_uring",
     "sender_unknown",
     "flows_full",
+    "tls_calls",
+    "tls_untied",
+    "tls_ambiguous",
 ];
 
 #[derive(Clone, Debug)]
@@ -102,6 +109,9 @@ pub struct Sockets {
     slots: Arc<Slots>,
     counters: MapHandle,
     programs: Vec<ProgramStatus>,
+    tls_requests: SyncSender<u32>,
+    tls_stop: Arc<AtomicBool>,
+    tls_files: Arc<tls::Files>,
     object: Arc<Object>,
 }
 
@@ -117,6 +127,7 @@ impl Sockets {
             .map_err(|error| CollectorError::new("cannot map the verdict slots", error))?;
         let slots = Arc::new(slots);
         let counters = load::map(&loaded.object, "counters")?;
+        let (tls_requests, tls_asked) = std::sync::mpsc::sync_channel(TLS_REQUESTS);
         let mut sockets = Sockets {
             links: loaded.links,
             threads: Vec::new(),
@@ -125,6 +136,9 @@ impl Sockets {
             slots: slots.clone(),
             counters,
             programs: loaded.programs,
+            tls_requests,
+            tls_stop: Arc::default(),
+            tls_files: Arc::default(),
             object: Arc::new(loaded.object),
         };
         for tgid in &config.own_tgids {
@@ -135,6 +149,7 @@ impl Sockets {
             sockets.start_consumer(index, ring, verdicts, make_consumer(index))?;
         }
         sockets.start_sweep(loaded.sweep)?;
+        sockets.start_tls(tls_asked)?;
         sockets.mark_old_sockets();
         Ok(sockets)
     }
@@ -163,13 +178,20 @@ impl Sockets {
     ) -> Result<(), CollectorError> {
         let shared = Arc::new(Shared::default());
         self.shared.push(shared.clone());
-        let run = move || consumer::run(ring, verdicts, consumer, &shared);
+        let tls = self.tls_requests.clone();
+        let run = move || consumer::run(ring, verdicts, consumer, &shared, tls);
         self.spawn(format!("sockets-{index}"), run)
     }
 
     fn start_sweep(&mut self, name: &str) -> Result<(), CollectorError> {
         let sweep = sweep::Sweep::new(&self.object, name, self.counters_handle()?, self.shared.clone())?;
         self.spawn("sockets-sweep".to_string(), move || sweep.run())
+    }
+
+    fn start_tls(&mut self, requests: Receiver<u32>) -> Result<(), CollectorError> {
+        let tls = tls::Tls::new(&self.object, requests, self.tls_files.clone())?;
+        let stop = self.tls_stop.clone();
+        self.spawn("sockets-tls".to_string(), move || tls.run(&stop))
     }
 
     fn spawn(&mut self, name: String, run: impl FnOnce() + Send + 'static) -> Result<(), CollectorError> {
@@ -241,6 +263,7 @@ fn program_stats(program: &libbpf_rs::Program<'_>) -> Option<ProgramStats> {
 impl Drop for Sockets {
     fn drop(&mut self) {
         self.links.clear();
+        self.tls_stop.store(true, Ordering::Relaxed);
         for shared in &self.shared {
             shared.stop.store(true, Ordering::Relaxed);
         }

@@ -16,12 +16,17 @@ struct call {
 	u64 copied; /* bytes from the front that are copied */
 	struct buffers buffers;
 	u32 tgid;
+	u32 area; /* of the scratches */
 	bool sent;
 	bool readable; /* the buffers are there */
 	bool wanted;   /* some bytes are needed */
 };
 
-/* One area for each CPU and direction: the programs of one direction do not interrupt each other. */
+/* Areas of a CPU: one for each direction of the sockets' programs, which do not interrupt each other within a direction,
+ * and the same for the programs on user functions. */
+#define AREAS 4
+#define AREAS_OF_SOCKETS 2
+
 struct scratch {
 	struct record_halves header;
 	struct half half;
@@ -30,23 +35,23 @@ struct scratch {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 2); /* twice the CPUs, set before loading */
+	__uint(max_entries, AREAS); /* for each CPU, set before loading */
 	__type(key, u32);
 	__type(value, struct scratch);
 } scratches SEC(".maps");
 
-static __always_inline struct scratch *scratch_of(bool sent)
+static __always_inline struct scratch *scratch_of(u32 area)
 {
-	u32 index = bpf_get_smp_processor_id() * 2 + sent;
+	u32 index = bpf_get_smp_processor_id() * AREAS + area;
 
 	return bpf_map_lookup_elem(&scratches, &index);
 }
 
 /* Gathers `want` bytes of the call, from its byte `from` on, out of a vector of buffers into the scratch area at `at`.
  * A global function, so that the verifier goes through the loop once and not once for each caller. */
-__noinline int gather(struct buffers *buffers, u32 from, u32 want, u32 at, u32 sent)
+__noinline int gather(struct buffers *buffers, u32 from, u32 want, u32 at, u32 area)
 {
-	struct scratch *scratch = scratch_of(sent & 1);
+	struct scratch *scratch = scratch_of(area & (AREAS - 1));
 	struct iovec part;
 	u64 length;
 
@@ -81,7 +86,7 @@ __noinline int gather(struct buffers *buffers, u32 from, u32 want, u32 at, u32 s
 static __always_inline bool copy_to_scratch(struct scratch *scratch, u32 at, struct call *call, u64 from, u32 want)
 {
 	if (call->buffers.vectors)
-		return gather(&call->buffers, from, want, at, call->sent) == 0;
+		return gather(&call->buffers, from, want, at, call->area) == 0;
 	barrier_var(want);
 	if (want > CHUNK)
 		return false;
@@ -131,8 +136,8 @@ static __always_inline bool copy_to_waiting(u8 *to, struct call *call, u32 want)
 		return copy_one(to, call, want, WAITING_PIECE);
 	if (copy_two(to, call, want))
 		return true;
-	scratch = scratch_of(call->sent);
-	if (!scratch || gather(&call->buffers, 0, want, 0, call->sent))
+	scratch = scratch_of(call->area);
+	if (!scratch || gather(&call->buffers, 0, want, 0, call->area))
 		return false;
 	barrier_var(want);
 	if (want > WAITING_PIECE)

@@ -11,6 +11,7 @@ pub const KIND_END: u32 = 3;
 pub const KIND_CLOSE: u32 = 4;
 pub const KIND_CONNECT_FAILED: u32 = 5;
 pub const KIND_PROGRESS: u32 = 6;
+pub const KIND_TLS: u32 = 7;
 
 pub const HALF_SENT: u16 = 1;
 pub const HALF_LOST: u16 = 2;
@@ -21,6 +22,7 @@ const OPEN_ACTIVE: u16 = 1;
 const OPEN_PASSIVE: u16 = 2;
 const OPEN_FROM_START: u16 = 4;
 const OPEN_DATAGRAMS: u16 = 8;
+const OPEN_TLS: u16 = 16;
 const UNIX_PATH_MAX: usize = 108;
 
 #[repr(C)]
@@ -109,6 +111,16 @@ pub struct Open {
     unix_path: [u8; UNIX_PATH_MAX + 4],
 }
 
+/// `KIND_TLS`.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Tls {
+    header: Header,
+    pub tgid: u32,
+    unused: u32,
+}
+
+const _: () = assert!(size_of::<Tls>() == 40);
 const _: () = assert!(size_of::<Header>() == 32);
 const _: () = assert!(size_of::<Halves>() == 56);
 const _: () = assert!(size_of::<RawHalf>() == 24);
@@ -127,6 +139,7 @@ unsafe impl Plain for RawHalf {}
 unsafe impl Plain for Piece {}
 unsafe impl Plain for RawProgress {}
 unsafe impl Plain for Open {}
+unsafe impl Plain for Tls {}
 
 pub fn read<T: Plain>(bytes: &[u8]) -> Option<T> {
     if bytes.len() < size_of::<T>() {
@@ -238,6 +251,7 @@ impl Open {
         match self.is_unix() {
             true => Transport::UnixStream,
             false if self.flags & OPEN_DATAGRAMS != 0 => Transport::Udp,
+            false if self.flags & OPEN_TLS != 0 => Transport::Tls,
             false => Transport::Tcp,
         }
     }
@@ -250,6 +264,8 @@ impl Open {
         match self.transport() {
             Transport::UnixStream => ConnectionKey::Unix(self.key[0], self.key[1]),
             Transport::Tcp => ConnectionKey::Tcp { client_isn: self.key[0] as u32, server_isn: self.key[1] as u32 },
+            Transport::Tls if self.flags & OPEN_FROM_START == 0 => ConnectionKey::Alone(self.header.socket),
+            Transport::Tls => ConnectionKey::Tls { client_isn: self.key[0] as u32, server_isn: self.key[1] as u32 },
             Transport::Udp => self.datagram_key(),
         }
     }

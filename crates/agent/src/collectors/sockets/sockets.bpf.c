@@ -24,9 +24,13 @@
 
 #include "record.h"
 
+#include "tls.h"
+
 #include "datagrams.h"
 
 #include "body.h"
+
+#include "tls_functions.h"
 
 #include "state.h"
 

@@ -14,6 +14,7 @@ enum record_kind {
 	RECORD_CLOSE = 4,
 	RECORD_CONNECT_FAILED = 5,
 	RECORD_PROGRESS = 6,
+	RECORD_TLS = 7,
 };
 
 struct record {
@@ -76,6 +77,17 @@ enum open_flag {
 	OPEN_PASSIVE = 2,
 	OPEN_FROM_START = 4,
 	OPEN_DATAGRAMS = 8,
+	OPEN_TLS = 16,
+};
+
+/* Set in the number of a plaintext connection, whose other bits are those of the socket below. */
+#define TLS_SOCKET (1ull << 62)
+
+/* RECORD_TLS: a process without probes speaks TLS. */
+struct record_tls {
+	struct record header;
+	u32 tgid;
+	u32 unused;
 };
 
 #define UNIX_PATH_MAX 108
@@ -168,6 +180,9 @@ enum counter {
 	COUNT_IO_URING,
 	COUNT_SENDER_UNKNOWN,
 	COUNT_FLOWS_FULL,
+	COUNT_TLS_CALLS,
+	COUNT_TLS_UNTIED,    /* bytes of plaintext whose socket is not known */
+	COUNT_TLS_AMBIGUOUS, /* calls that may belong to several sessions */
 	COUNTERS,
 };
 

@@ -99,4 +99,6 @@ static __always_inline void on_closed(struct sock *sk, int old_state)
 	record.header.reset = was_reset(sk, old_state);
 	submit(connection->ring, &record, sizeof(record));
 	connection->told = 0;
+	if (connection->flags & CONNECTION_TLS)
+		close_plaintext(connection, record.header.time_ns, record.header.reset);
 }

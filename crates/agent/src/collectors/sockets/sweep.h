@@ -49,6 +49,8 @@ static __always_inline void visit(struct sock *sk, struct seq_file *seq)
 	if (connection->family == AF_UNIX)
 		bpf_seq_write(seq, &connection->cookie, sizeof(connection->cookie));
 	report_progress(connection, sk, now);
+	if (connection->flags & CONNECTION_TLS)
+		sweep_plaintext(connection, now);
 	if (!connection->waiting_bytes || now - connection->waiting_since_ns < WAITING_MAX_NS)
 		return;
 	if (lock(connection)) {

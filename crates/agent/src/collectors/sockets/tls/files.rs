@@ -1,0 +1,116 @@
+//! Which files processes execute code from.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+/// A file as such, whatever its names.
+pub type FileId = (u64, u64);
+
+/// Mappings of one process that are looked at.
+const MAPPINGS: usize = 4_096;
+
+#[derive(Clone, Debug)]
+pub struct MappedFile {
+    /// By this it can be opened, also where it is deleted or in another mount namespace.
+    pub open: PathBuf,
+    /// As the process sees it.
+    pub name: PathBuf,
+}
+
+impl MappedFile {
+    pub fn installed(path: PathBuf) -> Self {
+        MappedFile { open: path.clone(), name: path }
+    }
+
+    pub fn id(&self) -> Option<FileId> {
+        let metadata = fs::metadata(&self.open).ok()?;
+        metadata.is_file().then(|| (metadata.dev(), metadata.ino()))
+    }
+}
+
+/// All processes, by number and start.
+pub fn processes() -> std::collections::HashSet<(u32, u64)> {
+    let Ok(entries) = fs::read_dir("/proc") else { return Default::default() };
+    let numbers = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    numbers.filter_map(|tgid| Some((tgid, started_ns(tgid)?))).collect()
+}
+
+/// When it started, in nanoseconds since the boot.
+pub fn started_ns(tgid: u32) -> Option<u64> {
+    let stat = fs::read_to_string(format!("/proc/{tgid}/stat")).ok()?;
+    // Behind the name, which may hold anything: the start is the twentieth field.
+    let (_, fields) = stat.rsplit_once(')')?;
+    let ticks: u64 = fields.split_ascii_whitespace().nth(19)?.parse().ok()?;
+    ticks.checked_mul(1_000_000_000 / 100)
+}
+
+/// The files that this process has mapped executable, each once.
+pub fn mapped(tgid: u32) -> Vec<MappedFile> {
+    let Ok(maps) = fs::read_to_string(format!("/proc/{tgid}/maps")) else { return Vec::new() };
+    let mut files: Vec<MappedFile> = Vec::new();
+    for line in maps.lines().take(MAPPINGS) {
+        let Some((range, name)) = executable(line) else { continue };
+        if files.iter().any(|file| file.name == Path::new(name)) {
+            continue;
+        }
+        let by_range = PathBuf::from(format!("/proc/{tgid}/map_files/{range}"));
+        let by_name = PathBuf::from(format!("/proc/{tgid}/root{name}"));
+        let open = if by_range.exists() { by_range } else { by_name };
+        files.push(MappedFile { open, name: PathBuf::from(name) });
+    }
+    files
+}
+
+/// Range and name of a line of `maps`, if it is code out of a file.
+fn executable(line: &str) -> Option<(&str, &str)> {
+    let (range, rest) = line.split_once(' ')?;
+    let (permissions, rest) = rest.split_once(' ')?;
+    let name = rest.splitn(4, ' ').nth(3)?.trim_start();
+    (permissions.as_bytes().get(2) == Some(&b'x') && name.starts_with('/')).then_some((range, name))
+}
+
+/// Where Debian, Fedora, Alpine and the like keep TLS libraries.
+pub fn installed() -> Vec<PathBuf> {
+    let machine = std::env::consts::ARCH;
+    let folders = [
+        format!("/usr/lib/{machine}-linux-gnu"),
+        format!("/lib/{machine}-linux-gnu"),
+        "/usr/lib64".to_string(),
+        "/usr/lib".to_string(),
+        "/lib".to_string(),
+        "/usr/local/lib".to_string(),
+    ];
+    let entries = folders.iter().filter_map(|folder| fs::read_dir(folder).ok()).flatten().flatten();
+    entries.map(|entry| entry.path()).filter(|path| is_tls_library(path)).collect()
+}
+
+fn is_tls_library(path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    ["libssl.so", "libgnutls.so"].iter().any(|library| name.starts_with(library))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn code_out_of_files_is_found_in_maps() {
+        let line = "7f1c2a000000-7f1c2a0b0000 r-xp 0001e000 fe:00 1234   /usr/lib/x/libssl.so.3 (deleted)";
+        assert_eq!(executable(line), Some(("7f1c2a000000-7f1c2a0b0000", "/usr/lib/x/libssl.so.3 (deleted)")));
+        assert_eq!(executable("7f1c2a000000-7f1c2a0b0000 r--p 00000000 fe:00 1234   /usr/lib/x/libssl.so.3"), None);
+        assert_eq!(executable("7ffd1000-7ffd2000 r-xp 00000000 00:00 0   [vdso]"), None);
+        assert_eq!(executable("7ffd1000-7ffd2000 r-xp 00000000 00:00 0"), None);
+        assert_eq!(executable(""), None);
+    }
+
+    #[test]
+    fn this_process_has_its_own_program_mapped() {
+        let own = std::env::current_exe().expect("known");
+        let files = mapped(std::process::id());
+        let file = files.iter().find(|file| file.name == own).expect("mapped");
+        assert_eq!(file.id(), MappedFile::installed(own).id());
+        assert!(started_ns(std::process::id()).is_some());
+        assert!(processes().iter().any(|(tgid, _)| *tgid == std::process::id()));
+    }
+}

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0-only
+ *
+ * The programs on the functions of TLS libraries: a function's beginning tells whose plaintext goes where, its end how
+ * much of it.
+ */
+#pragma once
+
+static __always_inline int enter(struct tls_runner *runner, enum tls_function function, u64 session, u64 buffer, u64 length_at)
+{
+	struct tls_thread *thread = bpf_map_lookup_elem(&tls_threads, runner);
+	struct tls_thread fresh = {};
+	u32 tgid = runner->tgid, by_goroutine = runner->pid == 0;
+
+	if (!thread) {
+		bpf_map_update_elem(&tls_probed, &tgid, &by_goroutine, BPF_ANY);
+		bpf_map_update_elem(&tls_threads, runner, &fresh, BPF_NOEXIST);
+		thread = bpf_map_lookup_elem(&tls_threads, runner);
+		if (!thread)
+			return 0;
+	}
+	thread->function = function;
+	thread->session = session;
+	thread->buffer = buffer;
+	thread->length_at = length_at;
+	thread->socket = 0;
+	return 0;
+}
+
+/* The socket of the session of the function that has just ended; 0: not known. */
+static __always_inline u64 socket_of(struct tls_thread *thread, u32 tgid)
+{
+	struct tls_session_key key = {.session = thread->session, .tgid = tgid};
+	struct tls_session *known = bpf_map_lookup_elem(&tls_sessions, &key);
+	struct tls_session session = {.socket = thread->socket, .direct = 1};
+
+	if (thread->socket) {
+		if (!known || known->socket != thread->socket)
+			bpf_map_update_elem(&tls_sessions, &key, &session, BPF_ANY);
+		return thread->socket;
+	}
+	/* A session that is tied to a socket that is gone belongs to another one now. */
+	if (known && bpf_map_lookup_elem(&tls_connections, &known->socket))
+		return known->socket;
+	if (thread->function != TLS_WRITE && thread->received == 1) {
+		session.socket = thread->received_socket;
+		session.direct = 0;
+		bpf_map_update_elem(&tls_sessions, &key, &session, BPF_ANY);
+		return session.socket;
+	}
+	if (thread->received > 1 && thread->function == TLS_READ)
+		count(COUNT_TLS_AMBIGUOUS, 1);
+	return 0;
+}
+
+/* A session that writes into memory: what is sent next on this thread is its. */
+static __always_inline void note_unsent(struct tls_thread *thread)
+{
+	if (!thread->wrote || thread->wrote_session != thread->session)
+		thread->wrote++;
+	thread->wrote_session = thread->session;
+}
+
+static __noinline int tell_plaintext(struct connection *plain, u32 tgid, u64 now)
+{
+	struct record_open open = {};
+
+	fill_open(&open, plain, tgid, now);
+	plain->told = submit(plain->ring, &open, sizeof(open));
+	return plain->told;
+}
+
+static __noinline int on_plaintext(struct connection *plain, struct tls_thread *thread, u32 tgid, s32 length)
+{
+	bool sent = thread->function == TLS_WRITE;
+	struct call call = {};
+
+	call.now = sent && thread->socket ? thread->socket_ns : bpf_ktime_get_ns();
+	call.length = length;
+	call.tgid = tgid;
+	call.sent = sent;
+	call.area = sent + AREAS_OF_SOCKETS;
+	take_verdict(plain);
+	if (is_own_call(plain, tgid))
+		return 0;
+	call.offset = sent ? __sync_fetch_and_add(&plain->sent, length) : __sync_fetch_and_add(&plain->received, length);
+	if (plain->mode == MODE_IGNORE)
+		return 0;
+	if (!plain->told && !tell_plaintext(plain, tgid, call.now))
+		return 0;
+	call.wanted = plain->mode != MODE_TIMES && !is_skipped(plain, &call);
+	call.readable = true;
+	call.buffers.base = thread->buffer;
+	if (!lock(plain)) {
+		send_alone(plain, &call);
+		return 0;
+	}
+	dispatch(plain, &call);
+	unlock(plain);
+	return 0;
+}
+
+static __always_inline int leave(struct tls_runner *runner, s64 result)
+{
+	struct tls_thread *thread = bpf_map_lookup_elem(&tls_threads, runner);
+	struct connection *plain;
+	u64 socket, moved;
+
+	if (!thread || !thread->function)
+		return 0;
+	count(COUNT_TLS_CALLS, 1);
+	socket = socket_of(thread, runner->tgid);
+	if (!socket && thread->function != TLS_READ)
+		note_unsent(thread);
+	moved = result;
+	if (thread->length_at && (result <= 0 || bpf_probe_read_user(&moved, sizeof(moved), (void *)thread->length_at)))
+		moved = 0;
+	if (thread->function != TLS_HANDSHAKE && (s64)moved > 0 && moved < GROWN_MAX) {
+		plain = socket ? bpf_map_lookup_elem(&tls_connections, &socket) : NULL;
+		if (plain)
+			on_plaintext(plain, thread, runner->tgid, moved);
+		else
+			count(COUNT_TLS_UNTIED, moved);
+	}
+	thread->received = 0;
+	thread->function = TLS_NONE;
+	return 0;
+}
+
+#if defined(__TARGET_ARCH_x86)
+#define USER_ARGUMENT_0(regs) (regs)->di
+#define USER_ARGUMENT_1(regs) (regs)->si
+#define USER_ARGUMENT_3(regs) (regs)->cx
+#define USER_RESULT(regs) (regs)->ax
+#elif defined(__TARGET_ARCH_arm64)
+#define USER_ARGUMENT_0(regs) (regs)->regs[0]
+#define USER_ARGUMENT_1(regs) (regs)->regs[1]
+#define USER_ARGUMENT_3(regs) (regs)->regs[3]
+#define USER_RESULT(regs) (regs)->regs[0]
+#endif
+
+#define ENTERS(name, function, length_at)                                                                              \
+	SEC("uprobe.multi")                                                                                                  \
+	int name(struct pt_regs *regs)                                                                                 \
+	{                                                                                                              \
+		struct tls_runner runner;                                                                              \
+                                                                                                                       \
+		runner_of_thread(&runner);                                                                             \
+		return enter(&runner, function, USER_ARGUMENT_0(regs), USER_ARGUMENT_1(regs), length_at);              \
+	}
+
+/* The session, a buffer, its size; the count comes back, or, where there is a fourth argument, goes there. */
+ENTERS(tls_read, TLS_READ, 0)
+ENTERS(tls_read_ex, TLS_READ, USER_ARGUMENT_3(regs))
+ENTERS(tls_write, TLS_WRITE, 0)
+ENTERS(tls_write_ex, TLS_WRITE, USER_ARGUMENT_3(regs))
+ENTERS(tls_handshake, TLS_HANDSHAKE, 0)
+
+SEC("uprobe.multi")
+int tls_end(struct pt_regs *regs)
+{
+	struct tls_runner runner;
+
+	runner_of_thread(&runner);
+	return leave(&runner, (s32)USER_RESULT(regs));
+}
+
+#if defined(__TARGET_ARCH_x86)
+/* Go since 1.17 passes arguments in registers of its own choice: the receiver in ax, a slice in bx, cx and di, and the
+ * goroutine is in r14. The count comes back in ax. */
+SEC("uprobe.multi")
+int tls_go_read(struct pt_regs *regs)
+{
+	struct tls_runner runner;
+
+	runner_of_goroutine(&runner, regs->r14);
+	return enter(&runner, TLS_READ, regs->ax, regs->bx, 0);
+}
+
+SEC("uprobe.multi")
+int tls_go_write(struct pt_regs *regs)
+{
+	struct tls_runner runner;
+
+	runner_of_goroutine(&runner, regs->r14);
+	return enter(&runner, TLS_WRITE, regs->ax, regs->bx, 0);
+}
+
+SEC("uprobe.multi")
+int tls_go_end(struct pt_regs *regs)
+{
+	struct tls_runner runner;
+
+	runner_of_goroutine(&runner, regs->r14);
+	return leave(&runner, (s64)regs->ax);
+}
+#endif
