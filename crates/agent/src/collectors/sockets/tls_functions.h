@@ -99,13 +99,15 @@ static __noinline int on_plaintext(struct connection *plain, struct tls_thread *
 	return 0;
 }
 
-static __always_inline int leave(struct tls_runner *runner, s64 result)
+/* `tells_length`: of a function that writes the number of bytes where it was told to. One kind's end may lie in what the
+ * other kind calls too. */
+static __always_inline int leave(struct tls_runner *runner, s64 result, bool tells_length)
 {
 	struct tls_thread *thread = bpf_map_lookup_elem(&tls_threads, runner);
 	struct connection *plain;
 	u64 socket, moved;
 
-	if (!thread || !thread->function)
+	if (!thread || !thread->function || tells_length != !!thread->length_at)
 		return 0;
 	count(COUNT_TLS_CALLS, 1);
 	socket = socket_of(thread, runner->tgid);
@@ -161,7 +163,16 @@ int tls_end(struct pt_regs *regs)
 	struct tls_runner runner;
 
 	runner_of_thread(&runner);
-	return leave(&runner, (s32)USER_RESULT(regs));
+	return leave(&runner, (s32)USER_RESULT(regs), false);
+}
+
+SEC("uprobe.multi")
+int tls_end_ex(struct pt_regs *regs)
+{
+	struct tls_runner runner;
+
+	runner_of_thread(&runner);
+	return leave(&runner, (s32)USER_RESULT(regs), true);
 }
 
 #if defined(__TARGET_ARCH_x86)
@@ -191,6 +202,6 @@ int tls_go_end(struct pt_regs *regs)
 	struct tls_runner runner;
 
 	runner_of_goroutine(&runner, regs->r14);
-	return leave(&runner, (s64)regs->ax);
+	return leave(&runner, (s64)regs->ax, false);
 }
 #endif
