@@ -164,6 +164,7 @@ static __noinline int on_moved(struct sock *sk, struct task_struct *task, s32 re
 {
 	struct connection *connection;
 	struct call call;
+	bool may_turn;
 
 	call.now = bpf_ktime_get_ns();
 	call.length = result;
@@ -187,10 +188,10 @@ static __noinline int on_moved(struct sock *sk, struct task_struct *task, s32 re
 	if (!connection->told && !tell(connection, sk, call.tgid, call.now, sent))
 		return 0;
 	call.wanted = connection->mode != MODE_TIMES && !is_skipped(connection, &call);
-	if (call.wanted)
+	may_turn = may_turn_to_tls(connection, &call);
+	if (call.wanted || may_turn)
 		call.readable = !(flags & MSG_TRUNC) && find_buffers(&call.buffers, task, sk, result);
-	if (connection->mode == MODE_UNDECIDED && connection->family != AF_UNIX && !(connection->flags & CONNECTION_TLS) &&
-	    look_for_tls(connection, &call))
+	if (may_turn && look_for_tls(connection, &call))
 		on_encrypted_call(connection, call.tgid, call.now, sent);
 	if (!sent)
 		take_arrival(connection, sk, &call);

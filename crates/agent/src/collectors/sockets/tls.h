@@ -114,7 +114,16 @@ static __noinline int tell_tls(struct connection *connection, u32 tgid, u64 now)
 	return submit_and_wake(connection->ring, &record, sizeof(record), true);
 }
 
-/* Whether this call shows that the connection is encrypted. Looked at while nobody has decided what it is. */
+/* Some protocols turn to TLS after a few words in the clear, which may have told what they are. */
+#define TURNS_WITHIN 1024
+
+static __always_inline bool may_turn_to_tls(struct connection *connection, struct call *call)
+{
+	return (connection->mode == MODE_UNDECIDED || call->offset < TURNS_WITHIN) &&
+	       !(connection->flags & CONNECTION_TLS) && connection->family != AF_UNIX;
+}
+
+/* Whether this call shows that the connection is encrypted. */
 static __always_inline bool look_for_tls(struct connection *connection, struct call *call)
 {
 	u64 from = call->buffers.base;
