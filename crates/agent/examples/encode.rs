@@ -1,5 +1,6 @@
 //! How fast spans are encoded on one core.
 
+use limpid_agent::capture::Transport;
 use limpid_agent::export::otlp::traces::{Message, ProcessSpans, messages};
 use limpid_agent::telemetry::{Parent, Peer, Process, Span};
 use limpid_model::request::Attribute;
@@ -64,6 +65,7 @@ fn span<'a>(number: usize, request: &'a Request, process: &'a Arc<Process>) -> S
         peer: Peer::Process { service: "checkout", entity: "process:3d1219c7c4c5404aaa1f6d2a48adfda4/123456-4242" },
         client: Some(([10, 0, 0, 1].into(), 40_000)),
         server: Some(([10, 0, 0, 2].into(), 80)),
+        transport: Transport::Tcp,
         queue_ns: Some(250),
         sampling: None,
     }

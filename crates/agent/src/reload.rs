@@ -76,7 +76,7 @@ impl Parts<'_> {
             collectors.processes = Collectors::start_processes(&running, self.identity);
             log::info!("`processes` is {} now", on_or_off(new.processes));
         }
-        if old.sockets != new.sockets {
+        if (old.sockets, old.tls_plaintext) != (new.sockets, new.tls_plaintext) {
             collectors.sockets = Collectors::start_sockets(&running, self.shared);
             log::info!("`sockets` is {} now", on_or_off(new.sockets));
         }

@@ -11,7 +11,7 @@ use crate::identity::exclude::Exclusions;
 use crate::own::OwnProcesses;
 use crate::pipeline::{self, Sampling, Shared};
 use crate::reload::{Parts, follow};
-use crate::self_status::{CollectorReport, SelfStatus};
+use crate::self_status::{CollectorReport, SelfStatus, tls_file_json};
 use crate::telemetry::Families;
 use limpid_protocols::protocols::SwitchedOff;
 use limpid_tls::ClientFiles;
@@ -42,6 +42,8 @@ pub struct Config {
     pub ring_bytes: usize,
     pub sockets: bool,
     pub processes: bool,
+    /// Whether probes are hung on TLS libraries.
+    pub tls_plaintext: bool,
     /// `auto`, or by which hooks sockets are watched.
     pub front_end: String,
     /// Where batches wait while the server is away, and how many bytes of them; none: in memory.
@@ -86,6 +88,7 @@ impl Collectors {
         let for_sockets = sockets::Config {
             ring_bytes: config.ring_bytes,
             front_end: config.front_end.clone(),
+            tls_plaintext: config.tls_plaintext,
             ..sockets::Config::default()
         };
         match config.sockets {
@@ -93,6 +96,11 @@ impl Collectors {
                 .map_err(|error| not_running(sockets::INFO.name, error.0)),
             false => Err(switched_off(sockets::INFO.name)),
         }
+    }
+
+    /// Files with a TLS implementation, and which of its functions have probes.
+    fn tls_files(&self) -> Vec<serde_json::Value> {
+        self.sockets.as_ref().map(Sockets::tls_files).unwrap_or_default().iter().map(tls_file_json).collect()
     }
 
     fn reports(&self) -> Vec<CollectorReport> {
@@ -152,13 +160,14 @@ pub async fn run(
     if let Some(reason) = with(&collectors, |collectors| collectors.failure().map(str::to_owned)).flatten() {
         return Err(format!("nothing can be watched: {reason}; `limpid check` tells what this machine allows"));
     }
-    let for_status = collectors.clone();
+    let (for_status, for_tls) = (collectors.clone(), collectors.clone());
     let reports = move || with(&for_status, Collectors::reports).unwrap_or_default();
     let export: Arc<OnceLock<ExportStatus>> = Arc::default();
     let (of_export, of_identity, of_pipeline) = (export.clone(), identity.clone(), shared.clone());
     let status = SelfStatus::new(host.clone(), reports)
         .with("export", move || json!(of_export.get().and_then(|status| status())))
         .with("protocols", move || of_pipeline.protocols())
+        .with("tls", move || json!(with(&for_tls, Collectors::tls_files).unwrap_or_default()))
         .with("exclusions", move || of_identity.exclusions().to_json())
         .shared();
     let families: Vec<Arc<dyn Families>> = vec![Arc::new(shared.clone()), status.clone(), identity.clone()];

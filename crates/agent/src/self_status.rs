@@ -1,5 +1,6 @@
 //! What the agent says of itself: its CPU time, its memory, its programs in the kernel, and what was lost.
 
+use crate::collectors::sockets::TlsFile;
 use crate::collectors::{CollectorStatus, ProgramState, ProgramStats};
 use crate::identity::{host::Host, now_ns, procfs};
 use crate::losses::{self, Loss};
@@ -224,6 +225,15 @@ impl crate::export::prometheus::StatusSource for SelfStatus {
         let reason = reports.iter().find_map(|report| reason(&report.status.state));
         Some(reason.map_or("no collector runs".to_owned(), |reason| format!("no collector runs: {reason}")))
     }
+}
+
+pub(crate) fn tls_file_json(file: &TlsFile) -> Value {
+    let probes: Vec<Value> = file
+        .probes
+        .iter()
+        .map(|probe| json!({"name": probe.name, "hook": probe.hook, "state": state(&probe.state), "reason": reason(&probe.state)}))
+        .collect();
+    json!({"path": file.path, "library": file.library, "probes": probes})
 }
 
 fn collector_json(report: &CollectorReport) -> Value {

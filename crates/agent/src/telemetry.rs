@@ -1,5 +1,6 @@
 //! What the pipeline hands to the exporters.
 
+use crate::capture::Transport;
 use limpid_model::{ExpHistogram, Request, Side, Text};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -52,6 +53,7 @@ pub struct Span<'a> {
     pub peer: Peer<'a>,
     pub client: Option<(IpAddr, u16)>,
     pub server: Option<(IpAddr, u16)>,
+    pub transport: Transport,
     /// How long the request waited on this (the server's) side before it was read.
     pub queue_ns: Option<u64>,
     /// The chance that a request like this one had to be kept, and OpenTelemetry's threshold for it; none when all are.

@@ -1,5 +1,6 @@
 //! What the exporter writes, decoded with OpenTelemetry's own generated types.
 
+use limpid_agent::capture::Transport;
 use limpid_agent::export::otlp::traces::{ProcessSpans, messages};
 use limpid_agent::export::otlp::{self, Agent};
 use limpid_agent::identity::host::Host;
@@ -48,6 +49,7 @@ fn span<'a>(process: &'a Arc<Process>, side: Side, request: &'a Request) -> Span
         peer: Peer::Address { address: "2001:db8::1".parse().expect("address"), port: Some(80) },
         client: Some(("10.0.0.255".parse().expect("address"), 40_000)),
         server: Some(("10.0.0.2".parse().expect("address"), 80)),
+        transport: Transport::Tcp,
         queue_ns: (side == Side::Server).then_some(250),
         sampling: (side == Side::Client).then_some((0.25, "c")),
     }

@@ -324,6 +324,7 @@ fn span<'a>(
         peer: peer(conn, seen.at, end, side),
         client,
         server,
+        transport: end.info.transport,
         queue_ns: view.queue_ns,
         sampling,
     })

@@ -67,6 +67,7 @@ pub fn settings(config: &Config) -> Result<limpid_agent::Config, CommandError> {
         ring_bytes: usize::try_from(config.number("ring_bytes"))?,
         sockets: config.is_on("sockets"),
         processes: config.is_on("processes"),
+        tls_plaintext: config.is_on("tls_plaintext"),
         front_end: config.text("front_end").to_owned(),
         spool: spool(config),
         protocols_off: protocols_off(config),

@@ -22,6 +22,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender};
 use std::thread::JoinHandle;
+pub use tls::TlsFile;
 use verdict::{Slots, Verdicts};
 
 pub const INFO: CollectorInfo = CollectorInfo {
@@ -68,6 +69,8 @@ pub struct Config {
     pub verdicts: u32,
     /// Whether the arrival of requests is stamped, to tell the network from the server's queue.
     pub arrivals: bool,
+    /// Whether probes are hung on TLS libraries.
+    pub tls_plaintext: bool,
     /// Which programs see the bytes: `auto`, `tp_btf` or `fentry`.
     pub front_end: String,
 }
@@ -79,6 +82,7 @@ impl Default for Config {
             own_tgids: vec![std::process::id()],
             verdicts: 65_536,
             arrivals: true,
+            tls_plaintext: true,
             front_end: "auto".to_owned(),
         }
     }
@@ -111,7 +115,7 @@ pub struct Sockets {
     programs: Vec<ProgramStatus>,
     tls_requests: SyncSender<u32>,
     tls_stop: Arc<AtomicBool>,
-    tls_files: Arc<tls::Files>,
+    tls_files: tls::TlsFiles,
     object: Arc<Object>,
 }
 
@@ -149,7 +153,9 @@ impl Sockets {
             sockets.start_consumer(index, ring, verdicts, make_consumer(index))?;
         }
         sockets.start_sweep(loaded.sweep)?;
-        sockets.start_tls(tls_asked)?;
+        if config.tls_plaintext {
+            sockets.start_tls(tls_asked)?;
+        }
         sockets.mark_old_sockets();
         Ok(sockets)
     }
@@ -226,6 +232,10 @@ impl Sockets {
 
     pub fn status(&self) -> CollectorStatus {
         CollectorStatus { name: INFO.name, state: ProgramState::Running, programs: self.programs.clone() }
+    }
+
+    pub fn tls_files(&self) -> Vec<TlsFile> {
+        self.tls_files.lock().map(|files| files.clone()).unwrap_or_default()
     }
 
     /// The kernel's own counts, by the names of [`COUNTERS`].

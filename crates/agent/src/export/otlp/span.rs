@@ -1,6 +1,7 @@
 //! One span: field 2 of `ScopeSpans`.
 
 use super::{Writer, int_attribute, number_attribute, text_attribute};
+use crate::capture::Transport;
 use crate::telemetry::{Peer, Span};
 use limpid_model::{Kind, Side, Status, Text};
 use limpid_protocols::conventions::{self, Value};
@@ -19,6 +20,7 @@ pub(super) struct Ends {
     client: Option<IpAddr>,
     server: Option<(IpAddr, u16)>,
     told: Told,
+    transport: Option<Transport>,
     peer_service: Text,
     peer_entity: Text,
     encoded: Writer,
@@ -88,6 +90,9 @@ fn encode_attributes(writer: &mut Writer, span: &Span<'_>, ends: &mut Ends) {
         told.server |= name == "server.address";
         told.client |= name == "client.address";
         match value {
+            Value::Text("http") if name == "url.scheme" && span.transport == Transport::Tls => {
+                text_attribute(writer, ATTRIBUTES, name, "https");
+            }
             Value::Text(text) => text_attribute(writer, ATTRIBUTES, name, text),
             Value::Int(number) => int_attribute(writer, ATTRIBUTES, name, number),
             Value::Bool(flag) => number_attribute(writer, ATTRIBUTES, name, 2, u64::from(flag)),
@@ -119,10 +124,12 @@ impl Ends {
         let client = span.client.map(|(address, _)| address);
         let same = !self.encoded.bytes.is_empty()
             && (client, span.server, told) == (self.client, self.server, self.told)
+            && self.transport == Some(span.transport)
             && (service, entity) == (&*self.peer_service, &*self.peer_entity)
             && matches!(span.peer, Peer::Process { .. });
         if !same {
             (self.client, self.server, self.told) = (client, span.server, told);
+            self.transport = Some(span.transport);
             (self.peer_service, self.peer_entity) = (service.into(), entity.into());
             self.encode(span);
         }
@@ -142,8 +149,18 @@ impl Ends {
         if let Some(address) = self.client.filter(|_| !self.told.client) {
             text_attribute(writer, ATTRIBUTES, "client.address", &address_text(address));
         }
-        let transport = if span.server.or(span.client).is_some() { "tcp" } else { "unix" };
-        text_attribute(writer, ATTRIBUTES, "network.transport", transport);
+        text_attribute(writer, ATTRIBUTES, "network.transport", transport_name(span.transport));
+        if span.transport == Transport::Tls {
+            number_attribute(writer, ATTRIBUTES, "tls.established", 2, 1);
+        }
+    }
+}
+
+fn transport_name(transport: Transport) -> &'static str {
+    match transport {
+        Transport::Tcp | Transport::Tls => "tcp",
+        Transport::UnixStream => "unix",
+        Transport::Udp => "udp",
     }
 }
 

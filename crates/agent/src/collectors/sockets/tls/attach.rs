@@ -1,6 +1,6 @@
 //! Hangs the programs of `tls_functions.h` onto the functions of one file.
 
-use super::FileStatus;
+use super::TlsFile;
 use super::files::MappedFile;
 use crate::collectors::sockets::clock;
 use crate::collectors::{ProgramState, ProgramStatus};
@@ -10,7 +10,7 @@ use limpid_probes::{Exit, Function, Inspection, Library, Role, Site};
 pub struct Attached {
     /// On the kernel's clock.
     pub since_ns: u64,
-    pub status: FileStatus,
+    pub status: TlsFile,
     /// Detached when dropped.
     _links: Vec<Link>,
 }
@@ -33,7 +33,7 @@ pub fn attach(object: &Object, file: &MappedFile) -> Option<Attached> {
             return None;
         }
     };
-    let (mut links, mut programs) = (Vec::new(), Vec::new());
+    let (mut links, mut probes_status) = (Vec::new(), Vec::new());
     for probe in probes(&inspection) {
         let state = match hang(object, file, &probe) {
             Ok(link) => {
@@ -42,9 +42,9 @@ pub fn attach(object: &Object, file: &MappedFile) -> Option<Attached> {
             }
             Err(error) => ProgramState::Failed(error),
         };
-        programs.push(ProgramStatus { name: probe.program.to_owned(), hook: probe.describe(), state });
+        probes_status.push(ProgramStatus { name: probe.program.to_owned(), hook: probe.describe(), state });
     }
-    programs.extend(inspection.missing.iter().map(|missing| ProgramStatus {
+    probes_status.extend(inspection.missing.iter().map(|missing| ProgramStatus {
         name: "none".to_owned(),
         hook: missing.symbol.clone(),
         state: ProgramState::Off(missing.reason.to_string()),
@@ -54,7 +54,7 @@ pub fn attach(object: &Object, file: &MappedFile) -> Option<Attached> {
         None => format!("{:?}", inspection.library),
     };
     log::info!("{library} in {}: {} probes", file.name.display(), links.len());
-    let status = FileStatus { path: file.name.clone(), library, programs };
+    let status = TlsFile { path: file.name.clone(), library, probes: probes_status };
     (!links.is_empty()).then(|| Attached { since_ns: clock::monotonic_ns(), status, _links: links })
 }
 

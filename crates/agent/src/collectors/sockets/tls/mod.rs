@@ -24,19 +24,15 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Files whose content is remembered.
 const FILES: usize = 65_536;
 
-/// What is known of the files, for the status page.
-#[derive(Default)]
-pub struct Files {
-    /// The last known state of each file that has a TLS implementation.
-    pub known: Mutex<Vec<FileStatus>>,
-}
-
+/// A file that has a TLS implementation, for the status page.
 #[derive(Clone)]
-pub struct FileStatus {
+pub struct TlsFile {
     pub path: PathBuf,
     pub library: String,
-    pub programs: Vec<ProgramStatus>,
+    pub probes: Vec<ProgramStatus>,
 }
+
+pub type TlsFiles = Arc<Mutex<Vec<TlsFile>>>;
 
 pub struct Tls {
     object: Arc<Object>,
@@ -46,11 +42,11 @@ pub struct Tls {
     attached: FxHashMap<FileId, Option<Attached>>,
     /// Processes that were looked at, by number and start.
     seen: FxHashSet<(u32, u64)>,
-    status: Arc<Files>,
+    status: TlsFiles,
 }
 
 impl Tls {
-    pub fn new(object: &Arc<Object>, requests: Receiver<u32>, status: Arc<Files>) -> Result<Self, CollectorError> {
+    pub fn new(object: &Arc<Object>, requests: Receiver<u32>, status: TlsFiles) -> Result<Self, CollectorError> {
         let since = load::map(object, "tls_attached")?;
         let (attached, seen) = Default::default();
         Ok(Tls { object: Arc::clone(object), requests, since, attached, seen, status })
@@ -106,7 +102,7 @@ impl Tls {
             }
             let attached = attach::attach(&self.object, file);
             if let Some(attached) = &attached
-                && let Ok(mut known) = self.status.known.lock()
+                && let Ok(mut known) = self.status.lock()
             {
                 known.push(attached.status.clone());
             }
