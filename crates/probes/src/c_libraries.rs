@@ -58,8 +58,6 @@ const NSS: &[Row] = &[
 /// In these, BoringSSL has a function that OpenSSL never had.
 const BORINGSSL_MARK: &str = "SSL_CTX_set_grease_enabled";
 
-pub const FRAGMENTS: [&str; 3] = ["SSL_", "gnutls_", "PR_"];
-
 pub fn wanted(name: &str) -> bool {
     let listed = |rows: &[Row]| rows.iter().any(|row| row.symbol == name);
     listed(OPENSSL) || listed(GNUTLS) || listed(NSS) || name == BORINGSSL_MARK

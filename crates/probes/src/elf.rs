@@ -203,6 +203,24 @@ impl<'a> Elf<'a> {
     }
 }
 
+/// Relocations are searched for one address up to here.
+const MAX_RELOCATIONS_BYTES: u64 = 32 << 20;
+
+impl Elf<'_> {
+    /// The address that is stored at `address`; where the loader writes it there, what the loader is told.
+    pub fn pointer(&self, address: u64) -> Option<u64> {
+        let stored = u64_at(&self.read_address(address, 8)?, 0)?;
+        (stored != 0).then_some(stored).or_else(|| self.relocated(address))
+    }
+
+    fn relocated(&self, address: u64) -> Option<u64> {
+        let section = self.section(".rela.dyn").or_else(|| self.section(".rela"))?;
+        let rows = self.read(section.offset, section.size.min(MAX_RELOCATIONS_BYTES))?;
+        let row = rows.chunks_exact(24).find(|row| u64_at(row, 0) == Some(address))?;
+        u64_at(row, 16).filter(|addend| *addend != 0)
+    }
+}
+
 fn section(row: &[u8]) -> Option<(u32, Section)> {
     let section = Section {
         name: String::new(),

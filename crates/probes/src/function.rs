@@ -31,6 +31,26 @@ impl Convention {
     }
 }
 
+impl Convention {
+    /// Of a Go function since registers hold its arguments; the goroutine's register is of use too.
+    pub fn go(machine: Machine) -> Convention {
+        match machine {
+            Machine::X86_64 => Convention {
+                arguments: x86::RAX | x86::RBX | x86::RCX | x86::RDI | x86::R14,
+                result: x86::RAX | x86::RBX | x86::RCX,
+                stack: x86::RSP,
+                return_probe: false,
+            },
+            Machine::Arm64 => Convention {
+                arguments: 0b1111 | 1 << 28,
+                result: 0b111,
+                stack: arm64::LINK_AND_STACK,
+                return_probe: false,
+            },
+        }
+    }
+}
+
 pub fn site(program: &Program, step: &Step) -> Option<Site> {
     let (file_offset, _) = program.elf.place(step.address)?;
     Some(Site { file_offset, emulated: step.emulated, instruction: program.text(step) })

@@ -13,6 +13,7 @@ mod code;
 mod elf;
 mod extents;
 mod function;
+mod go;
 mod graph;
 mod plt;
 mod sites;
@@ -110,6 +111,8 @@ pub enum Reason {
     NoSymbol,
     TooLarge,
     Undecodable,
+    /// Go before 1.17 passes arguments on the stack.
+    StackArguments,
     /// It only jumps to that one, which is watched: nothing is lost.
     CoveredBy(String),
 }
@@ -120,6 +123,7 @@ impl fmt::Display for Reason {
             Reason::NoSymbol => write!(out, "no symbol of that name"),
             Reason::TooLarge => write!(out, "larger than what is analysed"),
             Reason::Undecodable => write!(out, "code that is not understood"),
+            Reason::StackArguments => write!(out, "built by a Go that passes arguments on the stack"),
             Reason::CoveredBy(other) => write!(out, "goes on in {other}, which is watched"),
         }
     }
@@ -158,11 +162,12 @@ pub fn inspect_bytes(content: &[u8]) -> Result<Option<Inspection>, InspectError>
     inspect_elf(&Elf::parse(&content)?)
 }
 
+/// Each name that is looked for holds one of them.
+const FRAGMENTS: [&str; 4] = ["SSL_", "gnutls_", "PR_", go::FRAGMENT];
+
 fn inspect_elf(elf: &Elf) -> Result<Option<Inspection>, InspectError> {
-    let symbols = symbols::find(elf, &c_libraries::FRAGMENTS, &c_libraries::wanted);
-    if symbols.is_empty() {
-        return Ok(None);
-    }
+    let wanted = |name: &str| c_libraries::wanted(name) || go::wanted(name);
+    let symbols = symbols::find(elf, &FRAGMENTS, &wanted);
     let program = Program { elf, extents: Extents::of(elf) };
-    Ok(c_libraries::inspect(&program, &symbols))
+    Ok(go::inspect(&program, &symbols).or_else(|| c_libraries::inspect(&program, &symbols)))
 }

@@ -14,11 +14,13 @@ const fn bit(number: u32) -> Registers {
 pub const RAX: Registers = bit(0);
 pub const RCX: Registers = bit(1);
 pub const RDX: Registers = bit(2);
+pub const RBX: Registers = bit(3);
 pub const RSP: Registers = bit(4);
 pub const RSI: Registers = bit(6);
 pub const RDI: Registers = bit(7);
 pub const R8: Registers = bit(8);
 pub const R9: Registers = bit(9);
+pub const R14: Registers = bit(14);
 
 /// Of C functions, in the order of the arguments.
 pub const C_ARGUMENTS: [Registers; 6] = [RDI, RSI, RDX, RCX, R8, R9];
@@ -26,14 +28,16 @@ pub const C_ARGUMENTS: [Registers; 6] = [RDI, RSI, RDX, RCX, R8, R9];
 /// Those of `arch/x86/kernel/uprobes.c` (`branch_xol_ops`, `push_xol_ops`) that every kernel since 5.8 emulates. Longer
 /// `nop`s are emulated since 6.16 only and are not counted; nor is anything with a prefix, which some kernels refuse.
 fn emulated(bytes: &[u8]) -> bool {
-    match bytes {
-        [0x90] | [0x66, 0x90] => true,
-        [0x50..=0x57] | [0x41, 0x50..=0x57] => true,
-        [0xeb | 0x70..=0x7f, _] => true,
-        [0xe9 | 0xe8, _, _, _, _] => true,
-        [0x0f, 0x80..=0x8f, _, _, _, _] => true,
-        _ => false,
-    }
+    matches!(
+        bytes,
+        [0x90]
+            | [0x66, 0x90]
+            | [0x50..=0x57]
+            | [0x41, 0x50..=0x57]
+            | [0xeb | 0x70..=0x7f, _]
+            | [0xe9 | 0xe8, _, _, _, _]
+            | [0x0f, 0x80..=0x8f, _, _, _, _]
+    )
 }
 
 fn flow(instruction: &Instruction) -> Flow {
