@@ -18,6 +18,9 @@ static __always_inline int enter(struct tls_runner *runner, enum tls_function fu
 		if (!thread)
 			return 0;
 	}
+	/* Reading and writing begin with the handshake when there was none yet. */
+	if (function == TLS_HANDSHAKE && thread->function && thread->session == session)
+		return 0;
 	thread->function = function;
 	thread->session = session;
 	thread->buffer = buffer;
@@ -99,15 +102,28 @@ static __noinline int on_plaintext(struct connection *plain, struct tls_thread *
 	return 0;
 }
 
-/* `tells_length`: of a function that writes the number of bytes where it was told to. One kind's end may lie in what the
- * other kind calls too. */
-static __always_inline int leave(struct tls_runner *runner, s64 result, bool tells_length)
+/* What the end of a function tells. One kind's end may lie in what another kind calls too, and reading may begin with a
+ * handshake: an end that does not fit what runs is not its. */
+enum tls_end {
+	END_WITH_BYTES,     /* it returns how many */
+	END_WITH_SUCCESS,   /* it has written how many to where it was told to */
+	END_OF_HANDSHAKE,
+};
+
+static __always_inline bool ends(struct tls_thread *thread, enum tls_end end)
+{
+	if (thread->function == TLS_HANDSHAKE)
+		return end == END_OF_HANDSHAKE;
+	return thread->function && end == (thread->length_at ? END_WITH_SUCCESS : END_WITH_BYTES);
+}
+
+static __always_inline int leave(struct tls_runner *runner, s64 result, enum tls_end end)
 {
 	struct tls_thread *thread = bpf_map_lookup_elem(&tls_threads, runner);
 	struct connection *plain;
 	u64 socket, moved;
 
-	if (!thread || !thread->function || tells_length != !!thread->length_at)
+	if (!thread || !ends(thread, end))
 		return 0;
 	count(COUNT_TLS_CALLS, 1);
 	socket = socket_of(thread, runner->tgid);
@@ -163,7 +179,7 @@ int tls_end(struct pt_regs *regs)
 	struct tls_runner runner;
 
 	runner_of_thread(&runner);
-	return leave(&runner, (s32)USER_RESULT(regs), false);
+	return leave(&runner, (s32)USER_RESULT(regs), END_WITH_BYTES);
 }
 
 SEC("uprobe.multi")
@@ -172,7 +188,16 @@ int tls_end_ex(struct pt_regs *regs)
 	struct tls_runner runner;
 
 	runner_of_thread(&runner);
-	return leave(&runner, (s32)USER_RESULT(regs), true);
+	return leave(&runner, (s32)USER_RESULT(regs), END_WITH_SUCCESS);
+}
+
+SEC("uprobe.multi")
+int tls_handshake_end(struct pt_regs *regs)
+{
+	struct tls_runner runner;
+
+	runner_of_thread(&runner);
+	return leave(&runner, 0, END_OF_HANDSHAKE);
 }
 
 #if defined(__TARGET_ARCH_x86)
@@ -197,11 +222,29 @@ int tls_go_write(struct pt_regs *regs)
 }
 
 SEC("uprobe.multi")
+int tls_go_handshake(struct pt_regs *regs)
+{
+	struct tls_runner runner;
+
+	runner_of_goroutine(&runner, regs->r14);
+	return enter(&runner, TLS_HANDSHAKE, regs->ax, 0, 0);
+}
+
+SEC("uprobe.multi")
+int tls_go_handshake_end(struct pt_regs *regs)
+{
+	struct tls_runner runner;
+
+	runner_of_goroutine(&runner, regs->r14);
+	return leave(&runner, 0, END_OF_HANDSHAKE);
+}
+
+SEC("uprobe.multi")
 int tls_go_end(struct pt_regs *regs)
 {
 	struct tls_runner runner;
 
 	runner_of_goroutine(&runner, regs->r14);
-	return leave(&runner, (s64)regs->ax, false);
+	return leave(&runner, (s64)regs->ax, END_WITH_BYTES);
 }
 #endif

@@ -4,8 +4,9 @@ use super::TlsFile;
 use super::files::MappedFile;
 use crate::collectors::sockets::clock;
 use crate::collectors::{ProgramState, ProgramStatus};
-use libbpf_rs::{Link, Object, ProgramMut, UprobeMultiOpts, UprobeOpts};
+use libbpf_rs::{Link, Object, UprobeMultiOpts, UprobeOpts};
 use limpid_probes::{Exit, Function, Inspection, Library, Role, Site};
+use std::path::Path;
 
 pub struct Attached {
     /// On the kernel's clock.
@@ -15,36 +16,41 @@ pub struct Attached {
     _links: Vec<Link>,
 }
 
-/// One probe.
+/// Where one program hangs in the file.
 struct Probe<'a> {
     program: &'static str,
-    site: &'a Site,
-    /// Behind the function's return: the site is its first instruction.
+    /// Behind the return of the functions that begin here.
     returns: bool,
-    symbol: &'a str,
+    sites: Vec<(&'a str, &'a Site)>,
 }
 
 /// `None`: there is nothing in this file.
 pub fn attach(object: &Object, file: &MappedFile) -> Option<Attached> {
-    let inspection = match limpid_probes::inspect(&file.open) {
+    // The process may end at any moment: what is open stays.
+    let open = file.open()?;
+    let inspection = match limpid_probes::inspect(&open.path) {
         Ok(inspection) => inspection?,
         Err(error) => {
             log::debug!("{} is not looked into for TLS: {error}", file.name.display());
             return None;
         }
     };
-    let (mut links, mut probes_status) = (Vec::new(), Vec::new());
+    let (mut links, mut states) = (Vec::new(), Vec::new());
     for probe in probes(&inspection) {
-        let state = match hang(object, file, &probe) {
-            Ok(link) => {
-                links.push(link);
+        let state = match hang(object, &open.path, &probe) {
+            Ok(hung) => {
+                links.extend(hung);
                 ProgramState::Running
             }
             Err(error) => ProgramState::Failed(error),
         };
-        probes_status.push(ProgramStatus { name: probe.program.to_owned(), hook: probe.describe(), state });
+        states.extend(probe.sites.iter().map(|(symbol, site)| ProgramStatus {
+            name: probe.program.to_owned(),
+            hook: describe(symbol, site, probe.returns),
+            state: state.clone(),
+        }));
     }
-    probes_status.extend(inspection.missing.iter().map(|missing| ProgramStatus {
+    states.extend(inspection.missing.iter().map(|missing| ProgramStatus {
         name: "none".to_owned(),
         hook: missing.symbol.clone(),
         state: ProgramState::Off(missing.reason.to_string()),
@@ -54,17 +60,15 @@ pub fn attach(object: &Object, file: &MappedFile) -> Option<Attached> {
         None => format!("{:?}", inspection.library),
     };
     log::info!("{library} in {}: {} probes", file.name.display(), links.len());
-    let status = TlsFile { path: file.name.clone(), library, probes: probes_status };
+    let status = TlsFile { path: file.name.clone(), library, probes: states };
     (!links.is_empty()).then(|| Attached { since_ns: clock::monotonic_ns(), status, _links: links })
 }
 
-impl Probe<'_> {
-    fn describe(&self) -> String {
-        let Site { file_offset, emulated, instruction } = self.site;
-        let cost = if *emulated { "" } else { ", single-stepped" };
-        let at = if self.returns { "return of " } else { "" };
-        format!("{at}{}, {instruction} at {file_offset:#x}{cost}", self.symbol)
-    }
+fn describe(symbol: &str, site: &Site, returns: bool) -> String {
+    let Site { file_offset, emulated, instruction } = site;
+    let cost = if *emulated { "" } else { ", single-stepped" };
+    let at = if returns { "return of " } else { "" };
+    format!("{at}{symbol}, {instruction} at {file_offset:#x}{cost}")
 }
 
 /// The probes of all functions, none twice: what several functions have in common needs but one.
@@ -72,28 +76,24 @@ fn probes(inspection: &Inspection) -> Vec<Probe<'_>> {
     let mut probes: Vec<Probe<'_>> = Vec::new();
     for function in &inspection.functions {
         let Some((begins, ends)) = programs(inspection.library, function.role) else { continue };
-        for probe in of_function(function, begins, ends) {
-            let same = |other: &Probe<'_>| {
-                (other.program, other.site.file_offset, other.returns)
-                    == (probe.program, probe.site.file_offset, probe.returns)
-            };
-            if !probes.iter().any(same) {
-                probes.push(probe);
-            }
+        match &function.exit {
+            Exit::Sites(sites) => sites.iter().for_each(|site| add(&mut probes, ends, false, function, site)),
+            Exit::ReturnProbe(site) => add(&mut probes, ends, true, function, site),
+            // Nobody would hear of what it has moved.
+            Exit::None => continue,
         }
+        add(&mut probes, begins, false, function, &function.entry);
     }
     probes
 }
 
-fn of_function<'a>(function: &'a Function, begins: &'static str, ends: &'static str) -> Vec<Probe<'a>> {
-    let probe = |program, site, returns| Probe { program, site, returns, symbol: &function.symbol };
-    let mut probes = vec![probe(begins, &function.entry, false)];
-    match &function.exit {
-        Exit::Sites(sites) => probes.extend(sites.iter().map(|site| probe(ends, site, false))),
-        Exit::ReturnProbe(site) => probes.push(probe(ends, site, true)),
-        Exit::None => probes.clear(),
+fn add<'a>(probes: &mut Vec<Probe<'a>>, program: &'static str, returns: bool, function: &'a Function, site: &'a Site) {
+    let symbol = function.symbol.as_str();
+    match probes.iter_mut().find(|probe| (probe.program, probe.returns) == (program, returns)) {
+        Some(probe) if probe.sites.iter().any(|(_, other)| other.file_offset == site.file_offset) => {}
+        Some(probe) => probe.sites.push((symbol, site)),
+        None => probes.push(Probe { program, returns, sites: vec![(symbol, site)] }),
     }
-    probes
 }
 
 /// What runs at the beginning and at the end of a function.
@@ -102,6 +102,7 @@ fn programs(library: Library, role: Role) -> Option<(&'static str, &'static str)
         return match role {
             Role::Read => Some(("tls_go_read", "tls_go_end")),
             Role::Write => Some(("tls_go_write", "tls_go_end")),
+            Role::Handshake => Some(("tls_go_handshake", "tls_go_handshake_end")),
             _ => None,
         };
     }
@@ -114,25 +115,28 @@ fn programs(library: Library, role: Role) -> Option<(&'static str, &'static str)
         Role::ReadEx => Some(("tls_read_ex", "tls_end_ex")),
         Role::Write => Some(("tls_write", "tls_end")),
         Role::WriteEx => Some(("tls_write_ex", "tls_end_ex")),
-        Role::Handshake => Some(("tls_handshake", "tls_end")),
+        Role::Handshake => Some(("tls_handshake", "tls_handshake_end")),
         _ => None,
     }
 }
 
 /// A link of many probes exists since 6.6 and needs no more rights than the program did; an older kernel has only the
 /// performance event, which asks for CAP_SYS_ADMIN.
-fn hang(object: &Object, file: &MappedFile, probe: &Probe<'_>) -> Result<Link, String> {
+fn hang(object: &Object, path: &Path, probe: &Probe<'_>) -> Result<Vec<Link>, String> {
     let program = object.progs_mut().find(|program| program.name() == probe.program);
     let program = program.ok_or_else(|| format!("there is no program {}", probe.program))?;
-    let Ok(offset) = usize::try_from(probe.site.file_offset) else { return Err("too far".to_owned()) };
-    hang_multi(&program, file, offset, probe.returns).or_else(|first| {
+    let offsets: Result<Vec<usize>, _> =
+        probe.sites.iter().map(|(_, site)| usize::try_from(site.file_offset)).collect();
+    let offsets = offsets.map_err(|error| error.to_string())?;
+    let options = UprobeMultiOpts { offsets: offsets.clone(), retprobe: probe.returns, ..UprobeMultiOpts::default() };
+    let first = match program.attach_uprobe_multi_with_opts(-1, path, "", options) {
+        Ok(link) => return Ok(vec![link]),
+        Err(error) => error,
+    };
+    let one = |offset| {
         let options = UprobeOpts { retprobe: probe.returns, ..UprobeOpts::default() };
-        let second = program.attach_uprobe_with_opts(-1, &file.open, offset, options);
-        second.map_err(|second| format!("{first}; {second}"))
-    })
-}
-
-fn hang_multi(program: &ProgramMut<'_>, file: &MappedFile, offset: usize, returns: bool) -> Result<Link, String> {
-    let options = UprobeMultiOpts { offsets: vec![offset], retprobe: returns, ..UprobeMultiOpts::default() };
-    program.attach_uprobe_multi_with_opts(-1, &file.open, "", options).map_err(|error| error.to_string())
+        program.attach_uprobe_with_opts(-1, path, offset, options)
+    };
+    let links: Result<Vec<Link>, _> = offsets.into_iter().map(one).collect();
+    links.map_err(|second| format!("{first}; {second}"))
 }

@@ -1,6 +1,7 @@
 //! Which files processes execute code from.
 
 use std::fs;
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -23,10 +24,21 @@ impl MappedFile {
         MappedFile { open: path.clone(), name: path }
     }
 
+    /// Kept open, under a path that goes on to work when the process, or the name, is gone.
+    pub fn open(&self) -> Option<OpenFile> {
+        let file = fs::File::open(&self.open).ok()?;
+        Some(OpenFile { path: PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd())), _file: file })
+    }
+
     pub fn id(&self) -> Option<FileId> {
         let metadata = fs::metadata(&self.open).ok()?;
         metadata.is_file().then(|| (metadata.dev(), metadata.ino()))
     }
+}
+
+pub struct OpenFile {
+    pub path: PathBuf,
+    _file: fs::File,
 }
 
 /// All processes, by number and start.

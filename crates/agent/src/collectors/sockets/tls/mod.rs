@@ -12,7 +12,7 @@ use super::load;
 use crate::collectors::{CollectorError, ProgramStatus};
 use attach::Attached;
 use files::{FileId, MappedFile};
-use libbpf_rs::{MapCore, MapFlags, MapHandle, Object};
+use libbpf_rs::{MapCore, MapFlags, MapHandle, Object, PrintLevel};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -54,6 +54,8 @@ impl Tls {
 
     /// Until the queue of requests is closed, or `stop` is set.
     pub fn run(mut self, stop: &AtomicBool) {
+        // Without this libbpf writes to standard error what fails here, which the status says.
+        libbpf_rs::set_print(Some((PrintLevel::Warn, |_, line| log::debug!("{}", line.trim_end()))));
         for path in files::installed() {
             self.look_at_file(&MappedFile::installed(path));
         }
