@@ -165,3 +165,71 @@ fn a_stripped_program_says_nothing_and_a_library_still_does() {
     run(Command::new("strip").arg(&program));
     assert_eq!(inspect(&program).unwrap(), None);
 }
+
+/// What compilers seldom make: a branch that is not emulated, arguments that have moved, places behind a site that are
+/// sites themselves, a loop at the beginning.
+const ASSEMBLY: &str = r#"
+    .text
+    .macro begin name
+    .globl \name
+    .type \name, @function
+\name:
+    .endm
+    .macro end name
+    .size \name, . - \name
+    .endm
+    begin SSL_read
+    jrcxz 1f
+    push %rbx
+    pop %rbx
+1:  xor %eax, %eax
+    ret
+    end SSL_read
+    begin SSL_write
+    mov %rdi, %rax
+    mov %rsi, %rdi
+    mov %rax, %rsi
+    jmp 1f
+1:  xor %eax, %eax
+    ret
+    end SSL_write
+    begin SSL_read_ex
+    push %rbx
+    mov $1, %eax
+    test %edi, %edi
+    je 9f
+    jmp 1f
+1:  jmp 2f
+2:  jmp 9f
+9:  pop %rbx
+    ret
+    end SSL_read_ex
+    begin SSL_write_ex
+1:  test %edi, %edi
+    je 1b
+    push %rbx
+    xor %eax, %eax
+    test %esi, %esi
+    je 2f
+    mov $5, %eax
+2:  pop %rbx
+    ret
+    end SSL_write_ex
+    .section .note.GNU-stack,"",@progbits
+"#;
+
+#[test]
+fn shapes_made_by_hand() {
+    let folder = tempfile::tempdir().unwrap();
+    let (source, library) = (folder.path().join("shapes.s"), folder.path().join("libshapes.so"));
+    std::fs::write(&source, ASSEMBLY).unwrap();
+    run(Command::new("cc").arg("-shared").arg("-o").arg(&library).arg(&source));
+    let (found, listing) = (inspected(&library), Listing::of(&library));
+    for function in &found.functions {
+        listing.check(function, &C_ARGUMENTS[..arguments(function.role)], &["ax"]);
+    }
+    let entries = ["SSL_read", "SSL_write", "SSL_read_ex", "SSL_write_ex"].map(|symbol| function(&found, symbol));
+    assert_eq!(entries.map(|function| function.entry.emulated), [false, false, true, true]);
+    let Exit::Sites(sites) = &entries[2].exit else { panic!("{:?}", entries[2]) };
+    assert!(sites.len() == 1 && sites[0].instruction.starts_with("je"), "{sites:?}");
+}

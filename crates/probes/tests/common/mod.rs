@@ -71,7 +71,8 @@ impl Listing {
 
     fn is_emulated(&self, address: u64) -> bool {
         let mnemonic = &self.lines[&address].mnemonic;
-        let jump = mnemonic.starts_with('j') && !self.lines[&address].operands.contains('*');
+        let jump =
+            mnemonic.starts_with('j') && !mnemonic.ends_with("cxz") && !self.lines[&address].operands.contains('*');
         jump || mnemonic == "push"
             || mnemonic == "nop"
             || mnemonic == "xchg"
