@@ -25,8 +25,8 @@ use limpid_model::{Direction, Kind, Request, Status, Text, Unanswered};
 const NAME: &str = "tls";
 /// Of each call until the handshake is over: a server's certificates are seldom longer.
 const CALL_BYTES: u32 = 32 * 1024;
-/// Alert, content type and tag, encrypted by 1.3: the longest tag is of 16 bytes.
-const ALERT_1_3: usize = 2 + 1 + 16;
+/// Alert, content type and tag, encrypted by 1.3: tags are of 8 or of 16 bytes.
+const ALERT_1_3: [usize; 2] = [2 + 1 + 8, 2 + 1 + 16];
 /// A `Finished` of 1.3 that is alone in its record: hash, content type and tag, by the lengths of hash and tag.
 const FINISHED_1_3: [usize; 3] = [4 + 32 + 1 + 8, 4 + 32 + 1 + 16, 4 + 48 + 1 + 16];
 
@@ -195,6 +195,8 @@ impl Tls {
                 let fatal = !harmless && (*level == FATAL || self.facts.is_1_3());
                 fatal.then_some(Outcome::Alert(Some(*number)))
             }
+            // Who has sent data already says farewell.
+            _ if self.client_spoke => None,
             _ => Some(Outcome::Alert(None)),
         }
     }
@@ -209,14 +211,14 @@ impl Tls {
 
     fn encrypted_1_3(&mut self, direction: Direction, length: usize) -> Option<Outcome> {
         match direction {
-            Direction::ToClient if length <= ALERT_1_3 => Some(Outcome::Alert(None)),
+            Direction::ToClient if ALERT_1_3.contains(&length) => Some(Outcome::Alert(None)),
             Direction::ToClient => None,
             // Between early data only its very length tells.
             Direction::ToServer if self.facts.offers_early_data => {
                 self.client_spoke = true;
                 FINISHED_1_3.contains(&length).then_some(Outcome::Finished)
             }
-            Direction::ToServer if length <= ALERT_1_3 => Some(Outcome::Alert(None)),
+            Direction::ToServer if ALERT_1_3.contains(&length) => Some(Outcome::Alert(None)),
             // What is shorter is the certificate of a client that has none.
             Direction::ToServer => (length >= FINISHED_1_3[0]).then_some(Outcome::Finished),
         }
@@ -255,7 +257,6 @@ impl Tls {
         direction == Direction::ToServer && record.kind == record::HANDSHAKE && hello
     }
 }
-
 
 impl Facts {
     fn read(&mut self, direction: Direction, kind: u8, body: &[u8]) {

@@ -38,7 +38,11 @@ impl Messages {
                 break true;
             }
         };
-        if sound { drop(self.kept.drain(..done)) } else { self.kept.clear() }
+        if sound {
+            drop(self.kept.drain(..done))
+        } else {
+            self.kept.clear()
+        }
         sound
     }
 

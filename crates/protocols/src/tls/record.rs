@@ -30,8 +30,10 @@ impl Record {
     pub fn read(data: &[u8]) -> Option<Result<Record, ()>> {
         let [kind, major, minor, high, low, ..] = data else { return None };
         let length = usize::from(u16::from_be_bytes([*high, *low]));
-        let is_record =
-            matches!(*kind, CHANGE_CIPHER_SPEC..=APPLICATION_DATA) && *major == 3 && *minor <= 4 && length <= MAX_LENGTH;
+        let is_record = matches!(*kind, CHANGE_CIPHER_SPEC..=APPLICATION_DATA)
+            && *major == 3
+            && *minor <= 4
+            && length <= MAX_LENGTH;
         Some(if is_record { Ok(Record { kind: *kind, length }) } else { Err(()) })
     }
 
@@ -49,7 +51,11 @@ pub(super) fn detect(direction: Direction, data: &[u8]) -> Detection {
         return Detection::Yes;
     }
     if !matches!(data, [] | [20..=23] | [20..=23, 3] | [20..=23, 3, 0..=4, ..]) {
-        return if direction == Direction::ToServer && may_be_old_hello(data) { Detection::More } else { Detection::No };
+        return if direction == Direction::ToServer && may_be_old_hello(data) {
+            Detection::More
+        } else {
+            Detection::No
+        };
     }
     match Record::read(data) {
         None => Detection::More,
