@@ -84,6 +84,15 @@ pub fn postgresql() -> Result<Vec<Vec<u8>>, String> {
     Ok(seeds)
 }
 
+pub fn tls() -> Result<Vec<Vec<u8>>, String> {
+    let mut seeds = recorded("tls")?;
+    let old_hello =
+        [&[0x80, 34, 1, 3, 1, 0, 9, 0, 0, 0, 16][..], &[0, 0, 0x2f, 0, 0, 0x35, 1, 0, 0x80], &[7; 16]].concat();
+    seeds.push(encode(&[piece(false, &old_hello), piece(true, b"\x15\x03\x01\0\x02\x02\x46")]));
+    seeds.push(encode(&[piece(true, b"\x17\x03\x03\0\x14aaaaaaaaaaaaaaaaaaaa")]));
+    Ok(seeds)
+}
+
 /// Over TCP, each message behind its length.
 pub fn dns() -> Result<Vec<Vec<u8>>, String> {
     let framed = |message: &[u8]| [&(message.len() as u16).to_be_bytes()[..], message].concat();
@@ -128,7 +137,7 @@ pub fn mysql() -> Result<Vec<Vec<u8>>, String> {
 }
 
 pub fn everything() -> Result<Vec<Vec<u8>>, String> {
-    Ok([http()?, http2()?, redis()?, postgresql()?, mysql()?, dns()?].concat())
+    Ok([http()?, http2()?, redis()?, postgresql()?, mysql()?, dns()?, tls()?].concat())
 }
 
 pub fn statements() -> Result<Vec<Vec<u8>>, String> {

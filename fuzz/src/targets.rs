@@ -4,7 +4,7 @@ use crate::mutate::{Fate, Random, decode};
 use crate::{corpus, mutate};
 use limpid_model::batch::Signal;
 use limpid_model::{Direction, Request, Unanswered};
-use limpid_protocols::{Connection, Datagrams, Hints, Options, Sink, sql};
+use limpid_protocols::{Certificate, Connection, Datagrams, Hints, Options, Sink, sql};
 use std::net::IpAddr;
 
 pub struct Target {
@@ -23,6 +23,7 @@ pub static TARGETS: &[Target] = &[
     Target { name: "dns", seeds: corpus::dns, mutate: mutate::conversation, run: connection },
     Target { name: "datagrams", seeds: corpus::datagrams, mutate: mutate::conversation, run: datagrams },
     Target { name: "mysql", seeds: corpus::mysql, mutate: mutate::conversation, run: connection },
+    Target { name: "tls", seeds: corpus::tls, mutate: mutate::conversation, run: connection },
     Target { name: "detection", seeds: corpus::everything, mutate: mutate::conversation, run: connection },
     Target { name: "sql", seeds: corpus::statements, mutate: mutate::plain, run: statement },
     Target { name: "captures", seeds: corpus::captures, mutate: mutate::binary, run: capture },
@@ -61,13 +62,19 @@ impl Sink for Checked {
             self.broken.get_or_insert(format!("resolved what cannot be: {name} to {addresses:?}"));
         }
     }
+    fn certificate(&mut self, server_name: Option<&str>, certificate: &Certificate) {
+        let names = [server_name.unwrap_or_default(), &certificate.subject, &certificate.issuer];
+        if names.iter().any(|name| name.len() > MAX_RESOURCE_BYTES) {
+            self.broken.get_or_insert(format!("shown what cannot be: {certificate:?} for {server_name:?}"));
+        }
+    }
 }
 
 fn connection(input: &[u8]) -> Result<(), String> {
     let pieces = decode(input);
     let from_start = input.len() % 4 != 0;
     let hints =
-        Hints { from_start, server_port: [0, 80, 6379, 5432, 53, 3306][input.len() / 4 % 6], ..Hints::default() };
+        Hints { from_start, server_port: [0, 80, 6379, 5432, 53, 3306, 443][input.len() / 4 % 7], ..Hints::default() };
     let options = Options { details: input.len() % 2 == 0, raw: input.len() % 8 == 1, ..Options::default() };
     let mut sink = Checked::default();
     let mut connection = Connection::new(hints, &options);

@@ -52,6 +52,7 @@ losses! {
     ORPHAN_ANSWERS "orphan_answers" "answers whose request was not seen";
     PARSE_GIVEN_UP "parse_given_up" "connections whose protocol was un-pinned after damage";
     SERIES_CAPPED "series_capped" "requests counted under _OTHER because a cap was reached";
+    CERTIFICATES_CAPPED "certificates_capped" "certificates beyond those that are kept of one client and server";
     SPANS_QUEUE_FULL "spans_queue_full" "spans dropped because the export queue was full";
     EXPORT_FAILED "export_failed" "spans and points dropped because the server did not take them in time";
     SPOOL_FULL "spool_full" "spans and points dropped from the spool, the oldest first, because it reached its size";

@@ -20,6 +20,11 @@ pub const AGENT_STATUS_EVENT: &str = "limpid.agent.status";
 /// the agent could not, `peer_address` (`address:port` of a server, `address` of a client; empty when `peer` is known
 /// from the connection itself), `instance` (the process) and `host`.
 pub const REQUEST_DURATION: &str = "limpid.request.duration";
+/// Handshakes and logins, which are no requests, by the labels of `REQUEST_DURATION`.
+pub const SESSION_DURATION: &str = "limpid.session.duration";
+/// When the certificate ends that a server has shown (seconds since 1970), by the labels of `TCP_SEGMENTS`, `server_name`
+/// and `subject`.
+pub const TLS_CERTIFICATE_NOT_AFTER: &str = "limpid.tls.certificate.not_after";
 /// What the client waited beyond the server's own time, split as far as the arrival is known. Labels: service (the
 /// client), peer (the server), protocol.
 pub const REQUEST_NETWORK: &str = "limpid.request.network.duration";

@@ -65,6 +65,8 @@ pub enum Verdict {
 enum State {
     Detecting(Box<Detector>),
     Pinned(&'static Protocol, Box<dyn Parser>),
+    /// Its parser wants nothing more.
+    Done(&'static Protocol),
     /// Not a protocol of ours.
     Unknown,
     /// One of ours that is switched off.
@@ -169,7 +171,7 @@ impl Connection {
                 }
                 capture => Verdict::Pinned(capture),
             },
-            State::Unknown | State::Off => Verdict::Pinned(Capture::Nothing),
+            State::Done(_) | State::Unknown | State::Off => Verdict::Pinned(Capture::Nothing),
         }
     }
 
@@ -180,7 +182,7 @@ impl Connection {
 
     pub fn protocol(&self) -> Option<&'static Protocol> {
         match &self.state {
-            State::Pinned(protocol, _) => Some(protocol),
+            State::Pinned(protocol, _) | State::Done(protocol) => Some(protocol),
             _ => None,
         }
     }
@@ -217,7 +219,7 @@ impl Connection {
         match &self.state {
             State::Pinned(_, parser) => parser.outstanding(),
             State::Detecting(detector) => detector.outstanding(),
-            State::Unknown | State::Off => Outstanding::default(),
+            State::Done(_) | State::Unknown | State::Off => Outstanding::default(),
         }
     }
 
@@ -232,7 +234,7 @@ impl Connection {
 
     #[inline]
     fn arrive(&mut self, direction: Direction, piece: Piece<'_>, sink: &mut dyn Sink) {
-        if matches!(self.state, State::Unknown | State::Off) || piece.end() > MAX_OFFSET {
+        if matches!(self.state, State::Done(_) | State::Unknown | State::Off) || piece.end() > MAX_OFFSET {
             return;
         }
         let direction = self.oriented(direction);
@@ -304,7 +306,7 @@ impl Connection {
                     direction
                 }
             },
-            State::Unknown | State::Off => direction,
+            State::Done(_) | State::Unknown | State::Off => direction,
         }
     }
 
@@ -367,6 +369,13 @@ impl Connection {
             // What lasts until the end was complete with its last byte.
             let time_ns = if stream.skip_to > stream.next { stream.last_ns } else { time_ns };
             parser.end(direction, time_ns, sink);
+        }
+    }
+
+    /// The parser has told all there is to tell.
+    fn finish(&mut self, sink: &mut dyn Sink) {
+        if let State::Pinned(protocol, _) = self.state {
+            self.leave(State::Done(protocol), Unanswered::Closed, sink);
         }
     }
 

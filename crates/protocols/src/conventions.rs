@@ -95,6 +95,11 @@ static CONVENTIONS: &[Convention] = &[
     },
     Convention { specifications: &["dns"], fields: &[("network.protocol.name", Field::Is("dns"))], name: dns_name },
     Convention {
+        specifications: &["tls", "quic"],
+        fields: &[("network.protocol.name", Field::System), ("tls.client.server_name", Field::Resource)],
+        name: handshake_name,
+    },
+    Convention {
         specifications: &[],
         fields: &[
             ("db.system.name", Field::System),
@@ -262,6 +267,11 @@ fn rpc_name(request: &Request) -> (&str, Option<&str>) {
 
 fn dns_name(request: &Request) -> (&str, Option<&str>) {
     (&request.operation, request.resource.as_deref().filter(|name| !name.is_empty()))
+}
+
+/// `handshake shop.test`
+fn handshake_name(request: &Request) -> (&str, Option<&str>) {
+    (&request.operation, request.resource.as_deref())
 }
 
 fn database_name(request: &Request) -> (&str, Option<&str>) {

@@ -26,6 +26,8 @@ enum State {
     /// Datagrams that were looked at.
     Detecting(u32),
     Pinned(&'static Datagram, Box<dyn Parser>),
+    /// Its parser wants nothing more.
+    Done(&'static Datagram),
     /// A protocol of ours that is switched off.
     Off(&'static Datagram),
     /// Not a protocol of ours.
@@ -103,7 +105,7 @@ impl Datagrams {
         length: u64,
         sink: &mut dyn Sink,
     ) {
-        if matches!(self.state, State::Unknown | State::Off(_)) {
+        if matches!(self.state, State::Done(_) | State::Unknown | State::Off(_)) {
             return;
         }
         self.release(time_ns, false, sink);
@@ -147,13 +149,13 @@ impl Datagrams {
         match &self.state {
             State::Detecting(_) => Verdict::Undecided,
             State::Pinned(row, _) => Verdict::Pinned(row.protocol.capture),
-            State::Off(_) | State::Unknown => Verdict::Pinned(Capture::Nothing),
+            State::Done(_) | State::Off(_) | State::Unknown => Verdict::Pinned(Capture::Nothing),
         }
     }
 
     pub fn protocol(&self) -> Option<&'static Protocol> {
         match &self.state {
-            State::Pinned(row, _) | State::Off(row) => Some(row.protocol),
+            State::Pinned(row, _) | State::Done(row) | State::Off(row) => Some(row.protocol),
             _ => None,
         }
     }
@@ -221,8 +223,19 @@ impl Datagrams {
                 self.odd = 0;
                 self.hold(piece, sink);
             }
+            Step::Done => self.finish(piece.time_ns, sink),
             _ => self.count_odd(piece.time_ns, sink),
         }
+    }
+
+    /// The parser has told all there is to tell.
+    fn finish(&mut self, time_ns: u64, sink: &mut dyn Sink) {
+        if let State::Pinned(row, _) = self.state
+            && let State::Pinned(_, mut parser) = std::mem::replace(&mut self.state, State::Done(row))
+        {
+            parser.close(Unanswered::Closed, time_ns, sink);
+        }
+        self.held.clear();
     }
 
     fn show(&mut self, direction: Direction, piece: Piece<'_>, sink: &mut dyn Sink) -> Step {

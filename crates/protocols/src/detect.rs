@@ -5,7 +5,7 @@
 //! at each call, since any of them may begin a message; one that says nothing known for long enough is given up.
 
 use crate::stream::Piece;
-use crate::{Detection, Outstanding, PROTOCOLS, Protocol};
+use crate::{Detection, Outstanding, PROTOCOLS, Protocol, tls};
 use limpid_model::Direction;
 
 /// Of each direction, shown to the protocols.
@@ -166,7 +166,9 @@ impl Detector {
         if window.bytes.is_empty() && !piece.at_call {
             window.rejected = true;
         }
-        if window.rejected && piece.at_call {
+        // STARTTLS, in whichever protocol: what came before may still look like the beginning of something.
+        let hello = !window.bytes.is_empty() && tls::is_hello(direction, piece.bytes.unwrap_or_default());
+        if (window.rejected || hello) && piece.at_call {
             window.bytes.clear();
             (window.closed, window.rejected, window.moved) = (false, false, true);
             self.forget(direction);
@@ -193,9 +195,6 @@ impl Detector {
     }
 
     fn decide(&mut self) -> Decision {
-        if self.is_tls() {
-            return Decision::Nothing;
-        }
         let mut best: Option<(u8, &'static Protocol, bool)> = None;
         let mut possible = [false; 2];
         for protocol in PROTOCOLS {
@@ -256,11 +255,6 @@ impl Detector {
             _ => 0,
         };
         if certainty == 0 { 0 } else { certainty * 4 + u8::from(known_port) * 2 + u8::from(!swapped) }
-    }
-
-    /// A TLS record: nothing in it can be read, so the capture need not wait any longer.
-    fn is_tls(&self) -> bool {
-        self.windows.iter().any(|window| matches!(window.bytes.as_slice(), [0x14..=0x17, 3, 0..=4, ..]))
     }
 
     fn is_enough(&self) -> bool {

@@ -33,7 +33,7 @@ const OPENINGS: &[(&str, &Script<'static>)] = &[
         ],
     ),
     ("", &[(ToClient, b"SSH-2.0-OpenSSH_9.2\r\n"), (ToServer, b"SSH-2.0-Go\r\n")]),
-    ("", &[(ToServer, b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03"), (ToClient, b"\x16\x03\x03\0\x7a\x02")]),
+    ("tls", &[(ToServer, b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03"), (ToClient, b"\x16\x03\x03\0\x7a\x02")]),
     ("", &[(ToClient, b"\x4a\0\0\0\x0a8.0.30\0\x08\0\0\0"), (ToServer, b"\x20\0\0\x01\x85\xa6\x0f\0")]),
     ("", &[(ToServer, b"\0\0\0\x23\0\x12\0\x03\0\0\0\x01\0\x0cclient"), (ToClient, b"\0\0\0\x10\0\0\0\x01\0\0")]),
     ("", &[(ToServer, b"AMQP\0\0\x09\x01"), (ToClient, b"\x01\0\0\0\0\x01\x50\0\x0a\0\x0a")]),

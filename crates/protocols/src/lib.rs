@@ -34,9 +34,11 @@ mod statements;
 mod stream;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+mod tls;
 pub mod trace;
 
 pub use connection::{Connection, Hints, Options};
 pub use datagrams::Datagrams;
 pub use parser::{Detection, Input, Outstanding, Parser, Sink, Step};
 pub use protocols::{PROTOCOLS, Protocol};
+pub use tls::certificate::Certificate;

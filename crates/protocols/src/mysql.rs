@@ -98,6 +98,8 @@ struct MySql {
     lossy: bool,
     /// A replication stream: nothing else comes any more.
     streams: bool,
+    /// The client wants to encrypt: what follows is TLS.
+    becomes_tls: bool,
     compressed: Option<Box<[Half; 2]>>,
 }
 
@@ -122,6 +124,7 @@ impl MySql {
             resumes: false,
             lossy: false,
             streams: false,
+            becomes_tls: false,
             compressed: None,
         }
     }
@@ -162,7 +165,8 @@ impl MySql {
 
     fn login(&mut self, header: Header, body: &[u8], begins: Mark, ends: Mark, sink: &mut dyn Sink) -> Step {
         if packets::asks_for_tls(body, header.length) {
-            return Step::Upgrade(Some("tls"));
+            self.becomes_tls = true;
+            return Step::Taken(header.total());
         }
         let Some(login) = packets::login(body) else { return Step::Invalid("a login that is cut") };
         self.opening = Opening::Done;
@@ -372,7 +376,7 @@ impl MySql {
 
     fn read_plain(&mut self, direction: Direction, input: &Input<'_>, sink: &mut dyn Sink) -> Step {
         let mut at = 0;
-        while at < input.data.len() && self.compressed.is_none() {
+        while at < input.data.len() && self.compressed.is_none() && !self.becomes_tls {
             if direction == Direction::ToClient && self.passes_rows() {
                 at = self.pass_rows(input.data, at);
                 if at >= input.data.len() {
@@ -558,6 +562,9 @@ fn used_database(statement: &Statement) -> Option<Text> {
 
 impl Parser for MySql {
     fn parse(&mut self, direction: Direction, input: Input<'_>, sink: &mut dyn Sink) -> Step {
+        if self.becomes_tls {
+            return Step::Upgrade(Some("tls"));
+        }
         if self.streams && direction == Direction::ToClient {
             return Step::Taken((input.data.len() as u64).saturating_add(input.gap_after));
         }

@@ -1,5 +1,6 @@
 //! What a protocol implements.
 
+use crate::Certificate;
 use limpid_model::{Direction, Request, Unanswered};
 use std::net::IpAddr;
 
@@ -11,6 +12,8 @@ pub trait Sink {
     /// An answer that was asked for says which addresses `name` has (lower case, without a final dot), each with the
     /// seconds for which it may be kept.
     fn resolved(&mut self, _name: &str, _addresses: &[(IpAddr, u32)]) {}
+    /// A server has shown its certificate in clear to who asked for `server_name`.
+    fn certificate(&mut self, _server_name: Option<&str>, _certificate: &Certificate) {}
 }
 
 /// The bytes of one direction that are next to be parsed: contiguous, from where the parser left off.
@@ -54,6 +57,8 @@ pub enum Step {
     Invalid(&'static str),
     /// The connection goes on in another protocol (an upgrade, TLS): its name if it is in the table.
     Upgrade(Option<&'static str>),
+    /// All that can be known of the connection is known: nothing more of it is wanted, in either direction.
+    Done,
 }
 
 /// Requests that are complete and of whose answers nothing has come, without those that are meant to wait.

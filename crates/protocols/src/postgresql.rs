@@ -95,6 +95,8 @@ struct PostgreSql {
     answer: Option<Mark>,
     /// A replication stream, up to the next ReadyForQuery.
     streams: bool,
+    /// The server has agreed to encrypt: what follows is TLS.
+    becomes_tls: bool,
     encryption_asked_ns: Option<u64>,
     lost: [bool; 2],
 }
@@ -116,6 +118,7 @@ impl PostgreSql {
             last_parsed: Box::default(),
             answer: None,
             streams: false,
+            becomes_tls: false,
             encryption_asked_ns: None,
             lost: [false; 2],
         }
@@ -456,7 +459,10 @@ impl PostgreSql {
                 self.pending.pop();
                 Some(Step::Taken(1))
             }
-            b'S' => Some(Step::Upgrade(Some("tls"))),
+            b'S' => {
+                self.becomes_tls = true;
+                Some(Step::Taken(1))
+            }
             b'G' => Some(Step::Upgrade(Some("gssapi"))),
             _ => None,
         }
@@ -528,6 +534,9 @@ impl Parser for PostgreSql {
         }
         let mut at = 0;
         while let Some(&first) = input.data.get(at) {
+            if self.becomes_tls {
+                return if at > 0 { Step::Taken(at as u64) } else { Step::Upgrade(Some("tls")) };
+            }
             let encryption = if direction == Direction::ToClient { self.encryption(first) } else { None };
             let step = encryption.unwrap_or_else(|| self.message(direction, &input, at, sink));
             match step {

@@ -56,6 +56,7 @@ pub static PROTOCOLS: &[Protocol] = &[
     crate::postgresql::PROTOCOL,
     crate::mysql::PROTOCOL,
     crate::dns::PROTOCOL,
+    crate::tls::PROTOCOL,
 ];
 
 /// How a protocol is read from datagrams, each of which is one message.

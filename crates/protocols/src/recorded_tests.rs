@@ -2,8 +2,9 @@
 
 use crate::Options;
 use crate::testing::{
-    Script, ToClient, ToServer, assert_gaps_invent_nothing, assert_same_at_every_cut, play, play_shuffled,
+    Script, ToClient, ToServer, assert_gaps_invent_nothing, assert_same_at_every_cut, line, play, play_shuffled,
 };
+use limpid_model::request::Attribute;
 use std::path::PathBuf;
 
 type Conversation = Vec<(limpid_model::Direction, Vec<u8>)>;
@@ -51,7 +52,8 @@ fn assert_counted(name: &str, expected: &[(&str, usize)]) {
     assert_eq!(counts, expected, "{name}");
 }
 
-const NAMES: [&str; 15] = [
+const NAMES: [&str; 16] = [
+    "tls-openssl",
     "http2-h2load",
     "grpc-python",
     "redis-commands",
@@ -238,4 +240,47 @@ fn mysql_clients() {
             assert!(counts.contains(&(line.to_owned(), count)), "{name}: {line} is not {count} times in {counts:?}");
         }
     }
+}
+
+fn attribute(request: &limpid_model::Request, name: &str) -> String {
+    let found = request.attributes().iter().find(|(have, _)| *have == name);
+    found.map_or("-".to_owned(), |(_, value)| match value {
+        Attribute::Text(text) => text.to_string(),
+        Attribute::Int(number) => number.to_string(),
+        Attribute::Bool(flag) => flag.to_string(),
+    })
+}
+
+/// In the order in which `record.py` makes them.
+#[test]
+fn tls_of_openssl() {
+    let details = Options { details: true, ..Options::default() };
+    let recorded = recorded("tls-openssl");
+    let all: Vec<_> = recorded.iter().flat_map(|conversation| play(&script(conversation), &details).requests).collect();
+    let told = |request: &limpid_model::Request| {
+        let names = ["tls.protocol.version", "tls.cipher", "tls.next_protocol", "tls.resumed", "limpid.tls.alert"];
+        names.map(|name| attribute(request, name)).join(" ")
+    };
+    let shown: Vec<_> = all.iter().map(|request| format!("{}: {}", line(request), told(request))).collect();
+    let (elliptic, of_1_3) = ("TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384", "TLS_AES_256_GCM_SHA384");
+    let expected = [
+        ("shop.test - ok", format!("1.2 {elliptic} h2 false -")),
+        ("shop.test - ok", format!("1.2 {elliptic} - true -")),
+        ("shop.test - ok", format!("1.3 {of_1_3} - false -")),
+        ("shop.test - ok", format!("1.3 {of_1_3} - true -")),
+        ("shop.test - ok", format!("1.3 {of_1_3} - false -")),
+        ("shop.test 48 error", format!("1.2 {elliptic} - false unknown_ca")),
+        ("shop.test 48 error", format!("1.3 {of_1_3} - false unknown_ca")),
+        ("- 40 error", "- - - - handshake_failure".to_owned()),
+        ("- 70 error", "- - - - protocol_version".to_owned()),
+        ("shop.test - ok", format!("1.2 {elliptic} - false -")),
+        ("shop.test 40 error", format!("1.2 {elliptic} - false handshake_failure")),
+        ("shop.test - ok", format!("1.3 {of_1_3} - false -")),
+    ];
+    assert_eq!(shown, expected.map(|(line, told)| format!("handshake {line}: {told}")));
+    let server = ["tls.server.subject", "tls.server.issuer"].map(|name| attribute(&all[0], name));
+    assert_eq!(server, ["CN=shop.test, O=Shop\\, Ltd, C=DE", "CN=authority, O=Shop"]);
+    assert_eq!(attribute(&all[9], "tls.client.subject"), "CN=client, O=Shop\\, Ltd, C=DE");
+    assert_eq!(attribute(&all[2], "limpid.tls.offered_protocols"), "h2,http/1.1");
+    assert_eq!(attribute(&all[4], "limpid.tls.hello_retry_request"), "true");
 }

@@ -6,10 +6,11 @@
 //! nothing unless the series is new. Numbers stay valid until `generation` changes.
 
 use super::caps::{Caps, Label, OTHER};
+use super::certificates::Certificates;
 use super::pending::PendingRequests;
 use crate::losses;
 use hashbrown::HashTable;
-use limpid_model::{ExpHistogram, Request, Side, Status, Text};
+use limpid_model::{ExpHistogram, Kind, Request, Side, Status, Text};
 use rustc_hash::{FxHashSet, FxHasher};
 use std::hash::{Hash, Hasher};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -68,6 +69,7 @@ pub(super) struct Link {
     pub pending: Option<Box<PendingRequests>>,
     pub split: Option<Box<Split>>,
     pub tcp: Option<Box<Tcp>>,
+    pub certificates: Option<Box<Certificates>>,
 }
 
 /// What TCP itself knows of the connections of a link.
@@ -84,6 +86,8 @@ pub(super) struct Tcp {
 
 pub(super) struct SeriesState {
     pub edge: u32,
+    /// Of handshakes and logins, which are no requests.
+    pub session: bool,
     pub status: Status,
     pub operation: Text,
     pub resource: Text,
@@ -96,6 +100,9 @@ pub(super) struct SeriesState {
     look_again: u64,
     capped: bool,
 }
+
+/// Whether it is a session, and how it ended.
+type What = (bool, Status);
 
 /// Before this many requests nobody knows what is slow.
 const FIRST_LOOK: u64 = 100;
@@ -182,9 +189,10 @@ impl Table {
         let resource = request.resource.as_deref().unwrap_or_default();
         let code = request.code.as_deref().unwrap_or_default();
         let values = [request.operation.as_str(), resource, code];
-        match self.find_series(edge.edge, request.status, values) {
+        let what = (request.kind == Kind::Session, request.status);
+        match self.find_series(edge.edge, what, values) {
             Some(at) => at,
-            None => self.new_series(edge.edge, request.status, values, now_ns),
+            None => self.new_series(edge.edge, what, values, now_ns),
         }
     }
 
@@ -197,24 +205,24 @@ impl Table {
         series.add(duration_ns, now_ns)
     }
 
-    fn new_series(&mut self, edge: u32, status: Status, raw: [&str; 3], now_ns: u64) -> u32 {
+    fn new_series(&mut self, edge: u32, what: What, raw: [&str; 3], now_ns: u64) -> u32 {
         let caps = Arc::clone(&self.caps);
         let mut caps = caps.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(labels) = self.edges.get(edge).map(|edge| &edge.labels) else { return u32::MAX };
         let kinds = [Label::Operation, Label::Resource, Label::Code];
         let mut values = [0, 1, 2].map(|at| caps.value(&labels.service, kinds[at], &Text::from(raw[at])));
-        if let Some(at) = self.find_series(edge, status, values.each_ref().map(Text::as_str)) {
+        if let Some(at) = self.find_series(edge, what, values.each_ref().map(Text::as_str)) {
             return at;
         }
         let crowd = [&labels.service, &labels.peer, &labels.peer_address].into_iter().any(|value| *value == OTHER);
         if !caps.add_series() {
             values = [OTHER, OTHER, OTHER];
         }
-        if let Some(at) = self.find_series(edge, status, values.each_ref().map(Text::as_str)) {
+        if let Some(at) = self.find_series(edge, what, values.each_ref().map(Text::as_str)) {
             return at;
         }
         let capped = crowd || values.contains(&OTHER);
-        let state = SeriesState::new(edge, status, values, capped, now_ns);
+        let state = SeriesState::new(edge, what, values, capped, now_ns);
         let hash = state.hash();
         let at = self.series.put(state);
         let all = &self.series;
@@ -222,9 +230,9 @@ impl Table {
         at
     }
 
-    fn find_series(&self, edge: u32, status: Status, values: [&str; 3]) -> Option<u32> {
-        let same = |at: &u32| self.series.get(*at).is_some_and(|have| have.is(edge, status, values));
-        self.series_index.find(series_hash(edge, status, values), same).copied()
+    fn find_series(&self, edge: u32, what: What, values: [&str; 3]) -> Option<u32> {
+        let same = |at: &u32| self.series.get(*at).is_some_and(|have| have.is(edge, what, values));
+        self.series_index.find(series_hash(edge, what, values), same).copied()
     }
 
     /// Drops what `drop_series` and `drop_link` name, and edges that nothing needs any more. Numbers held elsewhere
@@ -257,6 +265,12 @@ impl Table {
         self.edge_index.retain(|at| edges.get(*at).is_some());
         self.link_index.retain(|at| links.get(*at).is_some());
         self.series_index.retain(|at| all.get(*at).is_some());
+    }
+
+    /// Drops certificates that were last shown before this time; whether there were any.
+    pub fn forget_certificates(&mut self, before_ns: u64) -> bool {
+        let links = self.links.items.iter_mut().flatten();
+        links.filter_map(|link| link.certificates.as_mut()).fold(false, |any, shown| shown.forget(before_ns) || any)
     }
 
     /// Takes the places of everything that lives in fresh caps.
@@ -341,6 +355,7 @@ impl Link {
             pending: None,
             split: None,
             tcp: None,
+            certificates: None,
         }
     }
 
@@ -362,10 +377,11 @@ impl Link {
 }
 
 impl SeriesState {
-    fn new(edge: u32, status: Status, values: [Text; 3], capped: bool, now_ns: u64) -> Self {
+    fn new(edge: u32, (session, status): What, values: [Text; 3], capped: bool, now_ns: u64) -> Self {
         let [operation, resource, code] = values;
         SeriesState {
             edge,
+            session,
             status,
             operation,
             resource,
@@ -379,16 +395,16 @@ impl SeriesState {
         }
     }
 
-    fn is(&self, edge: u32, status: Status, [operation, resource, code]: [&str; 3]) -> bool {
+    fn is(&self, edge: u32, what: What, [operation, resource, code]: [&str; 3]) -> bool {
         self.edge == edge
-            && self.status == status
+            && (self.session, self.status) == what
             && self.operation == operation
             && self.resource == resource
             && self.code == code
     }
 
     fn hash(&self) -> u64 {
-        series_hash(self.edge, self.status, [&self.operation, &self.resource, &self.code])
+        series_hash(self.edge, (self.session, self.status), [&self.operation, &self.resource, &self.code])
     }
 
     fn add(&mut self, duration_ns: u64, now_ns: u64) -> u64 {
@@ -414,6 +430,6 @@ fn link_hash(side: Side, service: &str, peer: &str, peer_address: &str, protocol
     hash_of(&(side, service, peer, peer_address, protocol))
 }
 
-fn series_hash(edge: u32, status: Status, values: [&str; 3]) -> u64 {
-    hash_of(&(edge, status, values))
+fn series_hash(edge: u32, what: What, values: [&str; 3]) -> u64 {
+    hash_of(&(edge, what, values))
 }

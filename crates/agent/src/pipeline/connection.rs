@@ -5,6 +5,7 @@
 //! guessed and put right by the protocol engine.
 
 use super::aggregate::EdgeRef;
+use super::certificates::Shown;
 use super::engine::Engine;
 use super::flows::Leaving;
 use super::shapes::Shapes;
@@ -200,6 +201,8 @@ pub(super) struct Conn {
     pub protocol: Option<&'static Protocol>,
     pub pending: VecDeque<Pending>,
     pub shapes: Shapes,
+    /// What the server has shown.
+    pub certificate: Option<Box<Shown>>,
     /// Nothing more of it is wanted.
     pub ignored: bool,
     /// One of its ends is Limpid's own or excluded: it is no part of the metrics either.
@@ -235,6 +238,7 @@ impl Conn {
             protocol: None,
             pending: VecDeque::new(),
             shapes: Shapes::default(),
+            certificate: None,
             ignored: false,
             left_alone: false,
             unread: false,

@@ -6,6 +6,7 @@
 
 use super::Inner;
 use super::aggregate::Table;
+use super::certificates::Shown;
 use super::connect;
 use super::connection::{Conn, End};
 use super::emit::{Emitter, Seen};
@@ -22,7 +23,7 @@ use crate::losses;
 use limpid_model::{Request, Side, Unanswered};
 use limpid_protocols::connection::Verdict;
 use limpid_protocols::protocols::Capture;
-use limpid_protocols::{Options, Sink};
+use limpid_protocols::{Certificate, Options, Sink};
 use rustc_hash::FxHashMap;
 use std::collections::VecDeque;
 use std::net::IpAddr;
@@ -79,6 +80,7 @@ enum Next {
 /// Takes the engine's requests straight into the connection's queue: a request is large, each move of it costs.
 struct Finished<'a> {
     pending: &'a mut VecDeque<Pending>,
+    certificate: &'a mut Option<Box<Shown>>,
     names: &'a Mutex<Names>,
     now_ns: u64,
 }
@@ -94,6 +96,10 @@ impl Sink for Finished<'_> {
 
     fn resolved(&mut self, name: &str, addresses: &[(IpAddr, u32)]) {
         lock(self.names).learn(name, addresses, self.now_ns);
+    }
+
+    fn certificate(&mut self, server_name: Option<&str>, certificate: &Certificate) {
+        *self.certificate = Some(Box::new(Shown::new(server_name, certificate)));
     }
 }
 
@@ -390,7 +396,8 @@ impl Pipeline {
     fn step(&mut self, conn: &mut Conn, now_ns: u64, step: impl FnOnce(&mut Engine, &mut dyn Sink)) {
         let Some(engine) = conn.engine.as_mut() else { return };
         let (given_up, waited) = (engine.given_up(), conn.pending.len());
-        step(engine, &mut Finished { pending: &mut conn.pending, names: &self.inner.names, now_ns });
+        let (pending, certificate) = (&mut conn.pending, &mut conn.certificate);
+        step(engine, &mut Finished { pending, certificate, names: &self.inner.names, now_ns });
         losses::PARSE_GIVEN_UP.add(u64::from(engine.given_up().saturating_sub(given_up)));
         self.pending += conn.pending.len() - waited;
     }

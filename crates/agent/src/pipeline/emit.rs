@@ -39,14 +39,12 @@ impl Emitter {
     /// Counts the request for the sides in `seen` (one or two), and keeps spans of them if it is sampled.
     pub fn emit(&self, conn: &mut Conn, request: &Request, seen: &[Seen], table: &mut Table, now_ns: u64) {
         let mut slow = false;
-        if request.kind != Kind::Session {
-            let shape = conn.shapes.of(request);
-            for one in seen {
-                slow |= self.count(conn, request, shape, one, table, now_ns);
-            }
-            if let [one, other] = seen {
-                self.count_split(conn, request, one, other, table, now_ns);
-            }
+        let shape = conn.shapes.of(request);
+        for one in seen {
+            slow |= self.count(conn, request, shape, one, table, now_ns);
+        }
+        if let [one, other] = seen {
+            self.count_split(conn, request, one, other, table, now_ns);
         }
         if self.inner.sampler.wanted() {
             self.sample(conn, request, seen, slow);
@@ -64,9 +62,7 @@ impl Emitter {
         now_ns: u64,
     ) {
         self.emit(conn, request, std::slice::from_ref(late), table, now_ns);
-        if request.kind != Kind::Session {
-            self.count_split(conn, request, out, late, table, now_ns);
-        }
+        self.count_split(conn, request, out, late, table, now_ns);
     }
 
     /// A client has found nobody: a request of the protocol `tcp` that failed.
@@ -98,12 +94,15 @@ impl Emitter {
         now_ns: u64,
     ) -> bool {
         let Some(edge) = self.edge(conn, seen.at, request.protocol, table, now_ns) else { return false };
-        if request.corrects {
+        if request.kind == Kind::Session {
+            note_certificate(conn, edge, table, now_ns);
+        } else if request.corrects {
             self.wait(conn, seen.at, edge, table, |waiting| waiting.saturating_sub(1));
-            return false;
-        }
-        if request.unanswered == Some(Unanswered::Timeout) {
+        } else if request.unanswered == Some(Unanswered::Timeout) {
             self.wait(conn, seen.at, edge, table, |waiting| waiting + 1);
+        }
+        if request.corrects {
+            return false;
         }
         let duration_ns = clamped(seen.view.duration_ns(), REQUEST);
         let series = if seen.view.abandoned {
@@ -117,6 +116,9 @@ impl Emitter {
 
     /// What the client waited beyond the server's own time: network and queue apart where the arrival is known.
     fn count_split(&self, conn: &mut Conn, request: &Request, a: &Seen, b: &Seen, table: &mut Table, now_ns: u64) {
+        if request.kind == Kind::Session {
+            return;
+        }
         if request.status == Status::Unanswered || request.corrects || a.view.abandoned || b.view.abandoned {
             return;
         }
@@ -241,6 +243,14 @@ impl Emitter {
                 self.inner.queue.push(&span);
             }
         }
+    }
+}
+
+/// The certificate that was shown in this handshake.
+fn note_certificate(conn: &Conn, edge: EdgeRef, table: &mut Table, now_ns: u64) {
+    if let (Some(shown), Some(link)) = (&conn.certificate, table.link_mut(edge.link)) {
+        link.certificates.get_or_insert_default().note(shown, now_ns);
+        link.last_ns = link.last_ns.max(now_ns);
     }
 }
 

@@ -7,6 +7,7 @@
 
 mod aggregate;
 mod caps;
+mod certificates;
 mod connect;
 mod connection;
 mod consumer;

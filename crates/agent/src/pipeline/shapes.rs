@@ -2,12 +2,13 @@
 //! known without a look-up by three texts for each side.
 
 use super::aggregate::EdgeRef;
-use limpid_model::{Request, Status, Text};
+use limpid_model::{Kind, Request, Status, Text};
 
 /// Shapes that a connection remembers.
 const SHAPES: usize = 4;
 
 struct Shape {
+    kind: Kind,
     status: Status,
     operation: Text,
     resource: Option<Text>,
@@ -19,6 +20,7 @@ struct Shape {
 impl Shape {
     fn new(request: &Request) -> Self {
         Shape {
+            kind: request.kind,
             status: request.status,
             operation: request.operation.clone(),
             resource: request.resource.clone(),
@@ -29,6 +31,7 @@ impl Shape {
 
     fn is(&self, request: &Request) -> bool {
         self.status == request.status
+            && self.kind == request.kind
             && self.operation == request.operation
             && self.code == request.code
             && self.resource == request.resource

@@ -14,6 +14,8 @@ use std::sync::{MutexGuard, PoisonError, atomic::Ordering};
 
 /// How long the last point of an evicted series is shown.
 const SHOW_ENDED_NS: u64 = 15_000_000_000;
+/// A certificate that nobody was shown for so long is no longer in use, or on connections that stay open.
+const CERTIFICATE_NS: u64 = 24 * 3600 * 1_000_000_000;
 /// How often to look for idle series.
 const LOOK_NS: u64 = 10_000_000_000;
 
@@ -39,6 +41,8 @@ const REQUEST_LABELS: &[&str] = &[
 ];
 const LINK_LABELS: &[&str] = &["service", "peer", "peer_address", "protocol", "side", "host"];
 const IO_LABELS: &[&str] = &["service", "peer", "peer_address", "protocol", "side", "host", "direction"];
+const CERTIFICATE_LABELS: &[&str] =
+    &["service", "peer", "peer_address", "protocol", "side", "host", "server_name", "subject"];
 const SPLIT_LABELS: &[&str] = &["service", "peer", "protocol", "host"];
 
 const DURATION: usize = 0;
@@ -56,9 +60,11 @@ const ROUND_TRIP: usize = 11;
 const SEGMENTS: usize = 12;
 const RETRANSMITS: usize = 13;
 const RESETS: usize = 14;
+const SESSION: usize = 15;
+const NOT_AFTER: usize = 16;
 
 #[rustfmt::skip]
-const FAMILIES: [Family; 15] = [
+const FAMILIES: [Family; 17] = [
     Family { name: names::REQUEST_DURATION, unit: "s", labels: REQUEST_LABELS,
         help: "time from a request's first byte to its answer's last one, as this side saw it" },
     Family { name: names::REQUEST_NETWORK, unit: "s", labels: SPLIT_LABELS,
@@ -89,6 +95,10 @@ const FAMILIES: [Family; 15] = [
         help: "TCP segments that were sent again" },
     Family { name: names::TCP_RESETS, unit: "{connection}", labels: LINK_LABELS,
         help: "connections that ended with a reset" },
+    Family { name: names::SESSION_DURATION, unit: "s", labels: REQUEST_LABELS,
+        help: "time that handshakes and logins took, which are no requests" },
+    Family { name: names::TLS_CERTIFICATE_NOT_AFTER, unit: "s", labels: CERTIFICATE_LABELS,
+        help: "when the certificate ends that the server has shown, in seconds since 1970: that of TLS up to 1.2, since 1.3 encrypts it" },
 ];
 
 /// The families without their series: what the docs are made from.
@@ -155,13 +165,15 @@ fn evict_idle(inner: &Inner, ended: &mut Ended, now_ns: u64) {
     let idle_of = |family: usize| -> FxHashSet<LabelValues> {
         before.families[family].iter().filter(|(_, point)| idle(point)).map(|(values, _)| values.clone()).collect()
     };
-    let (series, links) = (idle_of(DURATION), idle_of(OPENED));
-    if series.is_empty() && links.is_empty() {
+    let (series, sessions, links) = (idle_of(DURATION), idle_of(SESSION), idle_of(OPENED));
+    let forgot_any = forget_certificates(&mut tables, now_ns);
+    if !forgot_any && series.is_empty() && sessions.is_empty() && links.is_empty() {
         return;
     }
     for table in &mut tables {
+        let idle = |state: &SeriesState| if state.session { &sessions } else { &series };
         table.evict(
-            |labels, state| series.contains(&request_values(labels, state, host)),
+            |labels, state| idle(state).contains(&request_values(labels, state, host)),
             |link| links.contains(&link_values(link, host, None)),
         );
     }
@@ -172,6 +184,11 @@ fn evict_idle(inner: &Inner, ended: &mut Ended, now_ns: u64) {
     }
     let mut caps = inner.caps.lock().unwrap_or_else(PoisonError::into_inner);
     give_places_back(&mut caps, &tables);
+}
+
+fn forget_certificates(tables: &mut [MutexGuard<'_, Table>], now_ns: u64) -> bool {
+    let before_ns = now_ns.saturating_sub(CERTIFICATE_NS);
+    tables.iter_mut().fold(false, |any, table| table.forget_certificates(before_ns) || any)
 }
 
 fn collect(tables: &[MutexGuard<'_, Table>], host: &Text, now_ns: u64) -> Collected {
@@ -191,7 +208,8 @@ impl Collected {
             let Some(edge) = table.edges.get(series.edge) else { continue };
             let values = request_values(&edge.labels, series, host);
             let measure = Measure::Histogram(series.histogram.clone());
-            self.add(DURATION, values, Point { start_ns: series.start_ns, last_ns: series.last_ns, measure });
+            let family = if series.session { SESSION } else { DURATION };
+            self.add(family, values, Point { start_ns: series.start_ns, last_ns: series.last_ns, measure });
         }
         table.links.iter().for_each(|link| self.add_link(link, host, now_ns));
     }
@@ -212,6 +230,7 @@ impl Collected {
             self.add(PENDING_AGE, link_values(link, host, None), point(Measure::Gauge(seconds)));
         }
         self.add_tcp(link, host, point);
+        self.add_certificates(link, host, last_ns);
         let Some(split) = &link.split else { return };
         let parts = [(NETWORK, &split.network), (QUEUE, &split.queue), (NETWORK_OR_QUEUE, &split.network_or_queue)];
         for (family, histogram) in parts.into_iter().filter(|(_, histogram)| histogram.count > 0) {
@@ -232,19 +251,28 @@ impl Collected {
         }
     }
 
+    fn add_certificates(&mut self, link: &Link, host: &Text, last_ns: u64) {
+        for known in link.certificates.iter().flat_map(|certificates| certificates.iter()) {
+            let own = [known.server_name.clone(), known.subject.clone()];
+            let values = link_values(link, host, None).into_iter().chain(own).collect();
+            let measure = Measure::Gauge(known.not_after as f64);
+            self.add(NOT_AFTER, values, Point { start_ns: known.start_ns, last_ns, measure });
+        }
+    }
+
     fn add(&mut self, family: usize, values: LabelValues, point: Point) {
         match self.families[family].entry(values) {
             Entry::Vacant(place) => {
                 place.insert(point);
             }
-            Entry::Occupied(mut have) if family == PENDING_AGE => have.get_mut().keep_larger(point),
+            Entry::Occupied(mut have) if matches!(family, PENDING_AGE | NOT_AFTER) => have.get_mut().keep_larger(point),
             Entry::Occupied(mut have) => have.get_mut().add(point),
         }
     }
 }
 
 impl Point {
-    /// Of two ages the larger is wanted, and no sum.
+    /// Of two ages the larger is wanted, of two certificates the one that was renewed, and no sum.
     fn keep_larger(&mut self, other: Point) {
         self.start_ns = self.start_ns.min(other.start_ns);
         self.last_ns = self.last_ns.max(other.last_ns);

@@ -20,6 +20,8 @@ enum End {
     Other(Option<&'static str>),
     /// Too much of it was not the protocol.
     Unpin,
+    /// Nothing more is wanted.
+    Enough,
 }
 
 impl Connection {
@@ -174,6 +176,7 @@ impl Connection {
                     self.holds |= direction == Direction::ToServer;
                 }
                 Step::Upgrade(to) => return (taken, End::Other(to)),
+                Step::Done => return (data.len(), End::Enough),
                 Step::Taken(_) | Step::Invalid(_) => {
                     if !stream.searching || stream.damaged {
                         stream.invalid += 1;
@@ -228,6 +231,7 @@ impl Connection {
                 stream.lose(damaged);
             }
             End::Unpin => return self.unpin(sink),
+            End::Enough => return self.finish(sink),
             End::Other(to) => return self.upgrade(direction, to, rest, end_offset, sink),
         }
         self.answer_held(direction, sink);

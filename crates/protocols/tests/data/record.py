@@ -4,7 +4,7 @@
 A small proxy stands between client and server and writes down what each says, a line a call: `C` (the client) or `S`
 (the server) and the bytes in hex. Needs redis-server, redis-cli, redis-benchmark, PostgreSQL 15 with psql and pgbench,
 psycopg2, MariaDB with its client and C connector, pymysql, BIND 9 with dig and nsupdate,
-nghttpd and h2load, and gRPC for Python. Servers run on free ports in
+nghttpd and h2load, gRPC for Python, and OpenSSL 3. Servers run on free ports in
 a temporary folder and are stopped at the end.
 """
 import contextlib, os, pathlib, shutil, socket, subprocess, sys, tempfile, threading, time
@@ -290,6 +290,60 @@ def grpc_calls(port):
                        stdout=subprocess.DEVNULL)
 
 
+class TlsServers:
+    """A server for each connection that is recorded, since each has its own options; `record` puts a proxy before it."""
+
+    def __init__(self, folder):
+        self.folder = pathlib.Path(folder)
+        self.openssl("req", "-x509", *self.new_key("authority"), "-days", "3650", "-subj", "/O=Shop/CN=authority", "-out",
+                     "authority.pem")
+        for name in ("shop.test", "client"):
+            self.openssl("req", *self.new_key(name), "-subj", f"/C=DE/O=Shop, Ltd/CN={name}", "-out", f"{name}.csr")
+            self.openssl("x509", "-req", "-in", f"{name}.csr", "-CA", "authority.pem", "-CAkey", "authority.key", "-CAcreateserial",
+                         "-days", "3650", "-out", f"{name}.pem")
+
+    def new_key(self, name):
+        return ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-noenc", "-keyout", f"{name}.key"]
+
+    def openssl(self, *command):
+        subprocess.run(["openssl", *command], cwd=self.folder, check=True, capture_output=True)
+
+    def record(self, server, *clients):
+        """What the clients say to one `openssl s_server`, as lines of a fixture."""
+        port = free_port()
+        command = ["openssl", "s_server", "-accept", str(port), "-cert", "shop.test.pem", "-key", "shop.test.key", "-quiet",
+                   "-rev", *server]
+        with running(command, port, cwd=self.folder):
+            proxy = Proxy(port)
+            for client in clients:
+                command = ["openssl", "s_client", "-connect", f"127.0.0.1:{proxy.port}", "-CAfile", "authority.pem", *client]
+                with subprocess.Popen(command, cwd=self.folder, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
+                                      stderr=subprocess.DEVNULL) as running_client:
+                    # It stays for the tickets of 1.3, which come behind the handshake.
+                    time.sleep(0.5)
+                    with contextlib.suppress(BrokenPipeError):
+                        running_client.communicate(b"hello\n", timeout=20)
+                time.sleep(0.2)
+        return proxy.conversations
+
+
+def tls_conversations():
+    name = ["-servername", "Shop.Test"]
+    with tempfile.TemporaryDirectory() as folder:
+        servers = TlsServers(folder)
+        alpn = ["-alpn", "h2,http/1.1"]
+        strict = ["-verify_return_error", "-CAfile", "client.pem"]
+        old = ["-tls1_2"]
+        yield from servers.record([*alpn], [*old, *name, *alpn, "-sess_out", "session"], [*old, *name, "-sess_in", "session"])
+        yield from servers.record(["-num_tickets", "1", *alpn], [*name, *alpn, "-sess_out", "session"], [*name, "-sess_in", "session"])
+        yield from servers.record(["-groups", "P-384"], [*name, "-groups", "X25519:P-384"])
+        yield from servers.record([], [*name, *old, *strict], [*name, *strict])
+        yield from servers.record(["-cipher", "ECDHE-ECDSA-AES256-GCM-SHA384", *old], [*old, "-cipher", "ECDHE-ECDSA-AES128-GCM-SHA256"])
+        yield from servers.record(["-tls1_3"], old)
+        certified = ["-cert", "client.pem", "-key", "client.key"]
+        yield from servers.record(["-Verify", "1", "-CAfile", "authority.pem"], [*old, *name, *certified], [*old, *name], [*name, *certified])
+
+
 FIXTURES = {
     "redis-commands": (redis, redis_commands), "redis-resp3": (redis, redis_resp3), "redis-pipeline": (redis, redis_pipeline),
     "redis-pubsub": (redis, redis_pubsub), "postgresql-simple": (postgresql, psql_simple),
@@ -300,15 +354,21 @@ FIXTURES = {
 }
 
 
+def conversations(name):
+    if name == "tls-openssl":
+        return list(tls_conversations())
+    server, client = FIXTURES[name]
+    with server() as port:
+        proxy = Proxy(port)
+        client(proxy.port)
+        time.sleep(0.3)
+    return proxy.conversations
+
+
 def main():
-    names = sys.argv[1:] or FIXTURES
+    names = sys.argv[1:] or [*FIXTURES, "tls-openssl"]
     for name in names:
-        server, client = FIXTURES[name]
-        with server() as port:
-            proxy = Proxy(port)
-            client(proxy.port)
-            time.sleep(0.3)
-        said = [lines for lines in proxy.conversations if lines]
+        said = [lines for lines in conversations(name) if lines]
         with open(HERE / f"{name}.txt", "w") as out:
             size = 0
             for lines in said:
