@@ -1,0 +1,53 @@
+// HTTPS of Go, by itself and stripped: tls_shop serve ADDRESS CERT KEY, tls_shop ask URL COUNT WORKERS
+package main
+
+import (
+	"crypto/tls"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"strconv"
+	"sync"
+)
+
+func serve(address, cert, key string) {
+	http.HandleFunc("/", func(answer http.ResponseWriter, _ *http.Request) { io.WriteString(answer, "fine\n") })
+	panic(http.ListenAndServeTLS(address, cert, key, nil))
+}
+
+func worker(client *http.Client, url string, count int) {
+	for i := 0; i < count; i++ {
+		answer, err := client.Get(url)
+		if err != nil {
+			panic(err)
+		}
+		io.Copy(io.Discard, answer.Body)
+		answer.Body.Close()
+	}
+}
+
+func ask(url string, count, workers int) {
+	// Nobody's authority is looked at: what is tested is not the client. Without an offer of HTTP/2.
+	settings := &tls.Config{InsecureSkipVerify: true}
+	client := &http.Client{Transport: &http.Transport{TLSClientConfig: settings, MaxIdleConnsPerHost: workers}}
+	var group sync.WaitGroup
+	for i := 0; i < workers; i++ {
+		group.Add(1)
+		go func() {
+			defer group.Done()
+			worker(client, url, count/workers)
+		}()
+	}
+	group.Wait()
+	fmt.Println("answered")
+}
+
+func main() {
+	if os.Args[1] == "serve" {
+		serve(os.Args[2], os.Args[3], os.Args[4])
+	}
+	count, _ := strconv.Atoi(os.Args[3])
+	workers, _ := strconv.Atoi(os.Args[4])
+	ask(os.Args[2], count, workers)
+}
