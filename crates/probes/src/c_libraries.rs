@@ -106,8 +106,10 @@ fn covered(program: &Program, row: &Row, symbol: &Symbol) -> Option<String> {
     (listed && ends.all(|other| other.as_ref() == Some(&first))).then_some(first)
 }
 
-/// Constants of a library are searched for its version up to here.
-const MAX_SEARCHED_BYTES: u64 = 48 << 20;
+/// Constants are searched for the version up to here, in pieces that overlap by its longest text.
+const MAX_SEARCHED_BYTES: u64 = 96 << 20;
+const PIECE_BYTES: u64 = 1 << 20;
+const MAX_VERSION_BYTES: u64 = 64;
 
 fn version(elf: &Elf, library: Library) -> Option<String> {
     let text = match library {
@@ -121,14 +123,20 @@ fn version(elf: &Elf, library: Library) -> Option<String> {
 /// `OpenSSL 3.0.17 1 Jul 2025` lies among the constants of libcrypto, and of programs that hold both.
 fn openssl_version(elf: &Elf) -> Option<String> {
     let section = elf.section(".rodata")?;
-    let constants = elf.read(section.offset, section.size.min(MAX_SEARCHED_BYTES))?;
-    memmem::find_iter(&constants, b"OpenSSL ").find_map(|at| {
-        let rest = constants.get(at + 8..)?;
-        let text = std::str::from_utf8(rest.get(..rest.iter().take(64).position(|byte| *byte == 0)?)?).ok()?;
-        let (number, date) = text.split_once(' ')?;
-        let dated = date.trim_start().starts_with(|first: char| first.is_ascii_digit());
-        (dated && number.split('.').count() == 3 && number.starts_with(['0', '1', '3', '4'])).then(|| number.to_owned())
+    let size = section.size.min(MAX_SEARCHED_BYTES);
+    (0..size).step_by(PIECE_BYTES as usize).find_map(|at| {
+        let piece = (PIECE_BYTES + MAX_VERSION_BYTES).min(size - at);
+        let piece = elf.read(section.offset.checked_add(at)?, piece)?;
+        memmem::find_iter(&piece, b"OpenSSL ").find_map(|hit| dated_version(piece.get(hit + 8..)?))
     })
+}
+
+/// Three numbers and a date, which no message has.
+fn dated_version(rest: &[u8]) -> Option<String> {
+    let end = rest.iter().take(MAX_VERSION_BYTES as usize).position(|byte| *byte == 0)?;
+    let (number, date) = std::str::from_utf8(rest.get(..end)?).ok()?.split_once(' ')?;
+    let digit = |text: &str| text.trim_start().starts_with(|first: char| first.is_ascii_digit());
+    (digit(date) && digit(number) && number.split('.').count() == 3).then(|| number.to_owned())
 }
 
 /// The highest version that the symbols have, such as `OPENSSL_3.0.0`: the library is at least that new.
