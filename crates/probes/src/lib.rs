@@ -16,6 +16,7 @@ mod function;
 mod go;
 mod graph;
 mod plt;
+mod rustls;
 mod sites;
 mod symbols;
 mod x86;
@@ -44,6 +45,8 @@ pub enum Role {
     ReadEx,
     Write,
     WriteEx,
+    /// rustls: (connection, slices, number of slices).
+    WriteVectored,
     Handshake,
     /// (connection, descriptor).
     SetFd,
@@ -56,7 +59,7 @@ pub enum Role {
 impl Role {
     /// Whether something is only known once the function returns.
     pub fn watched_at_exit(self) -> bool {
-        matches!(self, Role::Read | Role::ReadEx | Role::Write | Role::WriteEx | Role::Handshake)
+        matches!(self, Role::Read | Role::ReadEx | Role::Write | Role::WriteEx | Role::WriteVectored | Role::Handshake)
     }
 }
 
@@ -163,11 +166,12 @@ pub fn inspect_bytes(content: &[u8]) -> Result<Option<Inspection>, InspectError>
 }
 
 /// Each name that is looked for holds one of them.
-const FRAGMENTS: [&str; 4] = ["SSL_", "gnutls_", "PR_", go::FRAGMENT];
+const FRAGMENTS: [&str; 6] = ["SSL_", "gnutls_", "PR_", go::FRAGMENT, rustls::FRAGMENT, rustls::FRAGMENT_LEGACY];
 
 fn inspect_elf(elf: &Elf) -> Result<Option<Inspection>, InspectError> {
-    let wanted = |name: &str| c_libraries::wanted(name) || go::wanted(name);
+    let wanted = |name: &str| c_libraries::wanted(name) || go::wanted(name) || rustls::wanted(name);
     let symbols = symbols::find(elf, &FRAGMENTS, &wanted);
     let program = Program { elf, extents: Extents::of(elf) };
-    Ok(go::inspect(&program, &symbols).or_else(|| c_libraries::inspect(&program, &symbols)))
+    let found = go::inspect(&program, &symbols).or_else(|| c_libraries::inspect(&program, &symbols));
+    Ok(found.or_else(|| rustls::inspect(&program, &symbols)))
 }
