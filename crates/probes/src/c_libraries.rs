@@ -4,8 +4,7 @@ use crate::elf::Elf;
 use crate::function::{Convention, locate};
 use crate::graph::{End, Program};
 use crate::symbols::Symbol;
-use crate::{Inspection, Library, Missing, Reason, Role, plt};
-use memchr::memmem;
+use crate::{Inspection, Library, Missing, Reason, Role, constants, plt};
 
 struct Row {
     symbol: &'static str,
@@ -106,11 +105,6 @@ fn covered(program: &Program, row: &Row, symbol: &Symbol) -> Option<String> {
     (listed && ends.all(|other| other.as_ref() == Some(&first))).then_some(first)
 }
 
-/// Constants are searched for the version up to here, in pieces that overlap by its longest text.
-const MAX_SEARCHED_BYTES: u64 = 96 << 20;
-const PIECE_BYTES: u64 = 1 << 20;
-const MAX_VERSION_BYTES: u64 = 64;
-
 fn version(elf: &Elf, library: Library) -> Option<String> {
     let text = match library {
         Library::OpenSsl => openssl_version(elf),
@@ -122,18 +116,29 @@ fn version(elf: &Elf, library: Library) -> Option<String> {
 
 /// `OpenSSL 3.0.17 1 Jul 2025` lies among the constants of libcrypto, and of programs that hold both.
 fn openssl_version(elf: &Elf) -> Option<String> {
-    let section = elf.section(".rodata")?;
-    let size = section.size.min(MAX_SEARCHED_BYTES);
-    (0..size).step_by(PIECE_BYTES as usize).find_map(|at| {
-        let piece = (PIECE_BYTES + MAX_VERSION_BYTES).min(size - at);
-        let piece = elf.read(section.offset.checked_add(at)?, piece)?;
-        memmem::find_iter(&piece, b"OpenSSL ").find_map(|hit| dated_version(piece.get(hit + 8..)?))
-    })
+    constants::find(elf, "OpenSSL ", dated_version)
 }
+
+/// A program that holds OpenSSL or BoringSSL without the names of its functions. Each of their errors names the source file,
+/// which programs that only use the library do not hold.
+pub fn stripped(elf: &Elf) -> Option<Inspection> {
+    let ending = |rest: &[u8]| match rest {
+        [0, ..] => Some("c".to_owned()),
+        [b'c', 0, ..] => Some("cc".to_owned()),
+        _ => None,
+    };
+    let boring = constants::find(elf, "ssl/ssl_lib.c", ending)? == "cc";
+    let library = if boring { Library::BoringSsl } else { Library::OpenSsl };
+    let missing = |(symbol, role): (&str, Role)| Missing { role, symbol: symbol.to_owned(), reason: Reason::Stripped };
+    let missing = [("SSL_read", Role::Read), ("SSL_write", Role::Write)].map(missing).to_vec();
+    Some(Inspection { library, version: version(elf, library), functions: Vec::new(), missing })
+}
+
+const MAX_VERSION_BYTES: usize = 64;
 
 /// Three numbers and a date, which no message has.
 fn dated_version(rest: &[u8]) -> Option<String> {
-    let end = rest.iter().take(MAX_VERSION_BYTES as usize).position(|byte| *byte == 0)?;
+    let end = rest.iter().take(MAX_VERSION_BYTES).position(|byte| *byte == 0)?;
     let (number, date) = std::str::from_utf8(rest.get(..end)?).ok()?.split_once(' ')?;
     let digit = |text: &str| text.trim_start().starts_with(|first: char| first.is_ascii_digit());
     (digit(date) && digit(number) && number.split('.').count() == 3).then(|| number.to_owned())

@@ -10,6 +10,7 @@
 mod arm64;
 mod c_libraries;
 mod code;
+mod constants;
 mod elf;
 mod extents;
 mod function;
@@ -112,6 +113,8 @@ pub struct Missing {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reason {
     NoSymbol,
+    /// The file holds the library, without the names of its functions.
+    Stripped,
     TooLarge,
     Undecodable,
     /// Go before 1.17 passes arguments on the stack.
@@ -124,6 +127,7 @@ impl fmt::Display for Reason {
     fn fmt(&self, out: &mut fmt::Formatter) -> fmt::Result {
         match self {
             Reason::NoSymbol => write!(out, "no symbol of that name"),
+            Reason::Stripped => write!(out, "stripped: the names of functions are gone"),
             Reason::TooLarge => write!(out, "larger than what is analysed"),
             Reason::Undecodable => write!(out, "code that is not understood"),
             Reason::StackArguments => write!(out, "built by a Go that passes arguments on the stack"),
@@ -173,5 +177,9 @@ fn inspect_elf(elf: &Elf) -> Result<Option<Inspection>, InspectError> {
     let symbols = symbols::find(elf, &FRAGMENTS, &wanted);
     let program = Program { elf, extents: Extents::of(elf) };
     let found = go::inspect(&program, &symbols).or_else(|| c_libraries::inspect(&program, &symbols));
-    Ok(found.or_else(|| rustls::inspect(&program, &symbols)))
+    let found = found.or_else(|| rustls::inspect(&program, &symbols));
+    if found.is_some() || elf.section(".symtab").is_some() {
+        return Ok(found);
+    }
+    Ok(c_libraries::stripped(elf).or_else(|| rustls::stripped(elf)))
 }

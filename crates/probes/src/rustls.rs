@@ -5,7 +5,7 @@ use crate::elf::Elf;
 use crate::function::{Convention, locate};
 use crate::graph::Program;
 use crate::symbols::Symbol;
-use crate::{Inspection, Library, Missing, Reason, Role};
+use crate::{Inspection, Library, Missing, Reason, Role, constants};
 
 pub const FRAGMENT: &str = "6rustls4conn";
 pub const FRAGMENT_LEGACY: &str = "rustls..conn..";
@@ -47,8 +47,8 @@ pub fn inspect(program: &Program, symbols: &[Symbol]) -> Option<Inspection> {
     if ours.is_empty() {
         return None;
     }
-    let mut inspection =
-        Inspection { library: Library::Rustls, version: None, functions: Vec::new(), missing: Vec::new() };
+    let version = constants::find(program.elf, "/rustls-", constants::number);
+    let mut inspection = Inspection { library: Library::Rustls, version, functions: Vec::new(), missing: Vec::new() };
     for (role, symbol) in ours.iter().take(MAX_FUNCTIONS) {
         match locate(program, *role, symbol, convention(program.elf)) {
             Ok(function) => inspection.functions.push(function),
@@ -65,6 +65,14 @@ pub fn inspect(program: &Program, symbols: &[Symbol]) -> Option<Inspection> {
         }
     }
     Some(inspection)
+}
+
+/// A program that holds rustls without the names of its functions: where it may panic is written in it, with the version.
+pub fn stripped(elf: &Elf) -> Option<Inspection> {
+    let version = constants::find(elf, "/rustls-", constants::number)?;
+    let missing = |role: Role| Missing { role, symbol: format!("rustls {role:?}"), reason: Reason::Stripped };
+    let missing = [Role::Read, Role::Write].map(missing).to_vec();
+    Some(Inspection { library: Library::Rustls, version: Some(version), functions: Vec::new(), missing })
 }
 
 /// `(self, pointer, length)`; a result of `io::Result<usize>` comes back in two registers: 0 for success or 1, and the number

@@ -1,4 +1,5 @@
 //! Files that are cut, and files of which bytes were changed: an answer or an error, never a panic.
+#![allow(clippy::unwrap_used)]
 
 mod common;
 

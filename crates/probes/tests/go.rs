@@ -1,4 +1,5 @@
 //! Go programs as people build them: with symbols and without, at a fixed address and at any, by either linker.
+#![allow(clippy::unwrap_used)]
 
 mod common;
 
