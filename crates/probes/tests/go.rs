@@ -91,3 +91,24 @@ fn a_program_without_tls_is_none() {
     std::fs::write(folder.path().join("main.go"), "package main\n\nfunc main() { println(1) }\n").unwrap();
     assert_eq!(inspect(&build(folder.path(), "plain", "", "exe")).unwrap(), None);
 }
+
+/// On arm64 the kernel simulates a return: each is a cheap exit, as Go's own disassembler lists them.
+#[test]
+fn on_arm64_every_return_is_a_cheap_exit() {
+    let folder = folder();
+    let file = folder.path().join("arm64");
+    let mut build = Command::new("go");
+    build.args(["build", "-o"]).arg(&file).arg(".").current_dir(folder.path());
+    run(build.env("GOARCH", "arm64").env("CGO_ENABLED", "0").env("GOFLAGS", "-mod=mod"));
+    let found = inspected(&file);
+    for symbol in ["Read", "Write"] {
+        let pattern = format!(r"crypto/tls.\(\*Conn\).{symbol}$");
+        let code = run(Command::new("go").args(["tool", "objdump", "-s", &pattern]).arg(&file));
+        let returns = code.lines().filter(|line| line.trim_end().ends_with("RET")).count();
+        let Exit::Sites(sites) = &function(&found, &format!("crypto/tls.(*Conn).{symbol}")).exit else {
+            panic!("{found:?}")
+        };
+        assert!(sites.iter().all(|site| site.emulated && site.instruction == "ret"), "{sites:?}");
+        assert_eq!(sites.len(), returns, "{sites:?}");
+    }
+}
