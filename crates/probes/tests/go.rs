@@ -105,13 +105,13 @@ fn on_arm64_every_return_is_a_cheap_exit() {
         let pattern = format!(r"crypto/tls.\(\*Conn\).{symbol}$");
         let code = run(Command::new("go").args(["tool", "objdump", "-s", &pattern]).arg(&file));
         // The one behind `deferreturn` is where the runtime goes after a panic that was recovered; nothing jumps there.
-        let mut recovered = false;
-        let returns = code.lines().filter(|line| {
+        let (mut returns, mut recovered) = (0, false);
+        for line in code.lines() {
             recovered |= line.contains("runtime.deferreturn");
-            let returns = line.trim_end().ends_with("RET");
-            returns && !std::mem::replace(&mut recovered, recovered && !returns)
-        });
-        let returns = returns.count();
+            if line.trim_end().ends_with("RET") {
+                returns += usize::from(!std::mem::take(&mut recovered));
+            }
+        }
         let Exit::Sites(sites) = &function(&found, &format!("crypto/tls.(*Conn).{symbol}")).exit else {
             panic!("{found:?}")
         };
