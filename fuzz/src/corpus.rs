@@ -234,3 +234,9 @@ pub fn otlp() -> Result<Vec<Vec<u8>>, String> {
         message(&log),
     ])
 }
+
+/// A library with functions of the shapes that matter.
+pub fn programs() -> Result<Vec<Vec<u8>>, String> {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/probes/tests/data/libtls.so");
+    Ok(vec![std::fs::read(&file).map_err(|error| format!("{}: {error}", file.display()))?])
+}

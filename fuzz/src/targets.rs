@@ -4,6 +4,7 @@ use crate::mutate::{Fate, Random, decode};
 use crate::{corpus, mutate};
 use limpid_model::batch::Signal;
 use limpid_model::{Direction, Request, Unanswered};
+use limpid_probes::Exit;
 use limpid_protocols::{Certificate, Connection, Datagrams, Hints, Options, Sink, sql};
 use std::net::IpAddr;
 
@@ -28,6 +29,7 @@ pub static TARGETS: &[Target] = &[
     Target { name: "sql", seeds: corpus::statements, mutate: mutate::plain, run: statement },
     Target { name: "captures", seeds: corpus::captures, mutate: mutate::binary, run: capture },
     Target { name: "otlp", seeds: corpus::otlp, mutate: mutate::binary, run: otlp },
+    Target { name: "probes", seeds: corpus::programs, mutate: mutate::binary, run: program },
 ];
 
 /// A label of the metrics is never longer.
@@ -195,6 +197,22 @@ fn otlp(input: &[u8]) -> Result<(), String> {
         // Each takes at least its tag and its length.
         if rows > input.len() / 2 {
             return Err(format!("decoded {rows} rows from {} bytes", input.len()));
+        }
+    }
+    Ok(())
+}
+
+fn program(input: &[u8]) -> Result<(), String> {
+    let Ok(Some(found)) = limpid_probes::inspect_bytes(input) else { return Ok(()) };
+    let exits = |function: &limpid_probes::Function| match &function.exit {
+        Exit::Sites(sites) => sites.clone(),
+        Exit::ReturnProbe(site) => vec![site.clone()],
+        Exit::None => Vec::new(),
+    };
+    for function in &found.functions {
+        let sites = [exits(function), vec![function.entry.clone()]].concat();
+        if let Some(site) = sites.iter().find(|site| site.file_offset >= input.len() as u64) {
+            return Err(format!("watches {} behind the end of the file: {site:?}", function.symbol));
         }
     }
     Ok(())

@@ -4,8 +4,7 @@ use crate::elf::Elf;
 use crate::function::{Convention, locate};
 use crate::graph::{End, Program};
 use crate::symbols::Symbol;
-use crate::{Inspection, Library, Missing, Reason, Role, plt};
-use memchr::memmem;
+use crate::{Inspection, Library, Missing, Reason, Role, constants, plt};
 
 struct Row {
     symbol: &'static str,
@@ -106,9 +105,6 @@ fn covered(program: &Program, row: &Row, symbol: &Symbol) -> Option<String> {
     (listed && ends.all(|other| other.as_ref() == Some(&first))).then_some(first)
 }
 
-/// Constants of a library are searched for its version up to here.
-const MAX_SEARCHED_BYTES: u64 = 48 << 20;
-
 fn version(elf: &Elf, library: Library) -> Option<String> {
     let text = match library {
         Library::OpenSsl => openssl_version(elf),
@@ -120,15 +116,32 @@ fn version(elf: &Elf, library: Library) -> Option<String> {
 
 /// `OpenSSL 3.0.17 1 Jul 2025` lies among the constants of libcrypto, and of programs that hold both.
 fn openssl_version(elf: &Elf) -> Option<String> {
-    let section = elf.section(".rodata")?;
-    let constants = elf.read(section.offset, section.size.min(MAX_SEARCHED_BYTES))?;
-    memmem::find_iter(&constants, b"OpenSSL ").find_map(|at| {
-        let rest = constants.get(at + 8..)?;
-        let text = std::str::from_utf8(rest.get(..rest.iter().take(64).position(|byte| *byte == 0)?)?).ok()?;
-        let (number, date) = text.split_once(' ')?;
-        let dated = date.trim_start().starts_with(|first: char| first.is_ascii_digit());
-        (dated && number.split('.').count() == 3 && number.starts_with(['0', '1', '3', '4'])).then(|| number.to_owned())
-    })
+    constants::find(elf, "OpenSSL ", dated_version)
+}
+
+/// A program that holds OpenSSL or BoringSSL without the names of its functions. Each of their errors names the source file,
+/// which programs that only use the library do not hold.
+pub fn stripped(elf: &Elf) -> Option<Inspection> {
+    let ending = |rest: &[u8]| match rest {
+        [0, ..] => Some("c".to_owned()),
+        [b'c', 0, ..] => Some("cc".to_owned()),
+        _ => None,
+    };
+    let boring = constants::find(elf, "ssl/ssl_lib.c", ending)? == "cc";
+    let library = if boring { Library::BoringSsl } else { Library::OpenSsl };
+    let missing = |(symbol, role): (&str, Role)| Missing { role, symbol: symbol.to_owned(), reason: Reason::Stripped };
+    let missing = [("SSL_read", Role::Read), ("SSL_write", Role::Write)].map(missing).to_vec();
+    Some(Inspection { library, version: version(elf, library), functions: Vec::new(), missing })
+}
+
+const MAX_VERSION_BYTES: usize = 64;
+
+/// Three numbers and a date, which no message has.
+fn dated_version(rest: &[u8]) -> Option<String> {
+    let end = rest.iter().take(MAX_VERSION_BYTES).position(|byte| *byte == 0)?;
+    let (number, date) = std::str::from_utf8(rest.get(..end)?).ok()?.split_once(' ')?;
+    let digit = |text: &str| text.trim_start().starts_with(|first: char| first.is_ascii_digit());
+    (digit(date) && digit(number) && number.split('.').count() == 3).then(|| number.to_owned())
 }
 
 /// The highest version that the symbols have, such as `OPENSSL_3.0.0`: the library is at least that new.

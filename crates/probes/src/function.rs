@@ -32,6 +32,15 @@ impl Convention {
 }
 
 impl Convention {
+    /// Of a function that returns two words.
+    pub fn with_second_result(self, machine: Machine) -> Convention {
+        let second = match machine {
+            Machine::X86_64 => x86::RDX,
+            Machine::Arm64 => 1 << 1,
+        };
+        Convention { result: self.result | second, ..self }
+    }
+
     /// Of a Go function since registers hold its arguments; the goroutine's register is of use too.
     pub fn go(machine: Machine) -> Convention {
         match machine {

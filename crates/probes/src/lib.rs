@@ -10,12 +10,14 @@
 mod arm64;
 mod c_libraries;
 mod code;
+mod constants;
 mod elf;
 mod extents;
 mod function;
 mod go;
 mod graph;
 mod plt;
+mod rustls;
 mod sites;
 mod symbols;
 mod x86;
@@ -44,6 +46,8 @@ pub enum Role {
     ReadEx,
     Write,
     WriteEx,
+    /// rustls: (connection, slices, number of slices).
+    WriteVectored,
     Handshake,
     /// (connection, descriptor).
     SetFd,
@@ -56,7 +60,7 @@ pub enum Role {
 impl Role {
     /// Whether something is only known once the function returns.
     pub fn watched_at_exit(self) -> bool {
-        matches!(self, Role::Read | Role::ReadEx | Role::Write | Role::WriteEx | Role::Handshake)
+        matches!(self, Role::Read | Role::ReadEx | Role::Write | Role::WriteEx | Role::WriteVectored | Role::Handshake)
     }
 }
 
@@ -109,6 +113,8 @@ pub struct Missing {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reason {
     NoSymbol,
+    /// The file holds the library, without the names of its functions.
+    Stripped,
     TooLarge,
     Undecodable,
     /// Go before 1.17 passes arguments on the stack.
@@ -121,6 +127,7 @@ impl fmt::Display for Reason {
     fn fmt(&self, out: &mut fmt::Formatter) -> fmt::Result {
         match self {
             Reason::NoSymbol => write!(out, "no symbol of that name"),
+            Reason::Stripped => write!(out, "stripped: the names of functions are gone"),
             Reason::TooLarge => write!(out, "larger than what is analysed"),
             Reason::Undecodable => write!(out, "code that is not understood"),
             Reason::StackArguments => write!(out, "built by a Go that passes arguments on the stack"),
@@ -163,11 +170,16 @@ pub fn inspect_bytes(content: &[u8]) -> Result<Option<Inspection>, InspectError>
 }
 
 /// Each name that is looked for holds one of them.
-const FRAGMENTS: [&str; 4] = ["SSL_", "gnutls_", "PR_", go::FRAGMENT];
+const FRAGMENTS: [&str; 6] = ["SSL_", "gnutls_", "PR_", go::FRAGMENT, rustls::FRAGMENT, rustls::FRAGMENT_LEGACY];
 
 fn inspect_elf(elf: &Elf) -> Result<Option<Inspection>, InspectError> {
-    let wanted = |name: &str| c_libraries::wanted(name) || go::wanted(name);
+    let wanted = |name: &str| c_libraries::wanted(name) || go::wanted(name) || rustls::wanted(name);
     let symbols = symbols::find(elf, &FRAGMENTS, &wanted);
     let program = Program { elf, extents: Extents::of(elf) };
-    Ok(go::inspect(&program, &symbols).or_else(|| c_libraries::inspect(&program, &symbols)))
+    let found = go::inspect(&program, &symbols).or_else(|| c_libraries::inspect(&program, &symbols));
+    let found = found.or_else(|| rustls::inspect(&program, &symbols));
+    if found.is_some() || elf.section(".symtab").is_some() {
+        return Ok(found);
+    }
+    Ok(c_libraries::stripped(elf).or_else(|| rustls::stripped(elf)))
 }

@@ -13,6 +13,8 @@ const SYMBOL_BYTES: u64 = 24;
 const PIECE_BYTES: u64 = 1 << 20;
 /// Pieces overlap by the longest name that is looked for.
 const MAX_NAME_BYTES: u64 = 4096;
+/// A file has one for the loader and one for people.
+const MAX_TABLES: usize = 4;
 /// Of one file. Generic Rust code has a function for each type it is used with.
 const MAX_NAMES: usize = 16_384;
 
@@ -26,7 +28,8 @@ pub struct Symbol {
 /// The defined functions whose name holds one of `fragments` and is wanted; each address and name once.
 pub fn find(elf: &Elf, fragments: &[&str], wanted: &dyn Fn(&str) -> bool) -> Vec<Symbol> {
     let mut found = Vec::new();
-    for table in elf.sections.iter().filter(|section| matches!(section.kind, SHT_SYMTAB | SHT_DYNSYM)) {
+    let tables = elf.sections.iter().filter(|section| matches!(section.kind, SHT_SYMTAB | SHT_DYNSYM));
+    for table in tables.take(MAX_TABLES) {
         let Some(strings) = elf.sections.get(table.link as usize) else { continue };
         let names = names(elf, strings, fragments, wanted);
         if !names.is_empty() {

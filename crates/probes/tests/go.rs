@@ -1,4 +1,5 @@
 //! Go programs as people build them: with symbols and without, at a fixed address and at any, by either linker.
+#![allow(clippy::unwrap_used)]
 
 mod common;
 
@@ -89,4 +90,32 @@ fn a_program_without_tls_is_none() {
     let folder = folder();
     std::fs::write(folder.path().join("main.go"), "package main\n\nfunc main() { println(1) }\n").unwrap();
     assert_eq!(inspect(&build(folder.path(), "plain", "", "exe")).unwrap(), None);
+}
+
+/// On arm64 the kernel simulates a return: each is a cheap exit, as Go's own disassembler lists them.
+#[test]
+fn on_arm64_every_return_is_a_cheap_exit() {
+    let folder = folder();
+    let file = folder.path().join("arm64");
+    let mut build = Command::new("go");
+    build.args(["build", "-o"]).arg(&file).arg(".").current_dir(folder.path());
+    run(build.env("GOARCH", "arm64").env("CGO_ENABLED", "0").env("GOFLAGS", "-mod=mod"));
+    let found = inspected(&file);
+    for symbol in ["Read", "Write"] {
+        let pattern = format!(r"crypto/tls.\(\*Conn\).{symbol}$");
+        let code = run(Command::new("go").args(["tool", "objdump", "-s", &pattern]).arg(&file));
+        // The one behind `deferreturn` is where the runtime goes after a panic that was recovered; nothing jumps there.
+        let (mut returns, mut recovered) = (0, false);
+        for line in code.lines() {
+            recovered |= line.contains("runtime.deferreturn");
+            if line.trim_end().ends_with("RET") {
+                returns += usize::from(!std::mem::take(&mut recovered));
+            }
+        }
+        let Exit::Sites(sites) = &function(&found, &format!("crypto/tls.(*Conn).{symbol}")).exit else {
+            panic!("{found:?}")
+        };
+        assert!(sites.iter().all(|site| site.emulated && site.instruction == "ret"), "{sites:?}");
+        assert_eq!(sites.len(), returns, "{sites:?}");
+    }
 }

@@ -1,9 +1,10 @@
 //! The libraries of this machine.
+#![allow(clippy::unwrap_used)]
 
 mod common;
 
 use common::{C_ARGUMENTS, Listing, function, run};
-use limpid_probes::{Exit, Library, Reason, inspect};
+use limpid_probes::{Exit, Library, Reason, Role, inspect};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -75,4 +76,24 @@ fn what_has_no_tls_is_none() {
     assert_eq!(inspect(Path::new("/bin/sh")).unwrap(), None);
     assert!(inspect(Path::new("/etc/passwd")).is_err());
     assert!(inspect(Path::new("/does/not/exist")).is_err());
+}
+
+/// Where the static library is installed: what a program says that was linked with it and stripped.
+#[test]
+fn a_stripped_program_with_openssl_says_why_nothing_is_watched() {
+    let folder = tempfile::tempdir().unwrap();
+    let (source, program) = (folder.path().join("main.c"), folder.path().join("program"));
+    std::fs::write(&source, "#include <openssl/ssl.h>\nint main(void) { SSL *s = SSL_new(SSL_CTX_new(TLS_method())); return SSL_read(s, 0, 0) + SSL_write(s, 0, 0); }").unwrap();
+    let libraries = ["-Wl,-Bstatic", "-lssl", "-lcrypto", "-Wl,-Bdynamic", "-lpthread", "-ldl"];
+    let linked = Command::new("cc").arg("-o").arg(&program).arg(&source).args(libraries).output().unwrap();
+    if !linked.status.success() {
+        return println!("no static OpenSSL here: not tried");
+    }
+    let found = inspect(&program).unwrap().unwrap();
+    assert!(found.functions.iter().any(|function| function.role == Role::Read), "{found:?}");
+    let version = found.version;
+    run(Command::new("strip").arg(&program));
+    let found = inspect(&program).unwrap().unwrap();
+    assert_eq!((found.library, found.version), (Library::OpenSsl, version));
+    assert!(found.missing.iter().all(|missing| missing.reason == Reason::Stripped), "{:?}", found.missing);
 }

@@ -1,5 +1,6 @@
 //! Functions of many shapes, as the compiler makes them with many settings: each site is tried on all ways through what
 //! objdump prints.
+#![allow(clippy::unwrap_used)]
 
 mod common;
 

@@ -11,7 +11,8 @@ use crate::symbols::Symbol;
 use crate::{Inspection, Library, Missing, Reason, Role};
 
 /// `Read` and `Write` take the connection, and the slice as pointer, length and capacity. A handshake is watched where it
-/// is made: `HandshakeContext` is called by each read and write, and nearly always returns at once.
+/// is made: `HandshakeContext` is called by each read and write, and nearly always returns at once. A return after a panic
+/// that was recovered is not among the exits: none of these functions recovers one.
 const FUNCTIONS: &[(&str, Role)] = &[
     ("crypto/tls.(*Conn).Read", Role::Read),
     ("crypto/tls.(*Conn).Write", Role::Write),

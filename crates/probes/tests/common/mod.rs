@@ -1,5 +1,5 @@
 //! An independent look at the code: what objdump prints, walked along all ways.
-#![allow(dead_code)]
+#![allow(dead_code, clippy::unwrap_used)]
 
 use limpid_probes::{Exit, Function, Inspection, Site};
 use std::collections::{BTreeMap, HashSet};
