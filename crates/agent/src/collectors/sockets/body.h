@@ -104,6 +104,16 @@ static __always_inline void send_alone(struct connection *connection, struct cal
 		send_front(connection, scratch, call, call->wanted ? CHUNKS * CHUNK : 0);
 }
 
+static __always_inline void deliver(struct connection *connection, struct call *call)
+{
+	if (!lock(connection)) {
+		send_alone(connection, call);
+		return;
+	}
+	dispatch(connection, call);
+	unlock(connection);
+}
+
 static __always_inline void take_arrival(struct connection *connection, struct sock *sk, struct call *call)
 {
 	struct tcp_sock *tcp;
@@ -150,10 +160,7 @@ static __always_inline void on_end(struct sock *sk)
 	if (!connection || !connection->told || connection->ended || !(sk->sk_shutdown & RCV_SHUTDOWN))
 		return;
 	connection->ended = 1;
-	if (lock(connection)) {
-		flush_waiting(connection);
-		unlock(connection);
-	}
+	flush(connection);
 	fill_header(&record, connection, RECORD_END, bpf_ktime_get_ns());
 	submit(connection->ring, &record, sizeof(record));
 }
@@ -195,12 +202,7 @@ static __noinline int on_moved(struct sock *sk, struct task_struct *task, s32 re
 		on_encrypted_call(connection, call.tgid, call.now, sent);
 	if (!sent)
 		take_arrival(connection, sk, &call);
-	if (!lock(connection)) {
-		send_alone(connection, &call);
-		return 0;
-	}
-	dispatch(connection, &call);
-	unlock(connection);
+	deliver(connection, &call);
 	return 0;
 }
 

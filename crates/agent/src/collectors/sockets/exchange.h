@@ -82,6 +82,22 @@ static __always_inline void flush_waiting(struct connection *connection)
 		count(COUNT_RING_FULL_BYTES, bytes);
 }
 
+/* The same without the lock. */
+static __always_inline void flush(struct connection *connection)
+{
+	if (lock(connection)) {
+		flush_waiting(connection);
+		unlock(connection);
+	}
+}
+
+/* By the sweep: halves whose answer does not come leave after a while. */
+static __always_inline void flush_overdue(struct connection *connection, u64 now)
+{
+	if (connection->waiting_bytes && now - connection->waiting_since_ns >= WAITING_MAX_NS)
+		flush(connection);
+}
+
 static __always_inline u8 growing(struct call *call)
 {
 	return call->sent ? 1 : 2;

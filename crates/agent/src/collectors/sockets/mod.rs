@@ -19,7 +19,7 @@ use consumer::Shared;
 use libbpf_rs::{Link, MapCore, MapFlags, MapHandle, Object};
 use std::os::fd::{AsFd, AsRawFd};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, SyncSender};
 use std::thread::JoinHandle;
 pub use tls::TlsFile;
@@ -113,8 +113,6 @@ pub struct Sockets {
     slots: Arc<Slots>,
     counters: MapHandle,
     programs: Vec<ProgramStatus>,
-    tls_requests: SyncSender<u32>,
-    tls_stop: Arc<AtomicBool>,
     tls_files: tls::TlsFiles,
     object: Arc<Object>,
 }
@@ -140,8 +138,6 @@ impl Sockets {
             slots: slots.clone(),
             counters,
             programs: loaded.programs,
-            tls_requests,
-            tls_stop: Arc::default(),
             tls_files: Arc::default(),
             object: Arc::new(loaded.object),
         };
@@ -150,7 +146,7 @@ impl Sockets {
         }
         for (index, ring) in loaded.rings.into_iter().enumerate() {
             let verdicts = Verdicts::new(load::map(&sockets.object, "verdicts")?, slots.clone());
-            sockets.start_consumer(index, ring, verdicts, make_consumer(index))?;
+            sockets.start_consumer(index, ring, verdicts, make_consumer(index), tls_requests.clone())?;
         }
         sockets.start_sweep(loaded.sweep)?;
         if config.tls_plaintext {
@@ -181,11 +177,11 @@ impl Sockets {
         ring: MapHandle,
         verdicts: Verdicts,
         consumer: Box<dyn Consumer + Send>,
+        tls_requests: SyncSender<u32>,
     ) -> Result<(), CollectorError> {
         let shared = Arc::new(Shared::default());
         self.shared.push(shared.clone());
-        let tls = self.tls_requests.clone();
-        let run = move || consumer::run(ring, verdicts, consumer, &shared, tls);
+        let run = move || consumer::run(ring, verdicts, consumer, &shared, tls_requests);
         self.spawn(format!("sockets-{index}"), run)
     }
 
@@ -196,8 +192,7 @@ impl Sockets {
 
     fn start_tls(&mut self, requests: Receiver<u32>) -> Result<(), CollectorError> {
         let tls = tls::Tls::new(&self.object, requests, self.tls_files.clone())?;
-        let stop = self.tls_stop.clone();
-        self.spawn("sockets-tls".to_string(), move || tls.run(&stop))
+        self.spawn("sockets-tls".to_string(), move || tls.run())
     }
 
     fn spawn(&mut self, name: String, run: impl FnOnce() + Send + 'static) -> Result<(), CollectorError> {
@@ -273,7 +268,6 @@ fn program_stats(program: &libbpf_rs::Program<'_>) -> Option<ProgramStats> {
 impl Drop for Sockets {
     fn drop(&mut self) {
         self.links.clear();
-        self.tls_stop.store(true, Ordering::Relaxed);
         for shared in &self.shared {
             shared.stop.store(true, Ordering::Relaxed);
         }

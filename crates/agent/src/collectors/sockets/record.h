@@ -65,10 +65,11 @@ static __noinline bool tell(struct connection *connection, struct sock *sk, u32 
 	return connection->told;
 }
 
+/* `sk`: NULL for what is no socket. */
 static __always_inline void fill_progress(struct record_progress *record, struct connection *connection,
 					  struct sock *sk, u32 kind, u64 now)
 {
-	struct tcp_sock *tcp = is_tcp(sk) ? tcp_of(sk) : NULL;
+	struct tcp_sock *tcp = sk && is_tcp(sk) ? tcp_of(sk) : NULL;
 
 	fill_header(&record->header, connection, kind, now);
 	record->sent = connection->sent;

@@ -91,10 +91,7 @@ static __always_inline void on_closed(struct sock *sk, int old_state)
 
 	if (!connection || !connection->told)
 		return;
-	if (lock(connection)) {
-		flush_waiting(connection);
-		unlock(connection);
-	}
+	flush(connection);
 	fill_progress(&record, connection, sk, RECORD_CLOSE, bpf_ktime_get_ns());
 	record.header.reset = was_reset(sk, old_state);
 	submit(connection->ring, &record, sizeof(record));

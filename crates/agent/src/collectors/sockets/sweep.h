@@ -51,12 +51,7 @@ static __always_inline void visit(struct sock *sk, struct seq_file *seq)
 	report_progress(connection, sk, now);
 	if (connection->flags & CONNECTION_TLS)
 		sweep_plaintext(connection, now);
-	if (!connection->waiting_bytes || now - connection->waiting_since_ns < WAITING_MAX_NS)
-		return;
-	if (lock(connection)) {
-		flush_waiting(connection);
-		unlock(connection);
-	}
+	flush_overdue(connection, now);
 }
 
 /* Only the sockets with storage: the cheap way. Some kernels refuse it. */

@@ -275,34 +275,24 @@ static __always_inline void close_plaintext(struct connection *encrypted, u64 no
 {
 	u64 cookie = encrypted->cookie;
 	struct connection *plain = bpf_map_lookup_elem(&tls_connections, &cookie);
-	struct record_progress record = {};
+	struct record_progress record;
 
 	if (!plain)
 		return;
 	if (plain->told) {
-		if (lock(plain)) {
-			flush_waiting(plain);
-			unlock(plain);
-		}
-		fill_header(&record.header, plain, RECORD_CLOSE, now);
+		flush(plain);
+		fill_progress(&record, plain, NULL, RECORD_CLOSE, now);
 		record.header.reset = reset;
-		record.sent = plain->sent;
-		record.received = plain->received;
 		submit(plain->ring, &record, sizeof(record));
 	}
 	bpf_map_delete_elem(&tls_connections, &cookie);
 }
 
-/* Halves whose answer does not come leave after a while. */
 static __always_inline void sweep_plaintext(struct connection *encrypted, u64 now)
 {
 	u64 cookie = encrypted->cookie;
 	struct connection *plain = bpf_map_lookup_elem(&tls_connections, &cookie);
 
-	if (!plain || !plain->waiting_bytes || now - plain->waiting_since_ns < WAITING_MAX_NS)
-		return;
-	if (lock(plain)) {
-		flush_waiting(plain);
-		unlock(plain);
-	}
+	if (plain)
+		flush_overdue(plain, now);
 }

@@ -93,12 +93,7 @@ static __noinline int on_plaintext(struct connection *plain, struct tls_thread *
 	call.wanted = plain->mode != MODE_TIMES && !is_skipped(plain, &call);
 	call.readable = true;
 	call.buffers.base = thread->buffer;
-	if (!lock(plain)) {
-		send_alone(plain, &call);
-		return 0;
-	}
-	dispatch(plain, &call);
-	unlock(plain);
+	deliver(plain, &call);
 	return 0;
 }
 
@@ -156,95 +151,38 @@ static __always_inline int leave(struct tls_runner *runner, s64 result, enum tls
 #define USER_RESULT(regs) (regs)->regs[0]
 #endif
 
-#define ENTERS(name, function, length_at)                                                                              \
-	SEC("uprobe.multi")                                                                                                  \
+#define PROGRAM(name, find_runner, does)                                                                               \
+	SEC("uprobe.multi")                                                                                            \
 	int name(struct pt_regs *regs)                                                                                 \
 	{                                                                                                              \
 		struct tls_runner runner;                                                                              \
                                                                                                                        \
-		runner_of_thread(&runner);                                                                             \
-		return enter(&runner, function, USER_ARGUMENT_0(regs), USER_ARGUMENT_1(regs), length_at);              \
+		find_runner;                                                                                           \
+		return does;                                                                                           \
 	}
 
+#define ON_THREAD(name, does) PROGRAM(name, runner_of_thread(&runner), does)
+#define BEGINS(function, length_at)                                                                                    \
+	enter(&runner, function, USER_ARGUMENT_0(regs), USER_ARGUMENT_1(regs), length_at)
+
 /* The session, a buffer, its size; the count comes back, or, where there is a fourth argument, goes there. */
-ENTERS(tls_read, TLS_READ, 0)
-ENTERS(tls_read_ex, TLS_READ, USER_ARGUMENT_3(regs))
-ENTERS(tls_write, TLS_WRITE, 0)
-ENTERS(tls_write_ex, TLS_WRITE, USER_ARGUMENT_3(regs))
-ENTERS(tls_handshake, TLS_HANDSHAKE, 0)
-
-SEC("uprobe.multi")
-int tls_end(struct pt_regs *regs)
-{
-	struct tls_runner runner;
-
-	runner_of_thread(&runner);
-	return leave(&runner, (s32)USER_RESULT(regs), END_WITH_BYTES);
-}
-
-SEC("uprobe.multi")
-int tls_end_ex(struct pt_regs *regs)
-{
-	struct tls_runner runner;
-
-	runner_of_thread(&runner);
-	return leave(&runner, (s32)USER_RESULT(regs), END_WITH_SUCCESS);
-}
-
-SEC("uprobe.multi")
-int tls_handshake_end(struct pt_regs *regs)
-{
-	struct tls_runner runner;
-
-	runner_of_thread(&runner);
-	return leave(&runner, 0, END_OF_HANDSHAKE);
-}
+ON_THREAD(tls_read, BEGINS(TLS_READ, 0))
+ON_THREAD(tls_read_ex, BEGINS(TLS_READ, USER_ARGUMENT_3(regs)))
+ON_THREAD(tls_write, BEGINS(TLS_WRITE, 0))
+ON_THREAD(tls_write_ex, BEGINS(TLS_WRITE, USER_ARGUMENT_3(regs)))
+ON_THREAD(tls_handshake, BEGINS(TLS_HANDSHAKE, 0))
+ON_THREAD(tls_end, leave(&runner, (s32)USER_RESULT(regs), END_WITH_BYTES))
+ON_THREAD(tls_end_ex, leave(&runner, (s32)USER_RESULT(regs), END_WITH_SUCCESS))
+ON_THREAD(tls_handshake_end, leave(&runner, 0, END_OF_HANDSHAKE))
 
 #if defined(__TARGET_ARCH_x86)
 /* Go since 1.17 passes arguments in registers of its own choice: the receiver in ax, a slice in bx, cx and di, and the
  * goroutine is in r14. The count comes back in ax. */
-SEC("uprobe.multi")
-int tls_go_read(struct pt_regs *regs)
-{
-	struct tls_runner runner;
+#define ON_GOROUTINE(name, does) PROGRAM(name, runner_of_goroutine(&runner, regs->r14), does)
 
-	runner_of_goroutine(&runner, regs->r14);
-	return enter(&runner, TLS_READ, regs->ax, regs->bx, 0);
-}
-
-SEC("uprobe.multi")
-int tls_go_write(struct pt_regs *regs)
-{
-	struct tls_runner runner;
-
-	runner_of_goroutine(&runner, regs->r14);
-	return enter(&runner, TLS_WRITE, regs->ax, regs->bx, 0);
-}
-
-SEC("uprobe.multi")
-int tls_go_handshake(struct pt_regs *regs)
-{
-	struct tls_runner runner;
-
-	runner_of_goroutine(&runner, regs->r14);
-	return enter(&runner, TLS_HANDSHAKE, regs->ax, 0, 0);
-}
-
-SEC("uprobe.multi")
-int tls_go_handshake_end(struct pt_regs *regs)
-{
-	struct tls_runner runner;
-
-	runner_of_goroutine(&runner, regs->r14);
-	return leave(&runner, 0, END_OF_HANDSHAKE);
-}
-
-SEC("uprobe.multi")
-int tls_go_end(struct pt_regs *regs)
-{
-	struct tls_runner runner;
-
-	runner_of_goroutine(&runner, regs->r14);
-	return leave(&runner, (s64)regs->ax, END_WITH_BYTES);
-}
+ON_GOROUTINE(tls_go_read, enter(&runner, TLS_READ, regs->ax, regs->bx, 0))
+ON_GOROUTINE(tls_go_write, enter(&runner, TLS_WRITE, regs->ax, regs->bx, 0))
+ON_GOROUTINE(tls_go_handshake, enter(&runner, TLS_HANDSHAKE, regs->ax, 0, 0))
+ON_GOROUTINE(tls_go_end, leave(&runner, (s64)regs->ax, END_WITH_BYTES))
+ON_GOROUTINE(tls_go_handshake_end, leave(&runner, 0, END_OF_HANDSHAKE))
 #endif

@@ -1,5 +1,7 @@
 //! Which files processes execute code from.
 
+use crate::identity::{host::TICK_NS, procfs};
+use std::collections::HashSet;
 use std::fs;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;
@@ -8,8 +10,8 @@ use std::path::{Path, PathBuf};
 /// A file as such, whatever its names.
 pub type FileId = (u64, u64);
 
-/// Mappings of one process that are looked at.
-const MAPPINGS: usize = 4_096;
+/// Of the mappings of one process, so much is looked at: some 10,000.
+const MAPS_BYTES: usize = 1 << 20;
 
 #[derive(Clone, Debug)]
 pub struct MappedFile {
@@ -42,26 +44,20 @@ pub struct OpenFile {
 }
 
 /// All processes, by number and start.
-pub fn processes() -> std::collections::HashSet<(u32, u64)> {
-    let Ok(entries) = fs::read_dir("/proc") else { return Default::default() };
-    let numbers = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    numbers.filter_map(|tgid| Some((tgid, started_ns(tgid)?))).collect()
+pub fn processes() -> HashSet<(u32, u64)> {
+    procfs::pids().into_iter().filter_map(|tgid| Some((tgid, started_ns(tgid)?))).collect()
 }
 
 /// When it started, in nanoseconds since the boot.
 pub fn started_ns(tgid: u32) -> Option<u64> {
-    let stat = fs::read_to_string(format!("/proc/{tgid}/stat")).ok()?;
-    // Behind the name, which may hold anything: the start is the twentieth field.
-    let (_, fields) = stat.rsplit_once(')')?;
-    let ticks: u64 = fields.split_ascii_whitespace().nth(19)?.parse().ok()?;
-    ticks.checked_mul(1_000_000_000 / 100)
+    procfs::stat(tgid)?.start.checked_mul(TICK_NS)
 }
 
 /// The files that this process has mapped executable, each once.
 pub fn mapped(tgid: u32) -> Vec<MappedFile> {
-    let Ok(maps) = fs::read_to_string(format!("/proc/{tgid}/maps")) else { return Vec::new() };
+    let Some(maps) = procfs::text(tgid, "maps", MAPS_BYTES) else { return Vec::new() };
     let mut files: Vec<MappedFile> = Vec::new();
-    for line in maps.lines().take(MAPPINGS) {
+    for line in maps.lines() {
         let Some((range, name)) = executable(line) else { continue };
         if files.iter().any(|file| file.name == Path::new(name)) {
             continue;

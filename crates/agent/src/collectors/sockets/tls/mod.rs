@@ -15,7 +15,6 @@ use files::{FileId, MappedFile};
 use libbpf_rs::{MapCore, MapFlags, MapHandle, Object, PrintLevel};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -52,20 +51,20 @@ impl Tls {
         Ok(Tls { object: Arc::clone(object), requests, since, attached, seen, status })
     }
 
-    /// Until the queue of requests is closed, or `stop` is set.
-    pub fn run(mut self, stop: &AtomicBool) {
+    /// Until nobody asks any more: the consumers have ended.
+    pub fn run(mut self) {
         // Without this libbpf writes to standard error what fails here, which the status says.
         libbpf_rs::set_print(Some((PrintLevel::Warn, |_, line| log::debug!("{}", line.trim_end()))));
         for path in files::installed() {
             self.look_at_file(&MappedFile::installed(path));
         }
         let mut due = Instant::now();
-        while !stop.load(Ordering::Relaxed) {
+        loop {
             if due <= Instant::now() {
                 self.look_at_all();
                 due = Instant::now() + LOOK_EVERY;
             }
-            match self.requests.recv_timeout(due.saturating_duration_since(Instant::now()).min(LOOK_EVERY / 10)) {
+            match self.requests.recv_timeout(due.saturating_duration_since(Instant::now())) {
                 Ok(tgid) => self.look_at(tgid),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
