@@ -32,20 +32,11 @@ struct tls_thread {
 	u64 received_socket; /* the socket of which an encrypted call was read outside of any TLS function, last */
 	u32 function;
 	u32 received;        /* how many different such sockets since the last TLS function */
-	u64 wrote_session;   /* the session that wrote while it was tied to no socket */
-	u32 wrote;           /* how many different such sessions since the last encrypted send */
-	u32 unused;
 };
 
 struct tls_session_key {
 	u64 session;
 	u32 tgid;
-	u32 unused;
-};
-
-struct tls_session {
-	u64 socket; /* cookie */
-	u32 direct; /* by a socket call inside the function; else by the order of calls on one thread */
 	u32 unused;
 };
 
@@ -56,11 +47,12 @@ struct {
 	__type(value, struct tls_thread);
 } tls_threads SEC(".maps");
 
+/* The cookie of the socket of a session. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 65536);
 	__type(key, struct tls_session_key);
-	__type(value, struct tls_session);
+	__type(value, u64);
 } tls_sessions SEC(".maps");
 
 /* Plaintext connections by the cookie of their socket. Only the sockets whose sessions are watched have one. */
@@ -235,39 +227,27 @@ static __noinline int open_plaintext(struct connection *encrypted, u32 tgid)
 	return 0;
 }
 
-/* A call on an encrypted socket. Inside of a TLS function it is the session's own; outside of one, on a thread that
- * keeps the encrypted bytes in memory in between, it is that of the function that runs next or ran before, as long as
- * there is but one that it can be. */
+/* A call on an encrypted socket. Inside of a TLS function it is the session's own. Outside of one, on a thread that keeps
+ * the encrypted bytes in memory in between, what was received is that of the function that runs next, as long as there is
+ * but one socket that it can be. What was sent tells nothing: a function that writes may have had nothing to send, and the
+ * next one to send may be another session's. Every session reads before it moves plaintext, so nothing is missed. */
 static __noinline int on_encrypted_call(struct connection *connection, u32 tgid, u64 now, u32 sent)
 {
-	struct tls_thread *thread;
+	struct tls_thread *thread = running_thread();
 
-	thread = running_thread();
 	if (!thread)
 		return 0;
 	if (thread->function) {
 		thread->socket = connection->cookie;
 		thread->socket_ns = now;
-		open_plaintext(connection, tgid);
-		return 0;
-	}
-	if (!sent) {
+	} else if (!sent) {
 		if (!thread->received || thread->received_socket != connection->cookie)
 			thread->received++;
 		thread->received_socket = connection->cookie;
-		open_plaintext(connection, tgid);
+	} else {
 		return 0;
 	}
-	if (thread->wrote == 1) {
-		struct tls_session_key key = {.session = thread->wrote_session, .tgid = tgid};
-		struct tls_session session = {.socket = connection->cookie};
-
-		open_plaintext(connection, tgid);
-		bpf_map_update_elem(&tls_sessions, &key, &session, BPF_NOEXIST);
-	} else if (thread->wrote > 1) {
-		count(COUNT_TLS_AMBIGUOUS, 1);
-	}
-	thread->wrote = 0;
+	open_plaintext(connection, tgid);
 	return 0;
 }
 

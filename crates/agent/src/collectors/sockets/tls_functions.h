@@ -5,10 +5,33 @@
  */
 #pragma once
 
+/* The socket of a session; 0: not known. One that is gone leaves its session to another. */
+static __always_inline u64 socket_of(struct tls_session_key *key)
+{
+	u64 *socket = bpf_map_lookup_elem(&tls_sessions, key);
+
+	return socket && bpf_map_lookup_elem(&tls_connections, socket) ? *socket : 0;
+}
+
+/* What was received on this thread before this function is of its session. A writing one too: where a request waits for
+ * the handshake, writing goes on with the handshake and then writes. */
+static __always_inline void tie_received(struct tls_thread *thread, struct tls_session_key *key)
+{
+	u64 socket = thread->received_socket;
+
+	if (!thread->received || socket_of(key))
+		return;
+	if (thread->received > 1)
+		count(COUNT_TLS_AMBIGUOUS, 1);
+	else
+		bpf_map_update_elem(&tls_sessions, key, &socket, BPF_ANY);
+}
+
 static __always_inline int enter(struct tls_runner *runner, enum tls_function function, u64 session, u64 buffer, u64 length_at)
 {
 	struct tls_thread *thread = bpf_map_lookup_elem(&tls_threads, runner);
 	struct tls_thread fresh = {};
+	struct tls_session_key key = {.session = session, .tgid = runner->tgid};
 	u32 tgid = runner->tgid, by_goroutine = runner->pid == 0;
 
 	if (!thread) {
@@ -21,46 +44,14 @@ static __always_inline int enter(struct tls_runner *runner, enum tls_function fu
 	/* Reading and writing begin with the handshake when there was none yet. */
 	if (function == TLS_HANDSHAKE && thread->function && thread->session == session)
 		return 0;
+	tie_received(thread, &key);
+	thread->received = 0;
 	thread->function = function;
 	thread->session = session;
 	thread->buffer = buffer;
 	thread->length_at = length_at;
 	thread->socket = 0;
 	return 0;
-}
-
-/* The socket of the session of the function that has just ended; 0: not known. */
-static __always_inline u64 socket_of(struct tls_thread *thread, u32 tgid)
-{
-	struct tls_session_key key = {.session = thread->session, .tgid = tgid};
-	struct tls_session *known = bpf_map_lookup_elem(&tls_sessions, &key);
-	struct tls_session session = {.socket = thread->socket, .direct = 1};
-
-	if (thread->socket) {
-		if (!known || known->socket != thread->socket)
-			bpf_map_update_elem(&tls_sessions, &key, &session, BPF_ANY);
-		return thread->socket;
-	}
-	/* A session that is tied to a socket that is gone belongs to another one now. */
-	if (known && bpf_map_lookup_elem(&tls_connections, &known->socket))
-		return known->socket;
-	if (thread->function != TLS_WRITE && thread->received == 1) {
-		session.socket = thread->received_socket;
-		session.direct = 0;
-		bpf_map_update_elem(&tls_sessions, &key, &session, BPF_ANY);
-		return session.socket;
-	}
-	if (thread->received > 1 && thread->function == TLS_READ)
-		count(COUNT_TLS_AMBIGUOUS, 1);
-	return 0;
-}
-
-/* A session that writes into memory: what is sent next on this thread is its. */
-static __always_inline void note_unsent(struct tls_thread *thread)
-{
-	if (!thread->wrote || thread->wrote_session != thread->session)
-		thread->wrote++;
-	thread->wrote_session = thread->session;
 }
 
 static __noinline int tell_plaintext(struct connection *plain, u32 tgid, u64 now)
@@ -115,15 +106,20 @@ static __always_inline bool ends(struct tls_thread *thread, enum tls_end end)
 static __always_inline int leave(struct tls_runner *runner, s64 result, enum tls_end end)
 {
 	struct tls_thread *thread = bpf_map_lookup_elem(&tls_threads, runner);
+	struct tls_session_key key = {.tgid = runner->tgid};
 	struct connection *plain;
 	u64 socket, moved;
 
 	if (!thread || !ends(thread, end))
 		return 0;
 	count(COUNT_TLS_CALLS, 1);
-	socket = socket_of(thread, runner->tgid);
-	if (!socket && thread->function != TLS_READ)
-		note_unsent(thread);
+	key.session = thread->session;
+	socket = socket_of(&key);
+	/* What the function itself did to a socket is the best evidence. */
+	if (thread->socket && thread->socket != socket) {
+		socket = thread->socket;
+		bpf_map_update_elem(&tls_sessions, &key, &socket, BPF_ANY);
+	}
 	moved = result;
 	if (thread->length_at && (result <= 0 || bpf_probe_read_user(&moved, sizeof(moved), (void *)thread->length_at)))
 		moved = 0;
@@ -134,7 +130,6 @@ static __always_inline int leave(struct tls_runner *runner, s64 result, enum tls
 		else
 			count(COUNT_TLS_UNTIED, moved);
 	}
-	thread->received = 0;
 	thread->function = TLS_NONE;
 	return 0;
 }
