@@ -36,7 +36,7 @@ impl Handshake {
         let mut request = Request::new(protocol, Text::const_new("handshake"));
         request.kind = Kind::Session;
         request.start_ns = input.time_at(0);
-        request.request_offset = input.offset;
+        (request.request_offset, request.request_end_offset) = (input.offset, input.offset);
         self.request = Some(request);
         self.lossy = false;
     }
