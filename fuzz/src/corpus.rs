@@ -93,6 +93,11 @@ pub fn tls() -> Result<Vec<Vec<u8>>, String> {
     Ok(seeds)
 }
 
+/// Each call a datagram.
+pub fn quic() -> Result<Vec<Vec<u8>>, String> {
+    recorded("quic")
+}
+
 /// Over TCP, each message behind its length.
 pub fn dns() -> Result<Vec<Vec<u8>>, String> {
     let framed = |message: &[u8]| [&(message.len() as u16).to_be_bytes()[..], message].concat();

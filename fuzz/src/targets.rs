@@ -25,6 +25,7 @@ pub static TARGETS: &[Target] = &[
     Target { name: "datagrams", seeds: corpus::datagrams, mutate: mutate::conversation, run: datagrams },
     Target { name: "mysql", seeds: corpus::mysql, mutate: mutate::conversation, run: connection },
     Target { name: "tls", seeds: corpus::tls, mutate: mutate::conversation, run: connection },
+    Target { name: "quic", seeds: corpus::quic, mutate: mutate::conversation, run: datagrams },
     Target { name: "detection", seeds: corpus::everything, mutate: mutate::conversation, run: connection },
     Target { name: "sql", seeds: corpus::statements, mutate: mutate::plain, run: statement },
     Target { name: "captures", seeds: corpus::captures, mutate: mutate::binary, run: capture },
@@ -118,7 +119,7 @@ fn connection(input: &[u8]) -> Result<(), String> {
 }
 
 fn datagrams(input: &[u8]) -> Result<(), String> {
-    let server_port = [53, 0, 5353, 123][input.len() / 4 % 4];
+    let server_port = [53, 0, 5353, 123, 443][input.len() / 4 % 5];
     let options = Options { details: input.len() % 2 == 0, ..Options::default() };
     let mut sink = Checked::default();
     let mut engine = Datagrams::new(Hints { client_port: 40_000, server_port, from_start: false }, &options);

@@ -23,6 +23,7 @@ pub mod pending;
 mod postgresql;
 pub mod protocols;
 mod proxy;
+mod quic;
 #[cfg(test)]
 mod recorded_tests;
 pub mod redact;

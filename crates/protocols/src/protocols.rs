@@ -57,6 +57,7 @@ pub static PROTOCOLS: &[Protocol] = &[
     crate::mysql::PROTOCOL,
     crate::dns::PROTOCOL,
     crate::tls::PROTOCOL,
+    crate::quic::PROTOCOL,
 ];
 
 /// How a protocol is read from datagrams, each of which is one message.
@@ -72,7 +73,7 @@ pub struct Datagram {
 }
 
 /// Those of the table above that are spoken in datagrams.
-pub static DATAGRAMS: &[Datagram] = &[crate::dns::DATAGRAM];
+pub static DATAGRAMS: &[Datagram] = &[crate::dns::DATAGRAM, crate::quic::DATAGRAM];
 
 /// Protocols that are switched off: found as always, and then not read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

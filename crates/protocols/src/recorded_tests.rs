@@ -7,9 +7,9 @@ use crate::testing::{
 use limpid_model::request::Attribute;
 use std::path::PathBuf;
 
-type Conversation = Vec<(limpid_model::Direction, Vec<u8>)>;
+pub(crate) type Conversation = Vec<(limpid_model::Direction, Vec<u8>)>;
 
-fn recorded(name: &str) -> Vec<Conversation> {
+pub(crate) fn recorded(name: &str) -> Vec<Conversation> {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(format!("{name}.txt"));
     let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     let conversations = text.split("# connection").map(|part| part.lines().filter_map(call).collect());
@@ -242,7 +242,7 @@ fn mysql_clients() {
     }
 }
 
-fn attribute(request: &limpid_model::Request, name: &str) -> String {
+pub(crate) fn attribute(request: &limpid_model::Request, name: &str) -> String {
     let found = request.attributes().iter().find(|(have, _)| *have == name);
     found.map_or("-".to_owned(), |(_, value)| match value {
         Attribute::Text(text) => text.to_string(),

@@ -4,14 +4,14 @@
 A small proxy stands between client and server and writes down what each says, a line a call: `C` (the client) or `S`
 (the server) and the bytes in hex. Needs redis-server, redis-cli, redis-benchmark, PostgreSQL 15 with psql and pgbench,
 psycopg2, MariaDB with its client and C connector, pymysql, BIND 9 with dig and nsupdate,
-nghttpd and h2load, gRPC for Python, and OpenSSL 3. Servers run on free ports in
+nghttpd and h2load, gRPC for Python, OpenSSL 3, and aioquic. Servers run on free ports in
 a temporary folder and are stopped at the end.
 """
 import contextlib, os, pathlib, shutil, socket, subprocess, sys, tempfile, threading, time
 
 HERE = pathlib.Path(__file__).parent
 POSTGRES = pathlib.Path("/usr/lib/postgresql/15/bin")
-MOST_BYTES = 24 * 1024   # of a fixture, before hex
+MOST_BYTES = 32 * 1024   # of a fixture, before hex
 
 
 def free_port():
@@ -354,7 +354,65 @@ FIXTURES = {
 }
 
 
+class UdpProxy:
+    """Forwards the datagrams of each client between it and the server, and keeps them."""
+
+    def __init__(self, server_port):
+        self.server_port, self.conversations, self.ways = server_port, [], {}
+        self.front = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.front.bind(("127.0.0.1", 0))
+        self.port = self.front.getsockname()[1]
+        threading.Thread(target=self.pump, daemon=True).start()
+
+    def pump(self):
+        while True:
+            data, client = self.front.recvfrom(65536)
+            if client not in self.ways:
+                self.ways[client] = socket.socket(socket.AF_INET, socket.SOCK_DGRAM), []
+                self.ways[client][0].bind(("127.0.0.1", 0))
+                self.conversations.append(self.ways[client][1])
+                threading.Thread(target=self.answer, args=(client, *self.ways[client]), daemon=True).start()
+            way, lines = self.ways[client]
+            lines.append(f"C {data.hex()}")
+            way.sendto(data, ("127.0.0.1", self.server_port))
+
+    def answer(self, client, way, lines):
+        while True:
+            data = way.recv(65536)
+            lines.append(f"S {data.hex()}")
+            self.front.sendto(data, client)
+
+
+def quic_conversations():
+    """Version 1, version 2, behind a Retry, and with a server that does not know the client's protocol."""
+    import asyncio
+    from aioquic.asyncio import connect, serve
+    from aioquic.quic.configuration import QuicConfiguration
+    from aioquic.quic.packet import QuicProtocolVersion
+
+    async def once(folder, retry=False, protocols=("h3",), **options):
+        server = QuicConfiguration(is_client=False, alpn_protocols=["h3"])
+        server.load_cert_chain(f"{folder}/shop.test.pem", f"{folder}/shop.test.key")
+        port = free_port()
+        listener = await serve("127.0.0.1", port, configuration=server, retry=retry)
+        proxy = UdpProxy(port)
+        client = QuicConfiguration(alpn_protocols=list(protocols), verify_mode=0, server_name="shop.test", **options)
+        with contextlib.suppress(ConnectionError):
+            async with connect("127.0.0.1", proxy.port, configuration=client) as connection:
+                await connection.ping()
+        listener.close()
+        return proxy.conversations
+
+    versions = [QuicProtocolVersion.VERSION_2]
+    with tempfile.TemporaryDirectory() as folder:
+        TlsServers(folder)
+        for options in ({}, {"original_version": versions[0], "supported_versions": versions}, {"retry": True}, {"protocols": ("other",)}):
+            yield from asyncio.run(once(folder, **options))
+
+
 def conversations(name):
+    if name == "quic-aioquic":
+        return list(quic_conversations())
     if name == "tls-openssl":
         return list(tls_conversations())
     server, client = FIXTURES[name]
@@ -366,7 +424,7 @@ def conversations(name):
 
 
 def main():
-    names = sys.argv[1:] or [*FIXTURES, "tls-openssl"]
+    names = sys.argv[1:] or [*FIXTURES, "tls-openssl", "quic-aioquic"]
     for name in names:
         said = [lines for lines in conversations(name) if lines]
         with open(HERE / f"{name}.txt", "w") as out:
