@@ -58,6 +58,11 @@ enum bpf_map_type {
 	BPF_MAP_TYPE_RINGBUF = 27,
 };
 
+/* Of which kernel a helper is known is asked by its number. */
+enum bpf_func_id {
+	BPF_FUNC_task_pt_regs = 175,
+};
+
 /* States of a TCP socket: user space sees the same numbers in /proc/net/tcp. */
 enum {
 	TCP_ESTABLISHED = 1,
@@ -111,8 +116,14 @@ struct list_head {
 	struct list_head *next;
 };
 
+struct inode {
+	unsigned short i_mode;
+	unsigned long i_ino;
+};
+
 struct file {
 	void *private_data;
+	struct inode *f_inode;
 };
 
 struct socket {
@@ -194,6 +205,7 @@ struct task_struct {
 	unsigned int flags;
 	int pid;
 	int tgid;
+	void *stack;
 	struct files_struct *files;
 };
 
