@@ -4,18 +4,22 @@
 //! loads it, takes its records out of the rings, one thread each, and hands them to a [`Consumer`]. Dropping
 //! [`Sockets`] detaches everything; so does the end of the process, however it comes, since nothing is pinned.
 
+mod attach;
 mod cgroup;
 mod clock;
 mod consumer;
 mod load;
 mod record;
+mod return_probes;
 mod sweep;
+mod variant;
 mod verdict;
 
-use super::{CollectorError, CollectorInfo, CollectorStatus, Cost, ProgramState, ProgramStats, ProgramStatus};
+use super::{CollectorError, CollectorInfo, CollectorStatus, Cost, ProgramState, ProgramStats};
 use crate::capture::Consumer;
+use attach::Attached;
 use consumer::Shared;
-use libbpf_rs::{Link, MapCore, MapFlags, MapHandle, Object};
+use libbpf_rs::{MapCore, MapFlags, MapHandle, Object};
 use std::os::fd::{AsFd, AsRawFd};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -61,7 +65,7 @@ pub struct Config {
     pub verdicts: u32,
     /// Whether the arrival of requests is stamped, to tell the network from the server's queue.
     pub arrivals: bool,
-    /// Which programs see the bytes: `auto`, `tp_btf` or `fentry`.
+    /// Which programs see the bytes: `auto`, or one of [`variant::FrontEnd`].
     pub front_end: String,
 }
 
@@ -95,13 +99,12 @@ impl Config {
 
 pub struct Sockets {
     // Dropped in this order: no program runs any more when the rings and the object go.
-    links: Vec<(String, Link)>,
+    attached: Attached,
     threads: Vec<JoinHandle<()>>,
     shared: Vec<Arc<Shared>>,
     own: MapHandle,
     slots: Arc<Slots>,
     counters: MapHandle,
-    programs: Vec<ProgramStatus>,
     object: Arc<Object>,
 }
 
@@ -118,13 +121,12 @@ impl Sockets {
         let slots = Arc::new(slots);
         let counters = load::map(&loaded.object, "counters")?;
         let mut sockets = Sockets {
-            links: loaded.links,
+            attached: loaded.attached,
             threads: Vec::new(),
             shared: Vec::new(),
             own,
             slots: slots.clone(),
             counters,
-            programs: loaded.programs,
             object: Arc::new(loaded.object),
         };
         for tgid in &config.own_tgids {
@@ -203,7 +205,7 @@ impl Sockets {
     }
 
     pub fn status(&self) -> CollectorStatus {
-        CollectorStatus { name: INFO.name, state: ProgramState::Running, programs: self.programs.clone() }
+        CollectorStatus { name: INFO.name, state: ProgramState::Running, programs: self.attached.programs.clone() }
     }
 
     /// The kernel's own counts, by the names of [`COUNTERS`].
@@ -240,7 +242,7 @@ fn program_stats(program: &libbpf_rs::Program<'_>) -> Option<ProgramStats> {
 
 impl Drop for Sockets {
     fn drop(&mut self) {
-        self.links.clear();
+        self.attached.links.clear();
         for shared in &self.shared {
             shared.stop.store(true, Ordering::Relaxed);
         }
