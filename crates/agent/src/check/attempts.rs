@@ -143,6 +143,13 @@ pub fn run() -> Vec<Hook> {
     hooks
 }
 
+pub fn works(name: &str) -> bool {
+    let previous = libbpf_rs::set_print(Some((PrintLevel::Warn, keep_line)));
+    let works = ATTEMPTS.iter().filter(|attempt| attempt.name == name).all(|attempt| try_one(attempt).is_ok());
+    libbpf_rs::set_print(previous);
+    works
+}
+
 fn hook(attempt: &Attempt) -> Hook {
     LINES.lock().unwrap_or_else(PoisonError::into_inner).clear();
     let reason = try_one(attempt).err();

@@ -81,6 +81,11 @@ pub fn run(collectors_off: &[&str], protocols_off: &[&str]) -> Report {
     Report { version: env!("CARGO_PKG_VERSION"), machine, hooks, collectors, protocols, problem }
 }
 
+/// Whether sockets can be watched without probes.
+pub fn sees_without_probes() -> bool {
+    attempts::works("fentry") || (attempts::works("sock_send_length") && attempts::works("sock_recv_length"))
+}
+
 impl Collector {
     fn switched(self, off: &[&str]) -> Collector {
         match off.contains(&self.name) {

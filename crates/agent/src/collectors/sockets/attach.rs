@@ -5,6 +5,7 @@ use super::load::libbpf_reason;
 use super::return_probes::{self, ReturnProbe};
 use super::variant::{CGROUP, FrontEnd};
 use crate::collectors::{CollectorError, ProgramState, ProgramStatus};
+use crate::privileges;
 use libbpf_rs::{Link, Object, ProgramMut};
 use std::os::fd::{AsRawFd, OwnedFd};
 
@@ -36,7 +37,7 @@ pub fn attach(object: &Object, front_end: FrontEnd) -> Result<Attached, Collecto
             match attached.add(&program, &name, &root) {
                 Ok(()) => ProgramState::Running,
                 Err(error) if front_end.owns(&name) => {
-                    let reason = libbpf_reason();
+                    let reason = libbpf_reason() + closed(front_end);
                     return Err(CollectorError(format!("cannot attach {name} ({hook}): {error}{reason}")));
                 }
                 Err(error) => ProgramState::Failed(error),
@@ -89,5 +90,13 @@ impl Attached {
             self.links.push((name.to_owned(), link));
         }
         Ok(())
+    }
+}
+
+/// Why probes may be refused to one who has all that is needed elsewhere.
+fn closed(front_end: FrontEnd) -> &'static str {
+    match front_end == FrontEnd::Probes && privileges::perf_is_closed() {
+        true => "; with kernel.perf_event_paranoid above 2 it takes CAP_SYS_ADMIN",
+        false => "",
     }
 }

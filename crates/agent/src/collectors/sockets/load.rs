@@ -111,6 +111,7 @@ fn load_and_attach(config: &Config) -> Result<Loaded, CollectorError> {
 }
 
 fn load_variant(variant: Variant, config: &Config) -> Result<Loaded, CollectorError> {
+    log::debug!("trying {variant:?}");
     let mut open = ObjectBuilder::default()
         .open_memory(match variant.state {
             State::Storage => OBJECT,
