@@ -13,7 +13,7 @@
 #else
 /* A table's room is taken at once, used or not. */
 #define WAITING_PIECE 256
-#define WAITING_BYTES 680
+#define WAITING_BYTES 672
 #endif
 #define WAITING_SHORT 64
 
@@ -69,6 +69,7 @@ struct connection {
 	} waiting;
 #ifdef STATE_IN_HASH
 	u64 address; /* of the socket */
+	u64 inode;
 #endif
 };
 

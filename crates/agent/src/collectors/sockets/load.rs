@@ -18,13 +18,11 @@ pub struct Options {
     pub undecided_head: u32,
     pub undecided_tail: u32,
     pub arrivals: bool,
-    pub ends_unseen: bool,
 }
 
 impl Options {
     fn to_bytes(&self) -> Vec<u8> {
-        let flags = [self.arrivals.into(), self.ends_unseen.into()];
-        let fields = [self.rings, self.wakeup_bytes, self.undecided_head, self.undecided_tail, flags[0], flags[1]];
+        let fields = [self.rings, self.wakeup_bytes, self.undecided_head, self.undecided_tail, self.arrivals.into(), 0];
         fields.iter().flat_map(|field| field.to_ne_bytes()).collect()
     }
 }
@@ -118,7 +116,7 @@ fn load_variant(variant: Variant, config: &Config) -> Result<Loaded, CollectorEr
             State::Tables => OBJECT_WITH_TABLES,
         })
         .map_err(|error| CollectorError::new("cannot open the socket programs", error))?;
-    configure(&mut open, config, variant)?;
+    configure(&mut open, config)?;
     choose(&mut open, variant);
     let object = open.load().map_err(|error| {
         let reason = libbpf_reason();
@@ -130,7 +128,7 @@ fn load_variant(variant: Variant, config: &Config) -> Result<Loaded, CollectorEr
     Ok(Loaded { object, attached, rings, sweep: variant.sweep })
 }
 
-fn configure(open: &mut OpenObject, config: &Config, variant: Variant) -> Result<(), CollectorError> {
+fn configure(open: &mut OpenObject, config: &Config) -> Result<(), CollectorError> {
     let cpus =
         libbpf_rs::num_possible_cpus().map_err(|error| CollectorError::new("cannot count the processors", error))?;
     let options = Options {
@@ -139,7 +137,6 @@ fn configure(open: &mut OpenObject, config: &Config, variant: Variant) -> Result
         undecided_head: 256,
         undecided_tail: 64,
         arrivals: config.arrivals,
-        ends_unseen: variant.ends_unseen(),
     };
     for mut map in open.maps_mut() {
         let name = map.name().to_string_lossy().into_owned();

@@ -135,7 +135,7 @@ struct options {
 	u32 undecided_head;
 	u32 undecided_tail;
 	u32 arrivals;
-	u32 ends_unseen;     /* nothing tells that a socket is destroyed: its address may become another's */
+	u32 unused;
 };
 
 /* ---- own processes ---- */

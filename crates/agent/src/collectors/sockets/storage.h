@@ -92,17 +92,16 @@ struct {
 
 #define COOKIES (~(1ull << 63)) /* those above are of flows */
 
-/* Where nothing tells that a socket was destroyed, the address may be another's by now: the inode tells them apart. */
-static __always_inline bool is_same_socket(struct identity *identity, struct sock *sk)
+/* That a socket was destroyed may go unseen: a probe does not run while another does on the same processor, and for system
+ * calls there is none. So the address may be another's by now, and the inode tells them apart. It is 0 until a socket is
+ * accepted. */
+static __always_inline bool is_same_socket(u64 *known, struct sock *sk)
 {
-	u64 inode;
+	u64 inode = BPF_CORE_READ(sk, sk_socket, file, f_inode, i_ino);
 
-	if (!options.ends_unseen)
-		return true;
-	inode = BPF_CORE_READ(sk, sk_socket, file, f_inode, i_ino);
-	if (!identity->inode)
-		identity->inode = inode;
-	return !inode || identity->inode == inode;
+	if (!*known)
+		*known = inode;
+	return !inode || *known == inode;
 }
 
 static __noinline u64 cookie_of(struct sock *sk)
@@ -111,8 +110,10 @@ static __noinline u64 cookie_of(struct sock *sk)
 	struct identity *identity = bpf_map_lookup_elem(&identities, &key);
 	struct identity fresh = {};
 
-	if (identity && is_same_socket(identity, sk))
+	if (identity && is_same_socket(&identity->inode, sk))
 		return identity->cookie;
+	if (identity)
+		bpf_map_delete_elem(&newest_peers, &key);
 	fresh.cookie = ((u64)bpf_get_prandom_u32() << 32 | bpf_get_prandom_u32()) & COOKIES;
 	bpf_map_update_elem(&identities, &key, &fresh, identity ? BPF_ANY : BPF_NOEXIST);
 	/* Somebody else may have been first. */
@@ -128,7 +129,7 @@ static __always_inline struct connection *state_of(struct sock *sk)
 	u64 key = (u64)sk;
 	struct connection *connection = bpf_map_lookup_elem(&connections, &key);
 
-	if (options.ends_unseen && connection && connection->known && connection->cookie != cookie_of(sk)) {
+	if (connection && !is_same_socket(&connection->inode, sk)) {
 		bpf_map_delete_elem(&connections, &key);
 		return NULL;
 	}
@@ -183,8 +184,7 @@ static __always_inline void forget(struct sock *sk)
 /* A socket that was just accepted: whatever is known of its address is of another, whose end was not seen. */
 static __always_inline void begins_anew(struct sock *sk)
 {
-	if (options.ends_unseen)
-		forget(sk);
+	forget(sk);
 }
 
 /* Without compare and swap: who has raised the count from 0 and finds it at 1 is alone. Two who come at once may both

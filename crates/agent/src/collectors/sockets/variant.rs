@@ -130,11 +130,6 @@ impl Variant {
         }
         !FrontEnd::IN_ORDER.iter().any(|end| *end != self.front_end && end.owns(program))
     }
-
-    /// Nothing tells that a socket is destroyed: what the tables know of its address may be of another.
-    pub fn ends_unseen(&self) -> bool {
-        self.front_end == FrontEnd::SystemCalls
-    }
 }
 
 #[cfg(test)]
