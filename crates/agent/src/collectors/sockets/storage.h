@@ -93,25 +93,31 @@ struct {
 #define COOKIES (~(1ull << 63)) /* those above are of flows */
 
 /* That a socket was destroyed may go unseen: a probe does not run while another does on the same processor, and for system
- * calls there is none. So the address may be another's by now, and the inode tells them apart. It is 0 until a socket is
- * accepted. */
-static __always_inline bool is_same_socket(u64 *known, struct sock *sk)
+ * calls there is none. So the address may be another's by now, and the inode tells them apart. A socket has none (0) before
+ * it is accepted, and again once it is closed. */
+static __always_inline u64 inode_of(struct sock *sk)
 {
-	u64 inode = BPF_CORE_READ(sk, sk_socket, file, f_inode, i_ino);
+	return BPF_CORE_READ(sk, sk_socket, file, f_inode, i_ino);
+}
 
-	if (!*known)
-		*known = inode;
-	return !inode || *known == inode;
+static __always_inline bool is_same_socket(u64 known, u64 inode, struct sock *sk)
+{
+	if (!known || known == inode)
+		return true;
+	return !inode && (BPF_CORE_READ(sk, __sk_common.skc_flags) & SOCK_DEAD);
 }
 
 static __noinline u64 cookie_of(struct sock *sk)
 {
 	u64 key = (u64)sk;
 	struct identity *identity = bpf_map_lookup_elem(&identities, &key);
-	struct identity fresh = {};
+	struct identity fresh = {.inode = inode_of(sk)};
 
-	if (identity && is_same_socket(&identity->inode, sk))
+	if (identity && is_same_socket(identity->inode, fresh.inode, sk)) {
+		if (!identity->inode)
+			identity->inode = fresh.inode;
 		return identity->cookie;
+	}
 	if (identity)
 		bpf_map_delete_elem(&newest_peers, &key);
 	fresh.cookie = ((u64)bpf_get_prandom_u32() << 32 | bpf_get_prandom_u32()) & COOKIES;
@@ -124,15 +130,41 @@ static __noinline u64 cookie_of(struct sock *sk)
 /* A hook that is given the socket knows the kernel's cookie only, and has put it into the socket by asking for it. */
 #define kernel_cookie_of(sk, cookie) (u64)BPF_CORE_READ(sk, __sk_common.skc_cookie.counter)
 
-static __always_inline struct connection *state_of(struct sock *sk)
+static __always_inline void forget(struct sock *sk)
 {
 	u64 key = (u64)sk;
+
+	bpf_map_delete_elem(&connections, &key);
+	bpf_map_delete_elem(&newest_peers, &key);
+	bpf_map_delete_elem(&identities, &key);
+}
+
+/* From now on the identity, too, is known to be this socket's. */
+static __always_inline void set_inode(struct connection *connection, u64 key, u64 inode)
+{
+	struct identity *identity = bpf_map_lookup_elem(&identities, &key);
+
+	connection->inode = inode;
+	if (identity && !identity->inode)
+		identity->inode = inode;
+}
+
+static __always_inline struct connection *state_of(struct sock *sk)
+{
+	u64 key = (u64)sk, inode;
 	struct connection *connection = bpf_map_lookup_elem(&connections, &key);
 
-	if (connection && !is_same_socket(&connection->inode, sk)) {
+	if (!connection)
+		return NULL;
+	inode = inode_of(sk);
+	if (connection->inode == inode)
+		return connection;
+	if (!is_same_socket(connection->inode, inode, sk)) {
 		bpf_map_delete_elem(&connections, &key);
 		return NULL;
 	}
+	if (inode)
+		set_inode(connection, key, inode);
 	return connection;
 }
 
@@ -170,15 +202,6 @@ static __always_inline struct peer *make_peer(struct sock *sk)
 		return peer;
 	bpf_map_update_elem(&newest_peers, &key, &no_peer, BPF_NOEXIST);
 	return bpf_map_lookup_elem(&newest_peers, &key);
-}
-
-static __always_inline void forget(struct sock *sk)
-{
-	u64 key = (u64)sk;
-
-	bpf_map_delete_elem(&connections, &key);
-	bpf_map_delete_elem(&newest_peers, &key);
-	bpf_map_delete_elem(&identities, &key);
 }
 
 /* A socket that was just accepted: whatever is known of its address is of another, whose end was not seen. */
