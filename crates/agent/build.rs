@@ -5,11 +5,12 @@ use std::env;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-/// Name of the object and its source.
-const OBJECTS: &[(&str, &str)] = &[
-    ("sockets", "src/collectors/sockets/sockets.bpf.c"),
-    ("processes", "src/collectors/processes/processes.bpf.c"),
-    ("attach", "src/check/attach.bpf.c"),
+/// Name of the object, its source, and what else the compiler is told.
+const OBJECTS: &[(&str, &str, &[&str])] = &[
+    ("sockets", "src/collectors/sockets/sockets.bpf.c", &[]),
+    ("sockets_hash", "src/collectors/sockets/sockets.bpf.c", &["-DSTATE_IN_HASH"]),
+    ("processes", "src/collectors/processes/processes.bpf.c", &[]),
+    ("attach", "src/check/attach.bpf.c", &[]),
 ];
 
 fn main() {
@@ -19,13 +20,13 @@ fn main() {
         println!("cargo:rerun-if-changed={directory}");
     }
     println!("cargo:rerun-if-env-changed=CLANG");
-    for (name, source) in OBJECTS {
+    for (name, source, arguments) in OBJECTS {
         let object = out.join(format!("{name}.bpf.o"));
         let built = libbpf_cargo::SkeletonBuilder::new()
             .source(source)
             .obj(&object)
             .clang(&clang)
-            .clang_args(["-Isrc/bpf", "-mcpu=v3", "-Wall", "-Werror", target_arch()])
+            .clang_args(["-Isrc/bpf", "-mcpu=v3", "-Wall", "-Werror", target_arch()].iter().chain(*arguments))
             .build();
         if let Err(error) = built {
             panic!("cannot compile {source} with {clang}: {error:?}");

@@ -23,6 +23,8 @@ import urllib.request
 
 # Taken out of the environment: names that begin so are options of the program itself.
 SETTINGS = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith("LIMPID_")}
+if "LIMPID_E2E_FRONT_END" in SETTINGS:
+    os.environ["LIMPID_FRONT_END"] = SETTINGS["LIMPID_E2E_FRONT_END"]
 BINARY = os.path.abspath(SETTINGS["LIMPID_BINARY"])
 CACHE = SETTINGS.get("LIMPID_CACHE", os.path.expanduser("~/.cache/limpid"))
 HERE = os.path.dirname(os.path.abspath(__file__))

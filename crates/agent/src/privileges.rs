@@ -43,10 +43,25 @@ pub fn missing(effective: u64) -> Vec<Capability> {
 /// Gives up every capability but the needed ones, for this thread and all that it starts: to be called before other
 /// threads are. Capabilities belong to threads: one that runs already keeps its own.
 pub fn keep_needed() -> Result<(), String> {
+    keep(0)
+}
+
+/// The same where probes have to be made on a kernel that is closed to them (see [`perf_is_closed`]).
+pub fn keep_needed_for_probes() -> Result<(), String> {
+    keep(1 << CAP_SYS_ADMIN)
+}
+
+/// Debian's kernels let nobody without `CAP_SYS_ADMIN` make probes while this setting is above 2, as it is there by itself.
+pub fn perf_is_closed() -> bool {
+    let setting = procfs::read_path("/proc/sys/kernel/perf_event_paranoid", 16).unwrap_or_default();
+    String::from_utf8_lossy(&setting).trim().parse::<i32>().is_ok_and(|level| level > 2)
+}
+
+fn keep(besides: u64) -> Result<(), String> {
     let (wanted, effective) = (NEEDED.iter().fold(0u64, |mask, capability| mask | 1 << capability.number), effective());
     // A kernel that does not know the BPF ones asks for CAP_SYS_ADMIN in their place.
     let wanted = if effective & wanted == wanted { wanted } else { wanted | 1 << CAP_SYS_ADMIN };
-    let kept = wanted & effective;
+    let kept = (wanted | besides) & effective;
     for number in 0..64 {
         if kept & (1 << number) == 0 {
             // SAFETY: plain numbers; EINVAL beyond the last capability and EPERM without CAP_SETPCAP change nothing.

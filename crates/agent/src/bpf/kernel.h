@@ -39,6 +39,7 @@ typedef _Bool bool;
 #define MSG_TRUNC 0x20
 #define MSG_ERRQUEUE 0x2000
 #define RCV_SHUTDOWN 1
+#define SOCK_DEAD 1 /* bit of skc_flags */
 #define BPF_ANY 0
 #define BPF_NOEXIST 1
 #define BPF_F_NO_PREALLOC (1U << 0)
@@ -56,6 +57,11 @@ enum bpf_map_type {
 	BPF_MAP_TYPE_ARRAY_OF_MAPS = 12,
 	BPF_MAP_TYPE_SK_STORAGE = 24,
 	BPF_MAP_TYPE_RINGBUF = 27,
+};
+
+/* Of which kernel a helper is known is asked by its number. */
+enum bpf_func_id {
+	BPF_FUNC_task_pt_regs = 175,
 };
 
 /* States of a TCP socket: user space sees the same numbers in /proc/net/tcp. */
@@ -105,14 +111,21 @@ struct sock_common {
 	struct in6_addr skc_v6_daddr;
 	struct in6_addr skc_v6_rcv_saddr;
 	atomic64_t skc_cookie;
+	unsigned long skc_flags;
 };
 
 struct list_head {
 	struct list_head *next;
 };
 
+struct inode {
+	unsigned short i_mode;
+	unsigned long i_ino;
+};
+
 struct file {
 	void *private_data;
+	struct inode *f_inode;
 };
 
 struct socket {
@@ -200,6 +213,7 @@ struct task_struct {
 	unsigned int flags;
 	int pid;
 	int tgid;
+	void *stack;
 	struct files_struct *files;
 #if defined(__TARGET_ARCH_x86)
 	struct thread_struct thread;

@@ -17,7 +17,7 @@ struct {
 	__type(value, __u64);
 } storage SEC(".maps");
 
-SEC("tp_btf/sched_process_exec")
+SEC("raw_tp/sched_process_exec")
 int process_exec(void *ctx)
 {
 	void *record = bpf_ringbuf_reserve(&ring, 8, 0);
@@ -58,20 +58,26 @@ int raw_tracepoint(void *ctx)
 	return 0;
 }
 
-SEC("tracepoint/sched/sched_process_exit")
-int tracepoint(void *ctx)
+SEC("raw_tp/sys_exit")
+int system_call(void *ctx)
 {
 	return 0;
 }
 
-SEC("fentry/tcp_sendmsg")
+SEC("fentry/inet_sendmsg")
 int function_entry(void *ctx)
 {
 	return 0;
 }
 
-SEC("kprobe/tcp_sendmsg")
+SEC("kprobe/inet_sendmsg")
 int kernel_probe(void *ctx)
+{
+	return 0;
+}
+
+SEC("kretprobe/inet_sendmsg")
+int kernel_return_probe(void *ctx)
 {
 	return 0;
 }

@@ -46,21 +46,27 @@ const ATTEMPTS: &[Attempt] = &[
         maps: &["storage"],
         ..tracing("inet_sock_set_state", "socket_state", "connections, with socket storage")
     },
-    Attempt { maps: &["ring"], ..tracing("ring buffer", "process_exec", "records to user space, 256 KiB") },
-    Attempt { maps: &["ring"], ..tracing("tp_btf", "process_exec", "start and end of processes") },
+    Attempt {
+        name: "ring buffer",
+        kind: "raw_tp",
+        used_for: "records to user space, 256 KiB",
+        program: "process_exec",
+        maps: &["ring"],
+        attach: Attach::BySection,
+    },
     Attempt {
         name: "raw tracepoint",
         kind: "raw_tp",
-        used_for: "tracepoints without BTF",
+        used_for: "start and end of processes, and of connections without storage in sockets",
         program: "raw_tracepoint",
         maps: &[],
         attach: Attach::BySection,
     },
     Attempt {
-        name: "tracepoint",
-        kind: "tracepoint",
-        used_for: "last fall-back of the socket collector (system calls)",
-        program: "tracepoint",
+        name: "sys_exit",
+        kind: "raw_tp",
+        used_for: "last fall-back of the socket collector: slows all system calls",
+        program: "system_call",
         maps: &[],
         attach: Attach::BySection,
     },
@@ -77,6 +83,14 @@ const ATTEMPTS: &[Attempt] = &[
         kind: "kprobe",
         used_for: "second fall-back of the socket collector",
         program: "kernel_probe",
+        maps: &[],
+        attach: Attach::BySection,
+    },
+    Attempt {
+        name: "kretprobe",
+        kind: "kprobe",
+        used_for: "second fall-back of the socket collector",
+        program: "kernel_return_probe",
         maps: &[],
         attach: Attach::BySection,
     },
@@ -127,6 +141,13 @@ pub fn run() -> Vec<Hook> {
     let hooks = ATTEMPTS.iter().map(hook).collect();
     libbpf_rs::set_print(previous);
     hooks
+}
+
+pub fn works(name: &str) -> bool {
+    let previous = libbpf_rs::set_print(Some((PrintLevel::Warn, keep_line)));
+    let works = ATTEMPTS.iter().filter(|attempt| attempt.name == name).all(|attempt| try_one(attempt).is_ok());
+    libbpf_rs::set_print(previous);
+    works
 }
 
 fn hook(attempt: &Attempt) -> Hook {

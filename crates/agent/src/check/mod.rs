@@ -47,7 +47,14 @@ pub struct Protocol {
 const FRONT_ENDS: &[(&str, &str, &[&str])] = &[
     ("sockets", "socket tracepoints", &["sock_send_length", "sock_recv_length", "inet_sock_set_state", "ring buffer"]),
     ("sockets", "fentry and fexit on the socket functions", &["fentry", "inet_sock_set_state", "ring buffer"]),
-    ("processes", "scheduler tracepoints", &["tp_btf", "ring buffer"]),
+    ("sockets", "fentry and fexit on the socket functions, with tables", &["fentry", "raw tracepoint", "ring buffer"]),
+    (
+        "sockets",
+        "kprobes on the socket functions, with tables",
+        &["kprobe", "kretprobe", "raw tracepoint", "ring buffer"],
+    ),
+    ("sockets", "the end of every system call, with tables", &["sys_exit", "raw tracepoint", "ring buffer"]),
+    ("processes", "scheduler tracepoints", &["raw tracepoint", "ring buffer"]),
 ];
 
 impl Report {
@@ -72,6 +79,11 @@ pub fn run(collectors_off: &[&str], protocols_off: &[&str]) -> Report {
     let names = limpid_protocols::PROTOCOLS.iter().map(|protocol| protocol.name);
     let protocols = names.map(|name| Protocol { name, read: !protocols_off.contains(&name) }).collect();
     Report { version: env!("CARGO_PKG_VERSION"), machine, hooks, collectors, protocols, problem }
+}
+
+/// Whether sockets can be watched without probes.
+pub fn sees_without_probes() -> bool {
+    attempts::works("fentry") || (attempts::works("sock_send_length") && attempts::works("sock_recv_length"))
 }
 
 impl Collector {
@@ -99,6 +111,9 @@ fn collector(info: &CollectorInfo, hooks: &[Hook]) -> Collector {
     });
     let cost = match info.cost {
         Cost::Negligible => "negligible: runs on rare events",
+        Cost::PerCall if front_end.is_some_and(|way| way.contains("system call")) => {
+            "slows every system call of every process, and sockets by some hundred ns more"
+        }
         Cost::PerCall => "some hundred ns for each call on a socket",
     };
     let reason = if front_end.is_some() { None } else { reason };
@@ -133,13 +148,18 @@ mod tests {
 
     #[test]
     fn a_missing_hook_is_named() {
-        let names = ["sock_send_length", "sock_recv_length", "inet_sock_set_state", "ring buffer", "tp_btf", "fentry"];
+        let names: Vec<&'static str> = attempts::names().collect();
         let all: Vec<Hook> = names.iter().map(|name| hook(name, true)).collect();
         assert!(COLLECTORS.iter().all(|info| collector(info, &all).will_run));
         let without: Vec<Hook> = names.iter().map(|name| hook(name, *name != "sock_recv_length")).collect();
         assert_eq!(collector(&COLLECTORS[0], &without).front_end, Some("fentry and fexit on the socket functions"));
-        let without: Vec<Hook> =
-            names.iter().map(|name| hook(name, !["sock_recv_length", "fentry"].contains(name))).collect();
+        // As on 5.10: neither the tracepoints nor storage in sockets.
+        let lacks = ["sock_send_length", "sock_recv_length", "inet_sock_set_state"];
+        let without: Vec<Hook> = names.iter().map(|name| hook(name, !lacks.contains(name))).collect();
+        let chosen = collector(&COLLECTORS[0], &without).front_end;
+        assert_eq!(chosen, Some("fentry and fexit on the socket functions, with tables"));
+        let all_ways = ["sock_recv_length", "fentry", "kprobe", "sys_exit"];
+        let without: Vec<Hook> = names.iter().map(|name| hook(name, !all_ways.contains(name))).collect();
         let sockets = collector(&COLLECTORS[0], &without);
         assert!(!sockets.will_run);
         assert_eq!(sockets.reason.as_deref(), Some("sock_recv_length: not there"));

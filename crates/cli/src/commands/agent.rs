@@ -22,7 +22,7 @@ pub fn run(arguments: &ArgMatches) -> Result<ExitCode, CommandError> {
     if let Some((folder, _)) = agent.spool.as_ref().filter(|_| agent.server.is_some()) {
         prepare_spool(folder);
     }
-    require_capabilities()?;
+    require_capabilities(&agent)?;
     if !limpid_agent::check::has_btf() {
         return Err(limpid_agent::check::NO_BTF.into());
     }
@@ -92,14 +92,24 @@ fn prepare_spool(folder: &std::path::Path) {
 }
 
 /// What is missing ends the agent with a word about it; what is not needed is given up before any thread exists.
-fn require_capabilities() -> Result<(), CommandError> {
+fn require_capabilities(agent: &limpid_agent::Config) -> Result<(), CommandError> {
     let missing = privileges::missing(privileges::effective());
     if missing.is_empty() {
         privileges::raise_memory_lock_limit();
-        return Ok(privileges::keep_needed()?);
+        if !needs_closed_probes(&agent.front_end) {
+            return Ok(privileges::keep_needed()?);
+        }
+        log::info!("CAP_SYS_ADMIN is kept for kprobes: not so where the setting kernel.perf_event_paranoid is 2");
+        return Ok(privileges::keep_needed_for_probes()?);
     }
     let list: Vec<String> = missing.iter().map(|one| format!("{} ({})", one.name, one.used_for)).collect();
     Err(format!("this process lacks {}: start it as root or give it these capabilities", list.join(", ")).into())
+}
+
+/// Probes are the only way to see sockets, or the wanted one, and this kernel is closed to them.
+fn needs_closed_probes(front_end: &str) -> bool {
+    let without = || limpid_agent::check::sees_without_probes();
+    privileges::perf_is_closed() && (front_end == "kprobe" || (front_end == "auto" && !without()))
 }
 
 fn token(config: &Config) -> Result<Option<String>, CommandError> {

@@ -106,7 +106,7 @@ static OPTIONS: &[Opt] = &[
     Opt { key: "sockets", kind: Switch, default: "auto", roles: UP_AGENT, help: "collector of requests on sockets" },
     Opt { key: "processes", kind: Switch, default: "auto", roles: UP_AGENT, help: "collector of process starts and ends" },
     Opt { key: "tls_plaintext", kind: Switch, default: "auto", roles: UP_AGENT, help: "probes on TLS libraries, by which encrypted requests are read" },
-    Opt { key: "front_end", kind: Choice(&["auto", "tp_btf", "fentry"]), default: "auto", roles: UP_AGENT, help: "how sockets are watched: auto, tp_btf or fentry" },
+    Opt { key: "front_end", kind: Choice(&["auto", "tp_btf", "fentry", "kprobe", "syscall"]), default: "auto", roles: UP_AGENT, help: "how sockets are watched: auto, tp_btf, fentry, kprobe or syscall" },
     Opt { key: "exclude", kind: List, default: "", roles: UP_AGENT, help: "what to leave alone: unit:NAME, image:NAME, port:NUMBER, path:FILE (* and ? are wildcards)" },
     Opt { key: "spool", kind: Path, default: "/var/lib/limpid/spool", roles: &[Role::Agent], help: "folder where data waits while the server is away" },
     Opt { key: "spool_size", kind: SizeOrOff(MIB, NO_LIMIT), default: "512MiB", roles: UP_AGENT, help: "the oldest waiting data is dropped above this size; off: it waits in memory" },

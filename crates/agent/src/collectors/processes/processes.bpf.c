@@ -198,7 +198,7 @@ static __always_inline void describe(struct process_event *event, struct task_st
 	event->start_ns = BPF_CORE_READ(task, group_leader, start_boottime);
 }
 
-SEC("tp_btf/sched_process_exec")
+SEC("raw_tp/sched_process_exec")
 int BPF_PROG(process_exec, struct task_struct___life *task, int old_pid, struct linux_binprm *bprm)
 {
 	__u32 zero = 0;
@@ -239,7 +239,7 @@ int BPF_PROG(process_exec, struct task_struct___life *task, int old_pid, struct 
 	return 0;
 }
 
-SEC("tp_btf/sched_process_fork")
+SEC("raw_tp/sched_process_fork")
 int BPF_PROG(process_fork, struct task_struct___life *parent, struct task_struct___life *child)
 {
 	struct process_event event;
@@ -251,7 +251,7 @@ int BPF_PROG(process_fork, struct task_struct___life *parent, struct task_struct
 	return 0;
 }
 
-SEC("tp_btf/sched_process_exit")
+SEC("raw_tp/sched_process_exit")
 int BPF_PROG(process_exit, struct task_struct___life *task)
 {
 	struct process_event event;

@@ -11,9 +11,9 @@ static __always_inline int on_arrival(struct sock *sk)
 
 	/* Accepted sockets keep the backlog of their listener, those that connect have none: the client's side costs no
 	 * look-up. */
-	if (!is_tcp(sk) || sk->__sk_common.skc_state != TCP_ESTABLISHED || !sk->sk_max_ack_backlog)
+	if (!is_tcp(sk) || FIELD(sk, __sk_common.skc_state) != TCP_ESTABLISHED || !FIELD(sk, sk_max_ack_backlog))
 		return 0;
-	connection = bpf_sk_storage_get(&connections, sk, 0, 0);
+	connection = state_of(sk);
 	if (!connection || connection->arrived_ns || (connection->flags & OPEN_ACTIVE))
 		return 0;
 	if (connection->mode != MODE_IGNORE)
@@ -21,11 +21,13 @@ static __always_inline int on_arrival(struct sock *sk)
 	return 0;
 }
 
+#ifndef STATE_IN_HASH
 SEC("tp_btf/sk_data_ready")
 int BPF_PROG(tp_arrival, struct sock *sk)
 {
 	return on_arrival(sk);
 }
+#endif
 
 /* The same before 6.2, where there is no such tracepoint. */
 SEC("fentry/sock_def_readable")

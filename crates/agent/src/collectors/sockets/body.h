@@ -41,20 +41,19 @@ static __always_inline u64 stream_end(struct connection *connection, struct sock
 	u64 end;
 
 	if (connection->family == AF_UNIX)
-		return (sent ? __sync_fetch_and_add(&connection->sent, result)
-			     : __sync_fetch_and_add(&connection->received, result)) + result;
+		return (sent ? add_to(&connection->sent, result) : add_to(&connection->received, result)) + result;
 	tcp = tcp_of(sk);
 	if (!tcp)
 		return result;
 	if (sent) {
-		end = connection->sent + (s32)(tcp->write_seq - connection->sent_first - (u32)connection->sent);
+		end = connection->sent + (s32)(FIELD(tcp, write_seq) - connection->sent_first - (u32)connection->sent);
 		connection->sent = end;
 		return end;
 	}
-	end = connection->received + (s32)(tcp->copied_seq - connection->received_first - (u32)connection->received);
+	end = connection->received + (s32)(FIELD(tcp, copied_seq) - connection->received_first - (u32)connection->received);
 	/* A call that also came upon the FIN has counted it: it takes one sequence number and is no byte. */
-	if (end == connection->received + result + 1 && (sk->sk_shutdown & RCV_SHUTDOWN) &&
-	    tcp->copied_seq == tcp->rcv_nxt)
+	if (end == connection->received + result + 1 && (FIELD(sk, sk_shutdown) & RCV_SHUTDOWN) &&
+	    FIELD(tcp, copied_seq) == FIELD(tcp, rcv_nxt))
 		end--;
 	connection->received = end;
 	return end;
@@ -89,10 +88,7 @@ static __always_inline void dispatch(struct connection *connection, struct call 
 	scratch = scratch_of(call->area);
 	if (!scratch)
 		return;
-	if (connection->mode == MODE_UNDECIDED)
-		send_undecided(connection, scratch, call);
-	else
-		send_front(connection, scratch, call, limit);
+	send_now(connection, scratch, call, limit, connection->mode == MODE_UNDECIDED);
 }
 
 /* Somebody else is at this socket's waiting halves: this call leaves by itself. Offsets put it in its place. */
@@ -101,7 +97,7 @@ static __always_inline void send_alone(struct connection *connection, struct cal
 	struct scratch *scratch = scratch_of(call->area);
 
 	if (scratch)
-		send_front(connection, scratch, call, call->wanted ? CHUNKS * CHUNK : 0);
+		send_now(connection, scratch, call, call->wanted ? CHUNKS * CHUNK : 0, false);
 }
 
 static __always_inline void deliver(struct connection *connection, struct call *call)
@@ -123,7 +119,7 @@ static __always_inline void take_arrival(struct connection *connection, struct s
 	call->arrived_ns = connection->arrived_ns;
 	tcp = tcp_of(sk);
 	/* What is left unread has waited since this call at most for its reader. */
-	connection->arrived_ns = tcp && tcp->copied_seq != tcp->rcv_nxt ? call->now : 0;
+	connection->arrived_ns = tcp && FIELD(tcp, copied_seq) != FIELD(tcp, rcv_nxt) ? call->now : 0;
 }
 
 /* A Unix socket makes no event when it is connected: that it is new is known by what `mark_old_files` has not found. */
@@ -137,7 +133,7 @@ static __always_inline bool old_sockets_are_marked(void)
 
 static __always_inline struct connection *connection_of(struct sock *sk, u64 now)
 {
-	struct connection *connection = bpf_sk_storage_get(&connections, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+	struct connection *connection = make_state(sk);
 
 	if (!connection) {
 		count(COUNT_STORAGE_FULL, 1);
@@ -154,10 +150,10 @@ static __always_inline struct connection *connection_of(struct sock *sk, u64 now
 /* The peer has ended its direction, and the process has read so. */
 static __always_inline void on_end(struct sock *sk)
 {
-	struct connection *connection = bpf_sk_storage_get(&connections, sk, 0, 0);
+	struct connection *connection = state_of(sk);
 	struct record record;
 
-	if (!connection || !connection->told || connection->ended || !(sk->sk_shutdown & RCV_SHUTDOWN))
+	if (!connection || !connection->told || connection->ended || !(FIELD(sk, sk_shutdown) & RCV_SHUTDOWN))
 		return;
 	connection->ended = 1;
 	flush(connection);
@@ -170,39 +166,40 @@ static __always_inline void on_end(struct sock *sk)
 static __noinline int on_moved(struct sock *sk, struct task_struct *task, s32 result, u32 flags, bool sent)
 {
 	struct connection *connection;
-	struct call call;
+	struct call room, *call = room_for_call(&room, sent);
 	bool may_turn;
 
-	call.now = bpf_ktime_get_ns();
-	call.length = result;
-	call.arrived_ns = 0;
-	call.tgid = task->tgid;
-	call.sent = sent;
-	call.area = sent;
-	call.readable = false;
-	call.buffers.vectors = 0;
-	connection = connection_of(sk, call.now);
+	if (!call)
+		return 0;
+	call->now = bpf_ktime_get_ns();
+	call->length = result;
+	call->arrived_ns = 0;
+	call->tgid = FIELD(task, tgid);
+	call->sent = sent;
+	call->readable = false;
+	call->buffers.vectors = 0;
+	connection = connection_of(sk, call->now);
 	if (!connection)
 		return 0;
 	take_verdict(connection);
-	if (is_own_call(connection, call.tgid))
+	if (is_own_call(connection, call->tgid))
 		return 0;
-	call.offset = stream_end(connection, sk, result, sent) - result;
+	call->offset = stream_end(connection, sk, result, sent) - result;
 	if (connection->flags & CONNECTION_TLS)
-		on_encrypted_call(connection, call.tgid, call.now, sent);
+		on_encrypted_call(connection, call->tgid, call->now, sent);
 	if (connection->mode == MODE_IGNORE)
 		return 0;
-	if (!connection->told && !tell(connection, sk, call.tgid, call.now, sent))
+	if (!connection->told && !tell(connection, sk, call->tgid, call->now, sent))
 		return 0;
-	call.wanted = connection->mode != MODE_TIMES && !is_skipped(connection, &call);
-	may_turn = may_turn_to_tls(connection, &call);
-	if (call.wanted || may_turn)
-		call.readable = !(flags & MSG_TRUNC) && find_buffers(&call.buffers, task, sk, result);
-	if (may_turn && look_for_tls(connection, &call))
-		on_encrypted_call(connection, call.tgid, call.now, sent);
+	call->wanted = connection->mode != MODE_TIMES && !is_skipped(connection, call);
+	may_turn = may_turn_to_tls(connection, call);
+	if (call->wanted || may_turn)
+		call->readable = !(flags & MSG_TRUNC) && find_buffers(&call->buffers, task, sk, result);
+	if (may_turn && look_for_tls(connection, call))
+		on_encrypted_call(connection, call->tgid, call->now, sent);
 	if (!sent)
-		take_arrival(connection, sk, &call);
-	deliver(connection, &call);
+		take_arrival(connection, sk, call);
+	deliver(connection, call);
 	return 0;
 }
 
@@ -214,7 +211,7 @@ static __always_inline int on_bytes(struct sock *sk, s32 result, u32 flags, bool
 
 	if (!streams && !is_udp(sk))
 		return 0;
-	task = bpf_get_current_task_btf();
+	task = current_task();
 	if (result <= 0) {
 		if (result == 0 && !sent && streams)
 			on_end(sk);
@@ -223,7 +220,7 @@ static __always_inline int on_bytes(struct sock *sk, s32 result, u32 flags, bool
 	}
 	if (flags & (MSG_PEEK | MSG_ERRQUEUE))
 		return 0;
-	if (task->flags & PF_KTHREAD) {
+	if (FIELD(task, flags) & PF_KTHREAD) {
 		count(COUNT_KERNEL_TASK, 1);
 		return 0;
 	}
@@ -235,3 +232,14 @@ static __always_inline int on_bytes(struct sock *sk, s32 result, u32 flags, bool
 			    (sent ? DATAGRAM_SENT : 0) | (flags & MSG_TRUNC ? DATAGRAM_LONGER : 0));
 	return 0;
 }
+
+#ifdef STATE_IN_HASH
+
+/* The same for front ends that are given no types. A global function, which the verifier goes through once: it may be
+ * called in a loop. */
+__noinline int on_bytes_of(u64 sk, s32 result, u32 flags, u32 sent, u64 message)
+{
+	return on_bytes((struct sock *)sk, result, flags, sent, (struct msghdr *)message);
+}
+
+#endif

@@ -35,18 +35,18 @@ enum shape {
 };
 
 #if defined(__TARGET_ARCH_x86)
-#define ARGUMENT_0(regs) (regs)->di
-#define ARGUMENT_1(regs) (regs)->si
-#define ARGUMENT_2(regs) (regs)->dx
-#define ARGUMENT_4(regs) (regs)->r8
-#define CALL_NUMBER(regs) (regs)->orig_ax
+#define ARGUMENT_0(regs) FIELD(regs, di)
+#define ARGUMENT_1(regs) FIELD(regs, si)
+#define ARGUMENT_2(regs) FIELD(regs, dx)
+#define ARGUMENT_4(regs) FIELD(regs, r8)
+#define CALL_NUMBER(regs) FIELD(regs, orig_ax)
 #define CALL_SENDTO 44
 #elif defined(__TARGET_ARCH_arm64)
-#define ARGUMENT_0(regs) (regs)->orig_x0
-#define ARGUMENT_1(regs) (regs)->regs[1]
-#define ARGUMENT_2(regs) (regs)->regs[2]
-#define ARGUMENT_4(regs) (regs)->regs[4]
-#define CALL_NUMBER(regs) (u64)(u32)(regs)->syscallno
+#define ARGUMENT_0(regs) FIELD(regs, orig_x0)
+#define ARGUMENT_1(regs) FIELD(regs, regs[1])
+#define ARGUMENT_2(regs) FIELD(regs, regs[2])
+#define ARGUMENT_4(regs) FIELD(regs, regs[4])
+#define CALL_NUMBER(regs) (u64)(u32)FIELD(regs, syscallno)
 #define CALL_SENDTO 206
 #endif
 
@@ -92,7 +92,7 @@ static __always_inline enum shape shape_of(u64 number)
 
 static __always_inline bool is_kernel_task(struct task_struct *task)
 {
-	u32 flags = task->flags;
+	u32 flags = FIELD(task, flags);
 
 	if (flags & (PF_KTHREAD | PF_IO_WORKER))
 		return true;
@@ -102,39 +102,22 @@ static __always_inline bool is_kernel_task(struct task_struct *task)
 static __always_inline bool is_compat_call(struct task_struct *task)
 {
 #if defined(__TARGET_ARCH_x86)
-	return task->thread_info.status & TS_COMPAT;
+	return FIELD(task, thread_info.status) & TS_COMPAT;
 #else
-	return task->thread_info.flags & TIF_32BIT;
+	return FIELD(task, thread_info.flags) & TIF_32BIT;
 #endif
-}
-
-static __always_inline void *private_data_of(struct file **place)
-{
-	struct file *file = NULL;
-
-	if (bpf_ksym_exists(bpf_rdonly_cast)) {
-		/* There is no type for a pointer by itself; the first member of a list's head is one. */
-		struct list_head *slot = bpf_rdonly_cast(place, bpf_core_type_id_kernel(struct list_head));
-
-		file = (struct file *)slot->next;
-		if (!file)
-			return NULL;
-		file = bpf_rdonly_cast(file, bpf_core_type_id_kernel(struct file));
-		return file->private_data;
-	}
-	bpf_probe_read_kernel(&file, sizeof(file), place);
-	return file ? BPF_CORE_READ(file, private_data) : NULL;
 }
 
 static __always_inline bool descriptor_is(struct task_struct *task, u64 descriptor, struct sock *sk)
 {
-	struct fdtable *table = task->files->fdt;
+	struct files_struct *files = FIELD(task, files);
+	struct fdtable *table = FIELD(files, fdt);
 	void *private_data;
 
-	if ((u32)descriptor >= table->max_fds)
+	if ((u32)descriptor >= FIELD(table, max_fds))
 		return false;
-	private_data = private_data_of(&table->fd[(u32)descriptor]);
-	return private_data && private_data == sk->sk_socket;
+	private_data = private_data_of(&FIELD(table, fd)[(u32)descriptor]);
+	return private_data && private_data == FIELD(sk, sk_socket);
 }
 
 /* sendmmsg and recvmmsg: the hook runs once a message with the same registers, so the messages are counted here. */
@@ -153,7 +136,7 @@ struct {
 
 static __always_inline u32 next_message(struct task_struct *task, struct pt_regs *regs, s32 result)
 {
-	u32 pid = task->pid, index = 0;
+	u32 pid = FIELD(task, pid), index = 0;
 	u64 vector = ARGUMENT_1(regs);
 	u32 descriptor = ARGUMENT_0(regs), messages = ARGUMENT_2(regs);
 	struct messages *call = bpf_map_lookup_elem(&message_calls, &pid);
@@ -177,8 +160,8 @@ static __always_inline u32 next_message(struct task_struct *task, struct pt_regs
 /* Nothing moved: this ends a sendmmsg or recvmmsg before its last message. */
 static __always_inline void end_messages(struct task_struct *task)
 {
-	struct pt_regs *regs = (struct pt_regs *)bpf_task_pt_regs(task);
-	u32 pid = task->pid;
+	struct pt_regs *regs = registers_of(task);
+	u32 pid = FIELD(task, pid);
 
 	if (shape_of(CALL_NUMBER(regs)) == SHAPE_MESSAGES)
 		bpf_map_delete_elem(&message_calls, &pid);
@@ -212,7 +195,7 @@ static __always_inline void unwrap_single(struct buffers *buffers)
 /* False: no buffer can be had, for the reason that was counted. */
 static __always_inline bool find_buffers(struct buffers *buffers, struct task_struct *task, struct sock *sk, s32 result)
 {
-	struct pt_regs *regs = (struct pt_regs *)bpf_task_pt_regs(task);
+	struct pt_regs *regs = registers_of(task);
 	enum shape shape = shape_of(CALL_NUMBER(regs));
 	bool found = true;
 

@@ -7,9 +7,15 @@
 
 /* Room for several short exchanges, or for one whose halves have WAITING_PIECE bytes each. With the rest of the storage
  * it fills what the kernel allocates, 2 KiB. */
+#ifndef STATE_IN_HASH
 #define WAITING_PIECE 512
-#define WAITING_SHORT 64
 #define WAITING_BYTES 1704
+#else
+/* A table's room is taken at once, used or not. */
+#define WAITING_PIECE 256
+#define WAITING_BYTES 672
+#endif
+#define WAITING_SHORT 64
 
 /* Of its flags, beside those that user space is told: its bytes are encrypted. */
 #define CONNECTION_TLS 0x8000
@@ -64,41 +70,29 @@ struct connection {
 		struct record_halves header;
 		u8 halves[WAITING_BYTES];
 	} waiting;
+#ifdef STATE_IN_HASH
+	u64 address; /* of the socket */
+	u64 inode;
+#endif
 };
 
 _Static_assert(__builtin_offsetof(struct connection, sent) == 56, "the first line holds what is rarely written");
 _Static_assert(__builtin_offsetof(struct connection, arrived_ns) == 56 + 64, "every call writes the second line alone");
 _Static_assert(__builtin_offsetof(struct connection, remote) == 56 + 128, "arrivals have the third line");
 
-struct {
-	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, int);
-	__type(value, struct connection);
-} connections SEC(".maps");
+#include "storage.h"
 
 static __always_inline bool is_tcp(struct sock *sk)
 {
-	u16 family = sk->__sk_common.skc_family;
+	u16 family = FIELD(sk, __sk_common.skc_family);
 
 	/* MPTCP has a protocol of its own and is no tcp_sock. */
-	return (family == AF_INET || family == AF_INET6) && sk->sk_protocol == IPPROTO_TCP;
-}
-
-/* Since 6.2: memory of the kernel read like a structure of this type, with plain loads instead of calls. */
-extern void *bpf_rdonly_cast(const void *object, u32 type) __ksym __weak;
-
-/* Of a socket that `is_tcp`. */
-static __always_inline struct tcp_sock *tcp_of(struct sock *sk)
-{
-	if (bpf_ksym_exists(bpf_rdonly_cast))
-		return bpf_rdonly_cast(sk, bpf_core_type_id_kernel(struct tcp_sock));
-	return bpf_skc_to_tcp_sock(sk);
+	return (family == AF_INET || family == AF_INET6) && FIELD(sk, sk_protocol) == IPPROTO_TCP;
 }
 
 static __always_inline bool is_unix_stream(struct sock *sk)
 {
-	return sk->__sk_common.skc_family == AF_UNIX && sk->sk_type == SOCK_STREAM;
+	return FIELD(sk, __sk_common.skc_family) == AF_UNIX && FIELD(sk, sk_type) == SOCK_STREAM;
 }
 
 /* The ring is chosen by what both ends have in common. */
@@ -111,7 +105,7 @@ static __always_inline u8 ring_of(struct connection *connection)
 
 static __always_inline u64 netns_of(struct sock *sk)
 {
-	struct net *net = sk->__sk_common.skc_net.net;
+	struct net *net = FIELD(sk, __sk_common.skc_net.net);
 
 	if (bpf_core_field_exists(net->net_cookie))
 		return BPF_CORE_READ(net, net_cookie);
@@ -128,12 +122,12 @@ static __always_inline void address_from_v4(u8 *to, __be32 address)
 
 static __always_inline void fill_addresses(struct connection *connection, struct sock *sk)
 {
-	connection->family = sk->__sk_common.skc_family;
-	connection->local_port = sk->__sk_common.skc_num;
-	connection->remote_port = bpf_ntohs(sk->__sk_common.skc_dport);
+	connection->family = FIELD(sk, __sk_common.skc_family);
+	connection->local_port = FIELD(sk, __sk_common.skc_num);
+	connection->remote_port = bpf_ntohs(FIELD(sk, __sk_common.skc_dport));
 	if (connection->family == AF_INET) {
-		address_from_v4(connection->local, sk->__sk_common.skc_rcv_saddr);
-		address_from_v4(connection->remote, sk->__sk_common.skc_daddr);
+		address_from_v4(connection->local, FIELD(sk, __sk_common.skc_rcv_saddr));
+		address_from_v4(connection->remote, FIELD(sk, __sk_common.skc_daddr));
 		return;
 	}
 	BPF_CORE_READ_INTO(&connection->local, sk, __sk_common.skc_v6_rcv_saddr);
@@ -148,13 +142,13 @@ struct tcp_counts {
 
 static __always_inline void read_counts(struct tcp_counts *counts, struct tcp_sock *tcp)
 {
-	counts->snd_una = tcp->snd_una;
-	counts->snd_nxt = tcp->snd_nxt;
-	counts->rcv_nxt = tcp->rcv_nxt;
+	counts->snd_una = FIELD(tcp, snd_una);
+	counts->snd_nxt = FIELD(tcp, snd_nxt);
+	counts->rcv_nxt = FIELD(tcp, rcv_nxt);
 	counts->unused = 0;
-	counts->acked = tcp->bytes_acked;
-	counts->received = tcp->bytes_received;
-	counts->sent = tcp->bytes_sent - tcp->bytes_retrans;
+	counts->acked = FIELD(tcp, bytes_acked);
+	counts->received = FIELD(tcp, bytes_received);
+	counts->sent = FIELD(tcp, bytes_sent) - FIELD(tcp, bytes_retrans);
 }
 
 static __always_inline bool same_counts(struct tcp_counts *a, struct tcp_counts *b)
@@ -200,15 +194,15 @@ static __always_inline void learn_tcp(struct connection *connection, struct sock
 		return;
 	stable_counts(&counts, tcp);
 	if (!role)
-		role = role_from_counts(&counts, sk->__sk_common.skc_state);
+		role = role_from_counts(&counts, FIELD(sk, __sk_common.skc_state));
 	connection->flags = role;
 	own = counts.snd_una - (u32)counts.acked + (role == OPEN_ACTIVE);
 	peer = counts.rcv_nxt - (u32)counts.received;
 	connection->sent_first = own;
 	connection->received_first = peer;
 	/* 64 bits wide from the start, for connections that have moved more than 4 GiB. */
-	connection->sent = counts.acked - (role == OPEN_ACTIVE) + (u32)(tcp->write_seq - counts.snd_una);
-	connection->received = counts.received - (u32)(counts.rcv_nxt - tcp->copied_seq);
+	connection->sent = counts.acked - (role == OPEN_ACTIVE) + (u32)(FIELD(tcp, write_seq) - counts.snd_una);
+	connection->received = counts.received - (u32)(counts.rcv_nxt - FIELD(tcp, copied_seq));
 	if (!role)
 		role = connection->local_port < connection->remote_port ? OPEN_PASSIVE : OPEN_ACTIVE;
 	connection->key[0] = (u32)((role == OPEN_ACTIVE ? own : peer) - 1);
@@ -217,32 +211,32 @@ static __always_inline void learn_tcp(struct connection *connection, struct sock
 
 static __always_inline void learn_unix(struct connection *connection, struct sock *sk)
 {
-	struct unix_sock *unix = bpf_skc_to_unix_sock(sk);
+	struct unix_sock *unix = unix_of(sk);
 	struct sock *peer;
 	u64 peer_cookie;
 	bool named, peer_named;
 
 	if (!unix)
 		return;
-	peer = unix->peer;
+	peer = FIELD(unix, peer);
 	if (!peer)
 		return;
-	peer_cookie = bpf_get_socket_cookie(peer);
+	peer_cookie = cookie_of(peer);
 	connection->key[0] = connection->cookie < peer_cookie ? connection->cookie : peer_cookie;
 	connection->key[1] = connection->cookie < peer_cookie ? peer_cookie : connection->cookie;
 	/* accept gives the new socket its listener's name; who connects has none as a rule. */
-	named = unix->addr != NULL;
+	named = FIELD(unix, addr) != NULL;
 	peer_named = BPF_CORE_READ((struct unix_sock *)peer, addr) != NULL;
 	if (named != peer_named)
 		connection->flags = named ? OPEN_PASSIVE : OPEN_ACTIVE;
 }
 
-static __always_inline void learn(struct connection *connection, struct sock *sk, u16 role, u64 now)
+static SELDOM int learn(struct connection *connection, struct sock *sk, u16 role, u64 now)
 {
-	connection->cookie = bpf_get_socket_cookie(sk);
+	connection->cookie = cookie_of(sk);
 	connection->netns = netns_of(sk);
 	connection->opened_ns = now;
-	if (sk->__sk_common.skc_family == AF_UNIX) {
+	if (FIELD(sk, __sk_common.skc_family) == AF_UNIX) {
 		connection->family = AF_UNIX;
 		learn_unix(connection, sk);
 	} else {
@@ -251,26 +245,5 @@ static __always_inline void learn(struct connection *connection, struct sock *sk
 	}
 	connection->ring = ring_of(connection);
 	connection->known = 1;
-}
-
-/* One at a time on a socket's waiting halves. Nobody waits long for it: the holder runs a few hundred instructions and
- * cannot sleep. Who does not get it in time submits his own record by itself. */
-static __always_inline bool lock(struct connection *connection)
-{
-	for (int i = 0; i < 64; i++)
-		if (__sync_val_compare_and_swap(&connection->busy, 0, 1) == 0)
-			return true;
-	count(COUNT_BUSY, 1);
-	return false;
-}
-
-static __always_inline void unlock(struct connection *connection)
-{
-#if defined(__TARGET_ARCH_x86)
-	/* x86 keeps the order of stores, and a plain one is a tenth of an exchange. */
-	barrier();
-	*(volatile u32 *)&connection->busy = 0;
-#else
-	__sync_lock_test_and_set(&connection->busy, 0);
-#endif
+	return 0;
 }

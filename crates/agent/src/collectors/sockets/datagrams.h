@@ -48,21 +48,6 @@ struct {
 	__type(value, struct flow);
 } flows SEC(".maps");
 
-/* The peer of a socket's newest flow: most sockets have one, and it ends with them. */
-struct peer {
-	u8 remote[16];
-	u16 remote_port;
-	u16 others;     /* there were others before it */
-	u16 unused[2];
-};
-
-struct {
-	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, int);
-	__type(value, struct peer);
-} newest_peers SEC(".maps");
-
 /* Who sent the datagram that a task is receiving: known to a hook that runs earlier in the same call. */
 struct sender {
 	u64 cookie;
@@ -80,9 +65,9 @@ struct {
 
 static __always_inline bool is_udp(struct sock *sk)
 {
-	u16 family = sk->__sk_common.skc_family;
+	u16 family = FIELD(sk, __sk_common.skc_family);
 
-	return (family == AF_INET || family == AF_INET6) && sk->sk_protocol == IPPROTO_UDP;
+	return (family == AF_INET || family == AF_INET6) && FIELD(sk, sk_protocol) == IPPROTO_UDP;
 }
 
 /* struct sockaddr_in and sockaddr_in6: the port has one place, the address two. */
@@ -120,7 +105,7 @@ static __always_inline bool peer_from_kernel(struct flow_key *key, struct msghdr
 
 static __always_inline bool peer_from_user(struct flow_key *key, struct task_struct *task, struct buffers *buffers)
 {
-	struct pt_regs *regs = (struct pt_regs *)bpf_task_pt_regs(task);
+	struct pt_regs *regs = registers_of(task);
 	struct name name = {};
 	u64 address = 0;
 
@@ -137,12 +122,12 @@ static __always_inline bool peer_from_user(struct flow_key *key, struct task_str
 	return peer_from_name(key, &name);
 }
 
-static __always_inline bool peer_from_hook(struct flow_key *key, struct task_struct *task)
+static __always_inline bool peer_from_hook(struct flow_key *key, struct sock *sk, struct task_struct *task)
 {
 	u64 self = (u64)task;
 	struct sender *sender = bpf_map_lookup_elem(&senders, &self);
 
-	if (!sender || sender->cookie != key->cookie)
+	if (!sender || sender->cookie != kernel_cookie_of(sk, key->cookie))
 		return false;
 	__builtin_memcpy(key->remote, sender->remote, sizeof(key->remote));
 	key->remote_port = sender->remote_port;
@@ -153,11 +138,11 @@ static __always_inline bool peer_from_hook(struct flow_key *key, struct task_str
 
 static __always_inline bool peer_from_socket(struct flow_key *key, struct sock *sk)
 {
-	if (!sk->__sk_common.skc_dport)
+	if (!FIELD(sk, __sk_common.skc_dport))
 		return false;
-	key->remote_port = bpf_ntohs(sk->__sk_common.skc_dport);
-	if (sk->__sk_common.skc_family == AF_INET)
-		address_from_v4(key->remote, sk->__sk_common.skc_daddr);
+	key->remote_port = bpf_ntohs(FIELD(sk, __sk_common.skc_dport));
+	if (FIELD(sk, __sk_common.skc_family) == AF_INET)
+		address_from_v4(key->remote, FIELD(sk, __sk_common.skc_daddr));
 	else
 		BPF_CORE_READ_INTO(&key->remote, sk, __sk_common.skc_v6_daddr);
 	return true;
@@ -166,7 +151,7 @@ static __always_inline bool peer_from_socket(struct flow_key *key, struct sock *
 /* Who receives without asking for the name knows only one who could have sent it. */
 static __always_inline bool peer_from_past(struct flow_key *key, struct sock *sk)
 {
-	struct peer *newest = bpf_sk_storage_get(&newest_peers, sk, 0, 0);
+	struct peer *newest = peer_of(sk);
 
 	if (!newest || newest->others)
 		return false;
@@ -186,7 +171,7 @@ static __noinline bool find_peer(struct flow_key *key, struct sock *sk, struct t
 	}
 	if (peer_from_socket(key, sk))
 		return true;
-	if (message ? peer_from_kernel(key, message) : peer_from_hook(key, task))
+	if ((message && peer_from_kernel(key, message)) || peer_from_hook(key, sk, task))
 		return true;
 	return peer_from_past(key, sk);
 }
@@ -245,20 +230,20 @@ static __noinline bool tell_flow(struct flow *flow, struct flow_key *key, struct
 	fill_flow_header(&open->header, flow, RECORD_OPEN, call->now);
 	open->netns = netns_of(sk);
 	open->opened_ns = call->now;
-	if (sk->__sk_common.skc_family == AF_INET)
-		address_from_v4(open->local, sk->__sk_common.skc_rcv_saddr);
+	if (FIELD(sk, __sk_common.skc_family) == AF_INET)
+		address_from_v4(open->local, FIELD(sk, __sk_common.skc_rcv_saddr));
 	else
 		BPF_CORE_READ_INTO(&open->local, sk, __sk_common.skc_v6_rcv_saddr);
 	__builtin_memcpy(open->remote, key->remote, sizeof(open->remote));
-	open->local_port = sk->__sk_common.skc_num;
+	open->local_port = FIELD(sk, __sk_common.skc_num);
 	open->remote_port = key->remote_port;
-	open->family = sk->__sk_common.skc_family;
+	open->family = FIELD(sk, __sk_common.skc_family);
 	open->flags = OPEN_DATAGRAMS | OPEN_FROM_START | (call->sent ? OPEN_ACTIVE : OPEN_PASSIVE);
 	open->tgid = call->tgid;
 	/* Both ends have the same two ports, and so the same ring. */
 	flow->ring = (u32)(open->local_port ^ open->remote_port) * 2654435761u >> 24;
 	flow->told = submit(flow->ring, open, sizeof(*open));
-	newest = bpf_sk_storage_get(&newest_peers, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+	newest = make_peer(sk);
 	if (newest) {
 		newest->others |= newest->remote_port && newest->remote_port != key->remote_port;
 		newest->others |= newest->remote_port && __builtin_memcmp(newest->remote, key->remote, sizeof(newest->remote));
@@ -307,6 +292,7 @@ static __noinline bool send_datagram(struct flow *flow, struct scratch *scratch,
 	barrier_var(want);
 	if (want > DATAGRAM_MAX)
 		return false;
+	MASK(want, 2 * DATAGRAM_MAX - 1);
 	wake = flow->mode == MODE_UNDECIDED && flow->undecided % UNDECIDED_EACH == UNDECIDED_EACH - 1;
 	return submit_and_wake(flow->ring, scratch, sizeof(struct record_halves) + sizeof(struct half) + want, wake);
 }
@@ -335,18 +321,19 @@ static __noinline int on_datagram(struct sock *sk, struct task_struct *task, str
 	struct flow_key key = {};
 	struct scratch *scratch;
 	struct flow *flow;
-	struct call call;
+	struct call room, *call = room_for_call(&room, sent);
 
-	call.now = bpf_ktime_get_ns();
-	call.length = result;
-	call.arrived_ns = 0;
-	call.tgid = task->tgid;
-	call.sent = sent;
-	call.area = sent;
-	call.wanted = true;
-	call.readable = find_buffers(&call.buffers, task, sk, result) && !(how & DATAGRAM_LONGER);
-	key.cookie = bpf_get_socket_cookie(sk);
-	if (!find_peer(&key, sk, task, &call, message)) {
+	if (!call)
+		return 0;
+	call->now = bpf_ktime_get_ns();
+	call->length = result;
+	call->arrived_ns = 0;
+	call->tgid = FIELD(task, tgid);
+	call->sent = sent;
+	call->wanted = true;
+	call->readable = find_buffers(&call->buffers, task, sk, result) && !(how & DATAGRAM_LONGER);
+	key.cookie = cookie_of(sk);
+	if (!find_peer(&key, sk, task, call, message)) {
 		count(COUNT_SENDER_UNKNOWN, 1);
 		return 0;
 	}
@@ -356,24 +343,24 @@ static __noinline int on_datagram(struct sock *sk, struct task_struct *task, str
 		return 0;
 	}
 	if (flow->told) {
-		take_flow_verdict(flow, call.now - flow->last_ns);
-		forget_if_told(flow, &call);
+		take_flow_verdict(flow, call->now - flow->last_ns);
+		forget_if_told(flow, call);
 	}
-	flow->last_ns = call.now;
-	if (flow->tgid != call.tgid) {
-		flow->tgid = call.tgid;
-		flow->own = is_own(call.tgid);
+	flow->last_ns = call->now;
+	if (flow->tgid != call->tgid) {
+		flow->tgid = call->tgid;
+		flow->own = is_own(call->tgid);
 	}
 	if (flow->own) {
 		count(COUNT_OWN, 1);
 		return 0;
 	}
-	if (!flow->told && !tell_flow(flow, &key, sk, &call))
+	if (!flow->told && !tell_flow(flow, &key, sk, call))
 		return 0;
-	call.offset = sent ? __sync_fetch_and_add(&flow->sent, result) : __sync_fetch_and_add(&flow->received, result);
+	call->offset = sent ? add_to(&flow->sent, result) : add_to(&flow->received, result);
 	scratch = scratch_of(sent);
 	if (flow->mode != MODE_IGNORE && scratch)
-		send_datagram(flow, scratch, &call);
+		send_datagram(flow, scratch, call);
 	return 0;
 }
 
@@ -442,23 +429,34 @@ int cgroup_sender6(struct bpf_sock_addr *context)
 	return note_sender(context, true);
 }
 
+/* `key` has the socket's cookie. */
+static __always_inline void end_newest_flow(struct flow_key *key, struct peer *newest)
+{
+	struct flow *flow;
+
+	__builtin_memcpy(key->remote, newest->remote, sizeof(key->remote));
+	key->remote_port = newest->remote_port;
+	flow = bpf_map_lookup_elem(&flows, key);
+	if (flow && flow->told) {
+		report_flow(flow, RECORD_CLOSE, bpf_ktime_get_ns());
+		bpf_map_delete_elem(&flows, key);
+	}
+}
+
+#ifndef STATE_IN_HASH
+
 /* The end of a UDP socket has no tracepoint. */
 SEC("cgroup/sock_release")
 int cgroup_release(struct bpf_sock *context)
 {
-	struct peer *newest = bpf_sk_storage_get(&newest_peers, context, 0, 0);
+	struct peer *newest = peer_of(context);
 	struct flow_key key = {};
-	struct flow *flow;
 
 	if (!newest)
 		return 1;
 	key.cookie = bpf_get_socket_cookie(context);
-	__builtin_memcpy(key.remote, newest->remote, sizeof(key.remote));
-	key.remote_port = newest->remote_port;
-	flow = bpf_map_lookup_elem(&flows, &key);
-	if (flow && flow->told) {
-		report_flow(flow, RECORD_CLOSE, bpf_ktime_get_ns());
-		bpf_map_delete_elem(&flows, &key);
-	}
+	end_newest_flow(&key, newest);
 	return 1;
 }
+
+#endif

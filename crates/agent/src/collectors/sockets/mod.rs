@@ -4,19 +4,23 @@
 //! loads it, takes its records out of the rings, one thread each, and hands them to a [`Consumer`]. Dropping
 //! [`Sockets`] detaches everything; so does the end of the process, however it comes, since nothing is pinned.
 
+mod attach;
 mod cgroup;
 mod clock;
 mod consumer;
 mod load;
 mod record;
+mod return_probes;
 mod sweep;
 mod tls;
+mod variant;
 mod verdict;
 
-use super::{CollectorError, CollectorInfo, CollectorStatus, Cost, ProgramState, ProgramStats, ProgramStatus};
+use super::{CollectorError, CollectorInfo, CollectorStatus, Cost, ProgramState, ProgramStats};
 use crate::capture::Consumer;
+use attach::Attached;
 use consumer::Shared;
-use libbpf_rs::{Link, MapCore, MapFlags, MapHandle, Object};
+use libbpf_rs::{MapCore, MapFlags, MapHandle, Object};
 use std::os::fd::{AsFd, AsRawFd};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -71,7 +75,7 @@ pub struct Config {
     pub arrivals: bool,
     /// Whether probes are hung on TLS libraries.
     pub tls_plaintext: bool,
-    /// Which programs see the bytes: `auto`, `tp_btf` or `fentry`.
+    /// Which programs see the bytes: `auto`, or one of [`variant::FrontEnd`].
     pub front_end: String,
 }
 
@@ -106,13 +110,12 @@ impl Config {
 
 pub struct Sockets {
     // Dropped in this order: no program runs any more when the rings and the object go.
-    links: Vec<(String, Link)>,
+    attached: Attached,
     threads: Vec<JoinHandle<()>>,
     shared: Vec<Arc<Shared>>,
     own: MapHandle,
     slots: Arc<Slots>,
     counters: MapHandle,
-    programs: Vec<ProgramStatus>,
     tls_files: tls::TlsFiles,
     object: Arc<Object>,
 }
@@ -131,13 +134,12 @@ impl Sockets {
         let counters = load::map(&loaded.object, "counters")?;
         let (tls_requests, tls_asked) = std::sync::mpsc::sync_channel(TLS_REQUESTS);
         let mut sockets = Sockets {
-            links: loaded.links,
+            attached: loaded.attached,
             threads: Vec::new(),
             shared: Vec::new(),
             own,
             slots: slots.clone(),
             counters,
-            programs: loaded.programs,
             tls_files: Arc::default(),
             object: Arc::new(loaded.object),
         };
@@ -226,7 +228,7 @@ impl Sockets {
     }
 
     pub fn status(&self) -> CollectorStatus {
-        CollectorStatus { name: INFO.name, state: ProgramState::Running, programs: self.programs.clone() }
+        CollectorStatus { name: INFO.name, state: ProgramState::Running, programs: self.attached.programs.clone() }
     }
 
     pub fn tls_files(&self) -> Vec<TlsFile> {
@@ -267,7 +269,7 @@ fn program_stats(program: &libbpf_rs::Program<'_>) -> Option<ProgramStats> {
 
 impl Drop for Sockets {
     fn drop(&mut self) {
-        self.links.clear();
+        self.attached.links.clear();
         for shared in &self.shared {
             shared.stop.store(true, Ordering::Relaxed);
         }

@@ -31,6 +31,9 @@ struct scratch {
 	struct record_halves header;
 	struct half half;
 	u8 pieces[3 * CHUNK];
+#ifdef STATE_IN_HASH
+	struct call call;
+#endif
 };
 
 struct {
@@ -47,20 +50,34 @@ static __always_inline struct scratch *scratch_of(u32 area)
 	return bpf_map_lookup_elem(&scratches, &index);
 }
 
-/* Gathers `want` bytes of the call, from its byte `from` on, out of a vector of buffers into the scratch area at `at`.
- * A global function, so that the verifier goes through the loop once and not once for each caller. */
-__noinline int gather(struct buffers *buffers, u32 from, u32 want, u32 at, u32 area)
+/* Where what is known of a call is kept while it is looked at: the stack, where that is long enough. */
+static __always_inline struct call *room_for_call(struct call *on_stack, u32 area)
+{
+#ifdef STATE_IN_HASH
+	struct scratch *scratch = scratch_of(area);
+	struct call *call = scratch ? &scratch->call : NULL;
+#else
+	struct call *call = on_stack;
+#endif
+
+	if (call)
+		call->area = area;
+	return call;
+}
+
+/* Gathers `want` bytes of the call, from its byte `from` on, out of a vector of buffers into the scratch area at `at`. */
+static __always_inline int gather_parts(u64 vector, u32 vectors, u32 from, u32 want, u32 at, u32 area)
 {
 	struct scratch *scratch = scratch_of(area & (AREAS - 1));
 	struct iovec part;
 	u64 length;
 
-	if (!buffers || !scratch)
+	if (!scratch)
 		return -1;
 	for (u32 i = 0; i < IOVECS_MAX && want; i++) {
-		if (i >= buffers->vectors)
+		if (i >= vectors)
 			return -1;
-		if (bpf_probe_read_user(&part, sizeof(part), (void *)(buffers->vector + i * sizeof(part))))
+		if (bpf_probe_read_user(&part, sizeof(part), (void *)(vector + i * sizeof(part))))
 			return -1;
 		if (from >= part.iov_len) {
 			from -= part.iov_len;
@@ -72,6 +89,7 @@ __noinline int gather(struct buffers *buffers, u32 from, u32 want, u32 at, u32 a
 		barrier_var(length);
 		if (length > CHUNK)
 			return -1;
+		MASK(length, 2 * CHUNK - 1);
 		at &= 2 * CHUNK - 1;
 		if (bpf_probe_read_user(scratch->pieces + at, length, part.iov_base + from))
 			return -1;
@@ -81,6 +99,25 @@ __noinline int gather(struct buffers *buffers, u32 from, u32 want, u32 at, u32 a
 	}
 	return want ? -1 : 0;
 }
+
+/* A global function, so that the verifier goes through the loop once and not once for each caller. Before 5.12 such a
+ * function takes no pointers. */
+#ifndef STATE_IN_HASH
+__noinline int gather(struct buffers *buffers, u32 from, u32 want, u32 at, u32 area)
+{
+	return buffers ? gather_parts(buffers->vector, buffers->vectors, from, want, at, area) : -1;
+}
+#else
+__noinline int gather_numbers(u64 vector, u32 vectors_and_area, u32 from, u32 want, u32 at)
+{
+	return gather_parts(vector, vectors_and_area / AREAS, from, want, at, vectors_and_area);
+}
+
+static __always_inline int gather(struct buffers *buffers, u32 from, u32 want, u32 at, u32 area)
+{
+	return gather_numbers(buffers->vector, buffers->vectors * AREAS | area, from, want, at);
+}
+#endif
 
 /* The same for any call, with the one buffer of most calls first. */
 static __always_inline bool copy_to_scratch(struct scratch *scratch, u32 at, struct call *call, u64 from, u32 want)

@@ -11,16 +11,19 @@
 
 static __always_inline void unix_path(struct record_open *open, struct sock *sk)
 {
-	struct unix_sock *unix = bpf_skc_to_unix_sock(sk);
+	struct unix_sock *unix = unix_of(sk);
 	struct unix_address *address;
 	int length;
 
 	if (!unix)
 		return;
-	address = unix->addr;
+	address = FIELD(unix, addr);
 	/* Who connects has no name: the name of the one who listens is the connection's. */
-	if (!address)
-		address = BPF_CORE_READ((struct unix_sock *)unix->peer, addr);
+	if (!address) {
+		struct unix_sock *peer = (struct unix_sock *)FIELD(unix, peer);
+
+		address = BPF_CORE_READ(peer, addr);
+	}
 	if (!address)
 		return;
 	length = BPF_CORE_READ(address, len) - (int)sizeof(unsigned short);
@@ -77,9 +80,9 @@ static __always_inline void fill_progress(struct record_progress *record, struct
 	record->round_trip_us = record->retransmits = record->segments = record->unused = 0;
 	if (!tcp)
 		return;
-	record->round_trip_us = tcp->srtt_us >> 3;
-	record->retransmits = tcp->total_retrans;
-	record->segments = tcp->segs_out;
+	record->round_trip_us = FIELD(tcp, srtt_us) >> 3;
+	record->retransmits = FIELD(tcp, total_retrans);
+	record->segments = FIELD(tcp, segs_out);
 }
 
 static __always_inline bool submit_scratch(struct connection *connection, struct scratch *scratch)
@@ -155,4 +158,36 @@ static __always_inline void send_undecided(struct connection *connection, struct
 		return;
 	}
 	send_part(connection, scratch, call, &part);
+}
+
+#ifdef STATE_IN_HASH
+
+/* A global function with numbers alone: the verifier goes through the loops once. */
+__noinline int send_now_of(u64 sk, u64 limit, u32 sent, u32 undecided)
+{
+	struct connection *connection = state_of((struct sock *)sk);
+	struct scratch *scratch = scratch_of(sent & 1);
+
+	if (!connection || !scratch)
+		return 0;
+	if (undecided)
+		send_undecided(connection, scratch, &scratch->call);
+	else
+		send_front(connection, scratch, &scratch->call, limit);
+	return 0;
+}
+
+#endif
+
+static __always_inline void send_now(struct connection *connection, struct scratch *scratch, struct call *call, u64 limit,
+				     bool undecided)
+{
+#ifdef STATE_IN_HASH
+	send_now_of(connection->address, limit, call->sent, undecided);
+#else
+	if (undecided)
+		send_undecided(connection, scratch, call);
+	else
+		send_front(connection, scratch, call, limit);
+#endif
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0-only
 /*
- * The socket collector's programs. One object; what this kernel lacks is switched off before it is loaded. A front end
+ * The socket collector's programs. Two objects: the second is for kernels and front ends that have no
+ * storage in sockets (access.h, storage.h). What this kernel lacks is switched off before it is loaded. A front end
  * (one file each) finds that bytes have moved; body.h does the rest and knows none of them.
  */
 #include "kernel.h"
@@ -13,6 +14,8 @@
 #include "sockets.h"
 
 #include "maps.h"
+
+#include "access.h"
 
 #include "connection.h"
 
@@ -34,17 +37,31 @@
 
 #include "state.h"
 
+#include "arrival.h"
+
+#ifndef STATE_IN_HASH
 #include "tracepoints.h"
+#endif
 
 #include "functions.h"
 
-#include "arrival.h"
+#ifdef STATE_IN_HASH
+#include "destroy.h"
+
+#include "probes.h"
+
+#include "syscalls.h"
+#endif
 
 #include "sweep.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
+#ifndef STATE_IN_HASH
 SEC("tp_btf/inet_sock_set_state")
+#else
+SEC("raw_tp/inet_sock_set_state")
+#endif
 int BPF_PROG(state_changed, struct sock *sk, int old_state, int new_state)
 {
 	if (!is_tcp(sk))

@@ -8,12 +8,12 @@
 /* Whatever the socket was used for before, a connection begins. */
 static __always_inline void on_connecting(struct sock *sk)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
+	struct task_struct *task = current_task();
 	struct connection *connection;
 
-	if (task->flags & PF_KTHREAD)
+	if (FIELD(task, flags) & PF_KTHREAD)
 		return;
-	connection = bpf_sk_storage_get(&connections, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+	connection = make_state(sk);
 	if (!connection) {
 		count(COUNT_STORAGE_FULL, 1);
 		return;
@@ -23,24 +23,24 @@ static __always_inline void on_connecting(struct sock *sk)
 	connection->undecided_bytes = 0;
 	connection->skip_sent_until = connection->skip_received_until = 0;
 	connection->waiting_bytes = connection->waiting_halves = 0;
-	connection->waiting_tgid = task->tgid;
+	connection->waiting_tgid = FIELD(task, tgid);
 	connection->arrived_ns = bpf_ktime_get_ns();
 }
 
 /* Refused, unreachable, timed out, or given up: no bytes will tell of it. */
 static __always_inline void on_connect_failed(struct sock *sk)
 {
-	struct connection *connection = bpf_sk_storage_get(&connections, sk, 0, 0);
+	struct connection *connection = state_of(sk);
 	struct record_open record = {};
 	struct tcp_sock *tcp;
 	u64 now = bpf_ktime_get_ns();
 
 	if (!connection || connection->known || !connection->arrived_ns || is_own(connection->waiting_tgid))
 		return;
-	connection->cookie = bpf_get_socket_cookie(sk);
+	connection->cookie = cookie_of(sk);
 	fill_addresses(connection, sk);
 	fill_header(&record.header, connection, RECORD_CONNECT_FAILED, now);
-	record.header.reset = sk->sk_err;
+	record.header.reset = FIELD(sk, sk_err);
 	record.opened_ns = connection->arrived_ns;
 	record.netns = netns_of(sk);
 	__builtin_memcpy(record.local, connection->local, sizeof(record.local));
@@ -52,16 +52,19 @@ static __always_inline void on_connect_failed(struct sock *sk)
 	record.tgid = connection->waiting_tgid;
 	tcp = tcp_of(sk);
 	if (tcp)
-		record.retransmits = tcp->total_retrans;
+		record.retransmits = FIELD(tcp, total_retrans);
 	connection->arrived_ns = 0;
 	submit(connection->ring, &record, sizeof(record));
 }
 
 static __always_inline void on_established(struct sock *sk, int old_state)
 {
-	struct connection *connection = bpf_sk_storage_get(&connections, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+	struct connection *connection;
 	u64 now;
 
+	if (old_state == TCP_SYN_RECV)
+		begins_anew(sk);
+	connection = make_state(sk);
 	if (!connection) {
 		count(COUNT_STORAGE_FULL, 1);
 		return;
@@ -81,12 +84,12 @@ static __always_inline void on_established(struct sock *sk, int old_state)
 /* Orderly ends pass through FIN_WAIT or LAST_ACK. What goes from an open state to CLOSE was reset. */
 static __always_inline bool was_reset(struct sock *sk, int old_state)
 {
-	return old_state == TCP_ESTABLISHED || old_state == TCP_CLOSE_WAIT || sk->sk_err;
+	return old_state == TCP_ESTABLISHED || old_state == TCP_CLOSE_WAIT || FIELD(sk, sk_err);
 }
 
 static __always_inline void on_closed(struct sock *sk, int old_state)
 {
-	struct connection *connection = bpf_sk_storage_get(&connections, sk, 0, 0);
+	struct connection *connection = state_of(sk);
 	struct record_progress record;
 
 	if (!connection || !connection->told)

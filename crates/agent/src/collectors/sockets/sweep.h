@@ -26,7 +26,7 @@ static __noinline int tell_silent(struct connection *connection, struct sock *sk
 	struct record_open open = {};
 
 	if (!connection->known || connection->flags != (OPEN_ACTIVE | OPEN_FROM_START) ||
-	    sk->__sk_common.skc_state != TCP_ESTABLISHED || connection->sent || connection->received ||
+	    FIELD(sk, __sk_common.skc_state) != TCP_ESTABLISHED || connection->sent || connection->received ||
 	    now - connection->opened_ns < SILENT_NS || is_own(connection->waiting_tgid))
 		return 0;
 	fill_open(&open, connection, connection->waiting_tgid, now);
@@ -36,7 +36,7 @@ static __noinline int tell_silent(struct connection *connection, struct sock *sk
 
 static __always_inline void visit(struct sock *sk, struct seq_file *seq)
 {
-	struct connection *connection = bpf_sk_storage_get(&connections, sk, 0, 0);
+	struct connection *connection = state_of(sk);
 
 	u64 now = bpf_ktime_get_ns();
 
@@ -54,6 +54,8 @@ static __always_inline void visit(struct sock *sk, struct seq_file *seq)
 	flush_overdue(connection, now);
 }
 
+#ifndef STATE_IN_HASH
+
 /* Only the sockets with storage: the cheap way. Some kernels refuse it. */
 SEC("iter/bpf_sk_storage_map")
 int sweep_storage(struct bpf_iter__bpf_sk_storage_map *context)
@@ -65,6 +67,20 @@ int sweep_storage(struct bpf_iter__bpf_sk_storage_map *context)
 	return 0;
 }
 
+#else
+
+SEC("iter/bpf_map_elem")
+int sweep_storage(struct bpf_iter__bpf_map_elem *context)
+{
+	u64 *key = context->key;
+
+	if (key)
+		visit((struct sock *)*key, context->meta->seq);
+	return 0;
+}
+
+#endif
+
 /* All open files of all tasks, in all network namespaces. */
 SEC("iter/task_file")
 int sweep_files(struct bpf_iter__task_file *context)
@@ -75,10 +91,10 @@ int sweep_files(struct bpf_iter__task_file *context)
 
 	if (!file)
 		return 0;
-	socket = bpf_sock_from_file(file);
+	socket = socket_of(file);
 	if (!socket)
 		return 0;
-	sk = socket->sk;
+	sk = FIELD(socket, sk);
 	if (sk)
 		visit(sk, context->meta->seq);
 	return 0;
@@ -96,13 +112,13 @@ int mark_old_files(struct bpf_iter__task_file *context)
 
 	if (!file)
 		return 0;
-	socket = bpf_sock_from_file(file);
+	socket = socket_of(file);
 	if (!socket)
 		return 0;
-	sk = socket->sk;
-	if (!sk || !is_unix_stream(sk) || sk->__sk_common.skc_state != TCP_ESTABLISHED)
+	sk = FIELD(socket, sk);
+	if (!sk || !is_unix_stream(sk) || FIELD(sk, __sk_common.skc_state) != TCP_ESTABLISHED)
 		return 0;
-	connection = bpf_sk_storage_get(&connections, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+	connection = make_state(sk);
 	if (connection && !connection->known)
 		learn(connection, sk, 0, bpf_ktime_get_ns());
 	return 0;

@@ -6,7 +6,7 @@
 #pragma once
 
 /* The socket of a session; 0: not known. One that is gone leaves its session to another. */
-static __always_inline u64 socket_of(struct tls_session_key *key)
+static __always_inline u64 socket_of_session(struct tls_session_key *key)
 {
 	u64 *socket = bpf_map_lookup_elem(&tls_sessions, key);
 
@@ -19,7 +19,7 @@ static __always_inline void tie_received(struct tls_thread *thread, struct tls_s
 {
 	u64 socket = thread->received_socket;
 
-	if (!thread->received || socket_of(key))
+	if (!thread->received || socket_of_session(key))
 		return;
 	if (thread->received > 1)
 		count(COUNT_TLS_AMBIGUOUS, 1);
@@ -66,25 +66,28 @@ static __noinline int tell_plaintext(struct connection *plain, u32 tgid, u64 now
 static __noinline int on_plaintext(struct connection *plain, struct tls_thread *thread, u32 tgid, s32 length)
 {
 	bool sent = thread->function == TLS_WRITE;
-	struct call call = {};
+	struct call room, *call = room_for_call(&room, sent + AREAS_OF_SOCKETS);
 
-	call.now = sent && thread->socket ? thread->socket_ns : bpf_ktime_get_ns();
-	call.length = length;
-	call.tgid = tgid;
-	call.sent = sent;
-	call.area = sent + AREAS_OF_SOCKETS;
+	if (!call)
+		return 0;
+	__builtin_memset(&call->buffers, 0, sizeof(call->buffers));
+	call->arrived_ns = 0;
+	call->now = sent && thread->socket ? thread->socket_ns : bpf_ktime_get_ns();
+	call->length = length;
+	call->tgid = tgid;
+	call->sent = sent;
 	take_verdict(plain);
 	if (is_own_call(plain, tgid))
 		return 0;
-	call.offset = sent ? __sync_fetch_and_add(&plain->sent, length) : __sync_fetch_and_add(&plain->received, length);
+	call->offset = add_to(sent ? &plain->sent : &plain->received, length);
 	if (plain->mode == MODE_IGNORE)
 		return 0;
-	if (!plain->told && !tell_plaintext(plain, tgid, call.now))
+	if (!plain->told && !tell_plaintext(plain, tgid, call->now))
 		return 0;
-	call.wanted = plain->mode != MODE_TIMES && !is_skipped(plain, &call);
-	call.readable = true;
-	call.buffers.base = thread->buffer;
-	deliver(plain, &call);
+	call->wanted = plain->mode != MODE_TIMES && !is_skipped(plain, call);
+	call->readable = true;
+	call->buffers.base = thread->buffer;
+	deliver(plain, call);
 	return 0;
 }
 
@@ -114,7 +117,7 @@ static __always_inline int leave(struct tls_runner *runner, s64 result, enum tls
 		return 0;
 	count(COUNT_TLS_CALLS, 1);
 	key.session = thread->session;
-	socket = socket_of(&key);
+	socket = socket_of_session(&key);
 	/* What the function itself did to a socket is the best evidence. */
 	if (thread->socket && thread->socket != socket) {
 		socket = thread->socket;
