@@ -163,10 +163,10 @@ static __always_inline void send_undecided(struct connection *connection, struct
 #ifdef STATE_IN_HASH
 
 /* A global function with numbers alone: the verifier goes through the loops once. */
-__noinline int send_now_of(u64 sk, u64 limit, u32 sent, u32 undecided)
+__noinline int send_now_of(u64 address, u64 limit, u32 area, u32 undecided)
 {
-	struct connection *connection = state_of((struct sock *)sk);
-	struct scratch *scratch = scratch_of(sent & 1);
+	struct connection *connection = state_at(address);
+	struct scratch *scratch = scratch_of(area & (AREAS - 1));
 
 	if (!connection || !scratch)
 		return 0;
@@ -183,7 +183,7 @@ static __always_inline void send_now(struct connection *connection, struct scrat
 				     bool undecided)
 {
 #ifdef STATE_IN_HASH
-	send_now_of(connection->address, limit, call->sent, undecided);
+	send_now_of(connection->address, limit, call->area, undecided);
 #else
 	if (undecided)
 		send_undecided(connection, scratch, call);

@@ -13,6 +13,14 @@ struct peer {
 	u16 unused[2];
 };
 
+/* Plaintext connections by the cookie of their socket. Only the sockets whose sessions are watched have one. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 4096);
+	__type(key, u64);
+	__type(value, struct connection);
+} tls_connections SEC(".maps");
+
 #ifndef STATE_IN_HASH
 
 struct {
@@ -36,6 +44,7 @@ struct {
 #define cookie_of(sk) bpf_get_socket_cookie(sk)
 #define kernel_cookie_of(sk, cookie) (cookie)
 #define begins_anew(sk)
+#define set_place(plain, cookie)
 
 /* One at a time on a socket's waiting halves. Nobody waits long for it: the holder runs a few hundred instructions and
  * cannot sleep. Who does not get it in time submits his own record by itself. */
@@ -167,6 +176,16 @@ static __always_inline struct connection *state_of(struct sock *sk)
 		set_inode(connection, key, inode);
 	return connection;
 }
+
+/* The state of a socket or of the plaintext over one, by its `address`: a cookie is no address of the kernel's. */
+static __always_inline struct connection *state_at(u64 address)
+{
+	if ((s64)address > 0)
+		return bpf_map_lookup_elem(&tls_connections, &address);
+	return state_of((struct sock *)address);
+}
+
+#define set_place(plain, cookie) (plain)->address = (cookie)
 
 static const struct connection no_connection;
 

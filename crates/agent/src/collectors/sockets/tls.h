@@ -55,14 +55,6 @@ struct {
 	__type(value, u64);
 } tls_sessions SEC(".maps");
 
-/* Plaintext connections by the cookie of their socket. Only the sockets whose sessions are watched have one. */
-struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 4096);
-	__type(key, u64);
-	__type(value, struct connection);
-} tls_connections SEC(".maps");
-
 /* What a new one looks like: too large for the stack. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -209,6 +201,7 @@ static __noinline int open_plaintext(struct connection *encrypted, u32 tgid)
 	if (!plain)
 		return 0;
 	plain->cookie = cookie | TLS_SOCKET;
+	set_place(plain, cookie);
 	plain->key[0] = encrypted->key[0];
 	plain->key[1] = encrypted->key[1];
 	plain->netns = encrypted->netns;
