@@ -9,6 +9,7 @@ PACKAGES_e2e="nginx-light:nginx redis-server:redis-server redis-tools:redis-benc
 PACKAGES_demo="default-jdk-headless:javac nodejs:node node-mysql mariadb-server:mariadbd unbound:unbound iptables:iptables e2fsprogs:mkfs.ext4"
 PACKAGES_browser="chromium:chromium fonts-dejavu-core"
 PACKAGES_kernels="qemu-system-x86:qemu-system-x86_64 dnsmasq-base:dnsmasq busybox-static cpio:cpio zstd:zstd xz-utils:xz debootstrap:debootstrap kmod:depmod e2fsprogs:mkfs.ext4"
+PACKAGES_arm64="qemu-system-arm:qemu-system-aarch64"
 PACKAGES_package="binutils:strip"
 PACKAGES_truth="python3:python3"
 PACKAGES_bench="sysbench:sysbench dnsperf:dnsperf"
