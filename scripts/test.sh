@@ -8,7 +8,7 @@ e2e       fast  real programs, the real agent and server
 demo      full  the full demo shop: its counts, its switches, and what it leaves behind
 browser   full  the console in Chromium on the running demo
 truth     full  the protocol engine against foreign captures
-kernels   full  the release binary on other kernels
+kernels   full  the release binary on other kernels, with systemd and containers, and on arm64
 package   full  the Debian package: installed, booted with systemd, purged
 fuzz      full  every parser, three minutes in all
 "
@@ -54,7 +54,7 @@ test_kernels() {
     need_root "the test on other kernels"
     need_packages kernels e2e
     build
-    tests/kernels/run "$BINARY"
+    tests/kernels/all "$BINARY"
 }
 test_package() {
     need_root "the test of the package"

@@ -9,7 +9,7 @@ use limpid_model::Text;
 /// container is the runtime's (`docker.service`), not what the process is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Place {
-    /// Full id as the runtime writes it: 64 hex digits.
+    /// Full id as the runtime writes it: 64 hex digits where an engine has made it, else what a person called it.
     pub container: Option<Text>,
     /// The unit without `.service`.
     pub unit: Option<Text>,
@@ -24,11 +24,16 @@ const CONTAINER_NAMES: &[(&str, &str)] = &[
     ("libpod-conmon-", ".scope"),
     ("libpod-", ".scope"),
     ("nerdctl-", ".scope"),
+    // Podman within a unit (`--cgroups=split`, as its own units have it).
+    ("libpod-payload-", ""),
     // cgroupfs driver: docker/<id>, kubepods/…/<id>, libpod_parent/libpod-<id>.
     ("libpod-", ""),
     ("crio-", ""),
     ("", ""),
 ];
+
+/// Runtimes that somebody uses without an engine: the id is any name.
+const NAMED: &[&str] = &["crun-", "runc-"];
 
 /// Units that start what belongs to others: their name says nothing of the process.
 const NOT_A_SERVICE: &[&str] = &["user@", "init", "getty@", "serial-getty@", "systemd-nspawn@"];
@@ -65,13 +70,25 @@ pub fn place_of_lines(lines: &str) -> Place {
 fn container_id(name: &str) -> Option<&str> {
     // containerd without systemd appends the id to the slice: `kubepods-besteffort-pod….slice:cri-containerd:<id>`.
     let name = name.rsplit(':').next().unwrap_or(name);
-    CONTAINER_NAMES.iter().find_map(|(before, after)| {
+    let found = CONTAINER_NAMES.iter().find_map(|(before, after)| {
         let id = name.strip_prefix(before)?.strip_suffix(after)?;
-        is_container_id(id).then_some(id)
+        is_engines_id(id).then_some(id)
+    });
+    found.or_else(|| {
+        let id = NAMED.iter().find_map(|before| name.strip_prefix(before)?.strip_suffix(".scope"))?;
+        is_name(id).then_some(id)
     })
 }
 
-fn is_container_id(id: &str) -> bool {
+/// What the runtimes allow, and no `.` in front: it becomes part of paths.
+fn is_name(id: &str) -> bool {
+    id.len() <= 128
+        && id.starts_with(|first: char| first.is_ascii_alphanumeric())
+        && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_+-.".contains(&byte))
+}
+
+/// Engines make ids themselves and keep names beside them.
+pub fn is_engines_id(id: &str) -> bool {
     id.len() == 64 && id.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
 }
 
@@ -103,8 +120,19 @@ mod tests {
             format!("/libpod_parent/libpod-{ID}"),
             format!("/system.slice/containerd.service/kubepods-besteffort-pod1.slice:cri-containerd:{ID}"),
             format!("/user.slice/user-1000.slice/user@1000.service/user.slice/libpod-{ID}.scope"),
+            format!("/system.slice/desk.service/libpod-payload-{ID}"),
+            format!("/system.slice/crun-{ID}.scope/container"),
         ] {
             assert_eq!(place(&path).container.as_deref(), Some(ID), "{path}");
+        }
+    }
+
+    #[test]
+    fn containers_without_an_engine() {
+        assert_eq!(place("/system.slice/runc-depot.scope").container.as_deref(), Some("depot"));
+        assert_eq!(place("/system.slice/crun-stock_1.scope/container").container.as_deref(), Some("stock_1"));
+        for odd in ["/runc-.scope", "/runc-...scope", "/crun-a b.scope", "/crun-a.service", "/session-3.scope"] {
+            assert_eq!(place(odd).container, None, "{odd}");
         }
     }
 

@@ -3,7 +3,7 @@
 //! A runtime is a row of [`STATE_FILES`]. The files are small JSON documents of somebody else: bounded, and whatever
 //! does not parse is a container without a name.
 
-use super::procfs;
+use super::{cgroup, procfs};
 use limpid_model::Text;
 use rustc_hash::FxHashMap;
 use serde_json::Value;
@@ -58,6 +58,10 @@ impl Containers {
 }
 
 fn read(id: &str) -> Container {
+    // Nobody keeps a name beside what is one.
+    if !cgroup::is_engines_id(id) {
+        return Container { name: Some(Text::from(id)), ..Container::default() };
+    }
     let found = STATE_FILES.iter().find_map(|(path, reader)| {
         let bytes = procfs::read_path(&path.replace("{id}", id), MAX_FILE_BYTES)?;
         let state: Value = serde_json::from_slice(&bytes).ok()?;
@@ -136,6 +140,7 @@ mod tests {
                 assert_eq!(reader(&state, "0"), Container::default());
             }
         }
-        assert_eq!(Containers::default().get("0000"), Container::default());
+        assert_eq!(Containers::default().get(&"0".repeat(64)), Container::default());
+        assert_eq!(Containers::default().get("stock").name.as_deref(), Some("stock"));
     }
 }

@@ -94,7 +94,8 @@ fn system() -> Text {
 }
 
 fn c_text(chars: &[libc::c_char]) -> Text {
-    let bytes: Vec<u8> = chars.iter().map(|c| c.cast_unsigned()).take_while(|byte| *byte != 0).collect();
+    // A `c_char` has a sign on some architectures and none on others.
+    let bytes: Vec<u8> = chars.iter().map(|char| char.to_ne_bytes()[0]).take_while(|byte| *byte != 0).collect();
     Text::from_utf8_lossy(&bytes)
 }
 

@@ -28,6 +28,8 @@ pub struct Image {
     pub resource_attributes: Option<Text>,
     pub place: Place,
     pub uid: Option<u32>,
+    /// Where its file system is for this process, if it has one of its own: below `/proc`.
+    pub root: Option<Box<str>>,
     /// Known only while the process lives.
     pub cwd: Option<Box<str>>,
     /// What the package of a script calls itself; known only while the process lives.
@@ -74,7 +76,6 @@ impl Image {
         {
             self.arguments = shortened(&arguments);
         }
-        self.take_folder(pid);
         if let Some(exe) = procfs::link(pid, "exe") {
             self.exe = exe.into();
         }
@@ -86,9 +87,11 @@ impl Image {
         {
             self.place = cgroup::place_of_lines(&lines);
         }
+        self.take_folder(pid);
     }
 
     fn take_folder(&mut self, pid: u32) {
+        self.root = self.place.container.is_some().then(|| format!("/proc/{pid}/root").into());
         self.cwd = procfs::link(pid, "cwd").map(Into::into);
         let args = self.args();
         self.package = package::name(pid, &self.exe, &args, self.cwd.as_deref());

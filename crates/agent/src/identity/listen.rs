@@ -3,6 +3,9 @@
 //! The sockets are asked for once for each namespace: by netlink in the agent's own, by `/proc/<pid>/net/tcp` in all
 //! others, where it cannot open a socket. Only when there is a new one are descriptors looked at, so a quiet machine
 //! costs some file reads a round.
+//!
+//! Each of those files costs the kernel a way through its table of connections, some milliseconds, and there is one
+//! namespace for each container: they are looked at as seldom as it takes to make that a small part of a CPU.
 
 use super::{procfs, sock_diag};
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -10,6 +13,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
 /// State `LISTEN` in the fourth column of `/proc/net/tcp`.
 const LISTEN: &str = "0A";
@@ -17,6 +21,9 @@ const LISTEN: &str = "0A";
 const LINE_BYTES: usize = 150;
 const MAX_SOCKETS: usize = 65_536;
 const MAX_DESCRIPTORS: usize = 65_536;
+/// Looking at all other namespaces together may take one such part of a CPU.
+const PARTS_OF_CPU: u32 = 100;
+const MAX_PAUSE: Duration = Duration::from_secs(60);
 
 /// (network namespace, inode of the socket)
 type Key = (u64, u64);
@@ -24,6 +31,8 @@ type Key = (u64, u64);
 #[derive(Default)]
 pub struct Listeners {
     sockets: FxHashMap<Key, Listener>,
+    /// When each namespace is to be looked at again; one that is new is not in it.
+    due: FxHashMap<u64, Instant>,
 }
 
 struct Listener {
@@ -53,14 +62,23 @@ impl Listeners {
     }
 
     fn refresh_sockets(&mut self, namespaces: &FxHashMap<u64, Vec<u32>>) {
+        self.due.retain(|namespace, _| namespaces.contains_key(namespace));
         let mut seen = FxHashSet::default();
         for (namespace, members) in namespaces {
+            if self.due.get(namespace).is_some_and(|due| Instant::now() < *due) {
+                seen.extend(self.sockets.keys().filter(|key| key.0 == *namespace));
+                continue;
+            }
+            let started = Instant::now();
             for (inode, address) in members.iter().find_map(|pid| table(*pid)).unwrap_or_default() {
                 if self.sockets.len() >= MAX_SOCKETS {
                     break;
                 }
                 seen.insert((*namespace, inode));
                 self.sockets.entry((*namespace, inode)).or_insert(Listener { address, owner: None, searched: 0 });
+            }
+            if !is_own(*namespace) {
+                self.due.insert(*namespace, Instant::now() + pause(started.elapsed(), namespaces.len()));
             }
         }
         self.sockets.retain(|key, _| seen.contains(key));
@@ -111,6 +129,12 @@ impl Listeners {
     }
 }
 
+/// How long a namespace is left alone after a look that took this long, where there are so many.
+fn pause(took: Duration, namespaces: usize) -> Duration {
+    let namespaces = u32::try_from(namespaces).unwrap_or(u32::MAX);
+    took.saturating_mul(PARTS_OF_CPU).saturating_mul(namespaces).min(MAX_PAUSE)
+}
+
 /// The processes of each network namespace, lowest pid first, so that a master is found before its workers.
 fn namespaces(pids: &[u32]) -> FxHashMap<u64, Vec<u32>> {
     let mut namespaces: FxHashMap<u64, Vec<u32>> = FxHashMap::default();
@@ -123,12 +147,14 @@ fn namespaces(pids: &[u32]) -> FxHashMap<u64, Vec<u32>> {
     namespaces
 }
 
+fn is_own(namespace: u64) -> bool {
+    static OWN: OnceLock<Option<u64>> = OnceLock::new();
+    *OWN.get_or_init(|| procfs::namespace(std::process::id(), "net")) == Some(namespace)
+}
+
 /// The listening sockets of the namespace of `pid`; `None` when it is gone.
 fn table(pid: u32) -> Option<Vec<(u64, SocketAddr)>> {
-    static OWN: OnceLock<Option<u64>> = OnceLock::new();
-    let own = *OWN.get_or_init(|| procfs::namespace(std::process::id(), "net"));
-    if own.is_some()
-        && procfs::namespace(pid, "net") == own
+    if procfs::namespace(pid, "net").is_some_and(is_own)
         && let Some(found) = sock_diag::listening(MAX_SOCKETS)
     {
         return Some(found);
@@ -210,6 +236,14 @@ mod tests {
         }
         assert_eq!(parse_address("zz"), None);
         assert_eq!(parse_address("0000000"), None);
+    }
+
+    #[test]
+    fn many_namespaces_are_looked_at_seldom() {
+        let milliseconds = Duration::from_millis;
+        assert_eq!(pause(milliseconds(6), 2), milliseconds(1_200));
+        assert_eq!(pause(milliseconds(6), 50), milliseconds(30_000));
+        assert_eq!(pause(Duration::MAX, usize::MAX), MAX_PAUSE);
     }
 
     #[test]

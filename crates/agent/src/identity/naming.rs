@@ -16,6 +16,8 @@ use super::containers::Container;
 use super::image::Image;
 use super::program::{self, Around};
 use limpid_model::Text;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 
 /// Where a name comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +49,8 @@ pub struct Name {
 }
 
 const MAX_NAME_BYTES: usize = 128;
+/// `/usr/bin/java` leads to `/etc/alternatives/java`, which leads to the file.
+const MAX_LINKS: usize = 4;
 
 pub fn name(image: &Image, container: Option<&Container>) -> Name {
     let args = image.args();
@@ -78,7 +82,8 @@ fn from_executable(image: &Image, args: &[&str]) -> Text {
     let through_descriptor = exe.is_empty() || image.exe.starts_with("/dev/fd/") || image.exe.starts_with("/memfd:");
     let called = args.first().map_or("unknown", |arg| program::executable_name(arg));
     let called = called.split([' ', ':']).next().unwrap_or(called);
-    let name = if through_descriptor || is_link_to(called, &image.exe) { called } else { exe };
+    let root = image.root.as_deref().unwrap_or_default();
+    let name = if through_descriptor || is_link_to(root, called, &image.exe) { called } else { exe };
     if name.is_empty() {
         return Text::const_new("unknown");
     }
@@ -88,15 +93,23 @@ fn from_executable(image: &Image, args: &[&str]) -> Text {
 }
 
 /// One file under many names (`redis-server` and `redis-check-rdb`, busybox): the name it was called by counts, if a
-/// link of that name stands beside it.
-fn is_link_to(called: &str, exe: &str) -> bool {
-    let path = std::path::Path::new(exe);
+/// link of that name stands beside the file. `root` is where the process' file system is, if not here.
+fn is_link_to(root: &str, called: &str, exe: &str) -> bool {
+    let path = Path::new(exe);
     let Some(folder) =
         path.parent().filter(|_| !called.is_empty() && path.file_name().is_some_and(|name| name != called))
     else {
         return false;
     };
-    std::fs::canonicalize(folder.join(called)).is_ok_and(|target| target == path)
+    let here = |path: &Path| format!("{root}{}", path.display());
+    // Link by link: an absolute one would lead the kernel out of the other root.
+    let mut at = folder.join(called);
+    for _ in 0..MAX_LINKS {
+        let Ok(target) = std::fs::read_link(here(&at)) else { break };
+        at = at.parent().unwrap_or(Path::new("/")).join(target);
+    }
+    let file = |path: &Path| std::fs::metadata(here(path)).ok().map(|file| (file.dev(), file.ino()));
+    file(&at).is_some_and(|linked| Some(linked) == file(path))
 }
 
 /// One value of `key=value,key=value` with percent-encoding, as the OpenTelemetry specification has it.
@@ -174,6 +187,21 @@ mod tests {
             assert_eq!(from_executable(&image, &[arguments]), expected, "{arguments}");
         }
         std::fs::remove_dir_all(folder).expect("the folder goes");
+    }
+
+    #[test]
+    fn links_of_another_root() {
+        let root = tempfile_folder("root");
+        std::fs::create_dir_all(root.join("bin")).expect("a folder");
+        std::fs::write(root.join("bin/many-tools"), b"").expect("a file");
+        std::os::unix::fs::symlink("/bin/many-tools", root.join("bin/web-server")).expect("a link");
+        std::os::unix::fs::symlink("/bin/absent", root.join("bin/broken")).expect("a link");
+        let mut image = Image::from_record(b"/bin/many-tools", b"web-server", b"", b"", 0);
+        assert_eq!(from_executable(&image, &["web-server"]), "many-tools", "there is none here");
+        image.root = Some(root.display().to_string().into());
+        assert_eq!(from_executable(&image, &["/bin/web-server"]), "web-server");
+        assert_eq!(from_executable(&image, &["broken"]), "many-tools");
+        std::fs::remove_dir_all(root).expect("the folder goes");
     }
 
     fn tempfile_folder(name: &str) -> std::path::PathBuf {

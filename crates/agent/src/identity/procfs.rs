@@ -47,7 +47,12 @@ fn parse_stat(line: &str) -> Option<Stat> {
     let (_, rest) = line.rsplit_once(')')?;
     let mut fields = rest.split_ascii_whitespace();
     let ppid = fields.nth(1)?.parse().ok()?;
-    let flags: u64 = fields.nth(4)?.parse().ok()?;
+    // Of a process that is reaped while the line is made, the kernel knows flags and start, but no parent any more and no
+    // group. It would be taken for a child of nobody, for good.
+    if fields.next()? == "-1" {
+        return None;
+    }
+    let flags: u64 = fields.nth(3)?.parse().ok()?;
     let start = fields.nth(12)?.parse().ok()?;
     Some(Stat { ppid, forked_only: flags & PF_FORKNOEXEC != 0, kernel_thread: flags & PF_KTHREAD != 0, start })
 }
@@ -96,6 +101,8 @@ mod tests {
         for cut in 0..line.len() {
             let _ = parse_stat(&line[..cut]);
         }
+        let reaped = "42 (httpd) X 0 -1 -1 0 -1 4194380 100 0 0 0 1 2 3 4 20 0 0 0 98765 1 2 3";
+        assert_eq!(parse_stat(reaped), None);
     }
 
     #[test]

@@ -13,7 +13,7 @@ use super::emit::{Emitter, Seen};
 use super::engine::Engine;
 use super::names::Names;
 use super::views::{
-    JOIN_WAIT_NS, OtherView, Pending, View, forget_passed_times, forget_times, other_view, parsed_view,
+    JOIN_WAIT_NS, NAME_WAIT_NS, OtherView, Pending, View, forget_passed_times, forget_times, other_view, parsed_view,
 };
 use crate::capture::{
     Bytes, CloseReason, ConnectionKey, Consumer, Control, FailedConnect, Mode, Progress, SocketId, SocketInfo,
@@ -111,11 +111,14 @@ impl Consumer for Pipeline {
         if let (Some(Side::Client), Some((address, _))) = (info.side, info.remote) {
             lock(&self.inner.names).note_used(address, info.opened_ns);
         }
+        // Before the question: what changes meanwhile has to be asked for again.
+        let epoch = self.inner.identity.epoch();
         let process = self.inner.identity.process(info.tgid);
         let (slot, at) = self.place(info);
         self.sockets.insert(info.id, (slot, at as u8));
         let Some(mut conn) = self.conns.get_mut(slot as usize).and_then(Option::take) else { return };
         conn.ends[at] = Some(End::new(info, process));
+        conn.epoch = conn.epoch.min(epoch);
         (conn.recent, conn.news) = (true, true);
         conn.forget_edges();
         if is_multicast(info) {
@@ -435,11 +438,10 @@ impl Pipeline {
         let Some(parsed) = conn.parsed.filter(|_| !conn.pending.is_empty()) else { return };
         let alone = conn.end(1 - parsed).is_none();
         let waits = alone && conn.expects_other(now_ns);
-        // A process that lived for a millisecond: the record of its start comes through another ring, and /proc is empty.
-        let unnamed = conn.known_ends().any(|end| self.inner.identity.is_unknown(&end.process));
+        let unnamed = self.is_unnamed(conn);
         self.emit_front(conn, now_ns, |conn, front, left| {
             let full = left > PENDING;
-            if unnamed && !full && now_ns.saturating_sub(front.since_ns) < JOIN_WAIT_NS {
+            if unnamed && !full && now_ns.saturating_sub(front.since_ns) < NAME_WAIT_NS {
                 return Next::Wait;
             }
             match other_view(conn, 1 - parsed, &front.request) {
@@ -453,6 +455,11 @@ impl Pipeline {
         if self.pending > PENDING_IN_ALL {
             self.give_up(conn, now_ns, 0);
         }
+    }
+
+    /// A process that lived for a millisecond: the record of its start comes through another ring, and /proc is empty.
+    fn is_unnamed(&self, conn: &Conn) -> bool {
+        conn.known_ends().any(|end| self.inner.identity.is_unknown(&end.process))
     }
 
     /// Does not wait any more for the other end's times, where a request has waited for `wait_ns`.
@@ -587,13 +594,14 @@ impl Pipeline {
     }
 
     fn wait_no_longer(&mut self, conn: &mut Conn, now_ns: u64) {
-        self.flush_parsed(conn, now_ns, JOIN_WAIT_NS);
         let Some(parsed) = conn.parsed else { return };
+        let name_wait_ns = if self.is_unnamed(conn) { NAME_WAIT_NS } else { 0 };
+        self.flush_parsed(conn, now_ns, JOIN_WAIT_NS.max(name_wait_ns));
         let other = conn.end(1 - parsed);
         let alone = other.is_none();
         let closed = other.is_some_and(|end| end.closed.is_some());
         let wait_ns = if alone || closed || conn.is_udp() { JOIN_WAIT_NS } else { GIVE_UP_NS };
-        self.give_up(conn, now_ns, wait_ns);
+        self.give_up(conn, now_ns, wait_ns.max(name_wait_ns));
     }
 
     pub(super) fn remove(&mut self, slot: u32) {

@@ -11,6 +11,9 @@ use std::collections::VecDeque;
 
 /// How long a request waits for the other end before its own end's view goes out alone.
 pub(super) const JOIN_WAIT_NS: u64 = 200_000_000;
+/// How long for the name of a process that was forked, answered and ended: its records are read ten times a second, and a
+/// busy machine is late with that.
+pub(super) const NAME_WAIT_NS: u64 = 2_000_000_000;
 
 pub(super) struct Pending {
     pub request: Request,

@@ -104,7 +104,11 @@ impl Config {
     pub fn path(&self, key: &str) -> Option<PathBuf> {
         Some(self.text(key)).filter(|text| !text.is_empty()).map(PathBuf::from)
     }
+}
 
+/// What the supervisor does with settings.
+#[cfg(any(test, all(feature = "agent", feature = "server")))]
+impl Config {
     /// All settings that a child process of `role` needs, as its flags.
     pub fn flags_for(&self, role: Role) -> Vec<String> {
         let of_role = options().iter().filter(|option| option.roles.contains(&role));

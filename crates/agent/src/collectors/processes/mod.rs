@@ -1,5 +1,6 @@
-//! Every start, fork and end of a process, handed to [`Identity`]. A thread of its own reads the ring, and looks every
-//! two seconds at what listens.
+//! Every start, fork and end of a process, handed to [`Identity`]. A thread of its own reads the ring, and another one
+//! looks every two seconds at what listens: that takes its time where there are many containers, and a process that
+//! answers a request and ends must not wait for its name until then.
 //!
 //! Without this collector identity still works from `/proc`; what is lost are processes that live for some milliseconds.
 
@@ -30,7 +31,7 @@ pub const INFO: CollectorInfo = CollectorInfo {
 /// Detached when dropped.
 pub struct Processes {
     stop: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
+    threads: Vec<JoinHandle<()>>,
     programs: Vec<ProgramStatus>,
 }
 
@@ -39,19 +40,30 @@ impl Processes {
     pub fn start(identity: Arc<Identity>) -> Result<Processes, CollectorError> {
         let object = load()?;
         let (links, programs) = attach(&object)?;
-        let stop = Arc::new(AtomicBool::new(false));
-        let stopped = stop.clone();
+        let mut started = Processes { stop: Arc::default(), threads: Vec::new(), programs };
+        let (stop, looked_at) = (started.stop.clone(), identity.clone());
+        started.spawn("limpid-process", move || run(object, links, &identity, &stop))?;
+        let stop = started.stop.clone();
+        started.spawn("limpid-listen", move || look(&looked_at, &stop))?;
+        Ok(started)
+    }
+
+    fn spawn(&mut self, name: &str, run: impl FnOnce() + Send + 'static) -> Result<(), CollectorError> {
         let thread = std::thread::Builder::new()
-            .name("limpid-process".into())
-            .spawn(move || run(object, links, &identity, &stopped))
-            .map_err(|error| CollectorError::new("cannot start the process collector's thread", error))?;
-        Ok(Processes { stop, thread: Some(thread), programs })
+            .name(name.into())
+            .spawn(run)
+            .map_err(|error| CollectorError::new("cannot start the process collector's threads", error))?;
+        self.threads.push(thread);
+        Ok(())
     }
 
     pub fn status(&self) -> CollectorStatus {
-        let runs = self.thread.as_ref().is_some_and(|thread| !thread.is_finished());
-        let state =
-            if runs { ProgramState::Running } else { ProgramState::Failed("its thread ended; see the log".into()) };
+        let runs = self.threads.iter().all(|thread| !thread.is_finished());
+        let state = if runs {
+            ProgramState::Running
+        } else {
+            ProgramState::Failed("one of its threads ended; see the log".into())
+        };
         CollectorStatus { name: INFO.name, state, programs: self.programs.clone() }
     }
 }
@@ -59,10 +71,11 @@ impl Processes {
 impl Drop for Processes {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Release);
-        if let Some(thread) = self.thread.take()
-            && thread.join().is_err()
-        {
-            log::error!("the process collector's thread had failed");
+        for thread in self.threads.drain(..) {
+            thread.thread().unpark();
+            if thread.join().is_err() {
+                log::error!("a thread of the process collector had failed");
+            }
         }
     }
 }
@@ -112,11 +125,17 @@ fn read_ring(object: &Object, identity: &Identity, stop: &AtomicBool) -> Result<
             if count_lost(lost.as_ref()) {
                 identity.records_lost();
             }
-            identity.refresh();
             refreshed = Instant::now();
         }
     }
     Ok(())
+}
+
+fn look(identity: &Identity, stop: &AtomicBool) {
+    while !stop.load(Ordering::Acquire) {
+        identity.refresh();
+        std::thread::park_timeout(REFRESH);
+    }
 }
 
 fn tell(identity: &Identity, bytes: &[u8]) {

@@ -136,6 +136,8 @@ static __always_inline void send_front(struct connection *connection, struct scr
 	for (int i = 0; i < CHUNKS; i++) {
 		u64 rest = copied - part.from;
 
+		/* clang 21 finds that `copied` ends the loop too and drops the count; the verifier does not find that. */
+		barrier_var(i);
 		part.head = rest > CHUNK ? CHUNK : rest;
 		part.length = rest > CHUNK ? CHUNK : call->length - part.from;
 		if (!send_part(connection, scratch, call, &part) || rest <= CHUNK)
