@@ -85,6 +85,17 @@ static __always_inline void fill_progress(struct record_progress *record, struct
 	record->segments = FIELD(tcp, segs_out);
 }
 
+static SELDOM int tell_close(struct connection *connection, struct sock *sk, u64 now, u32 reset)
+{
+	struct record_progress record;
+
+	flush(connection);
+	fill_progress(&record, connection, sk, RECORD_CLOSE, now);
+	record.header.reset = reset;
+	connection->told = 0;
+	return submit(connection->ring, &record, sizeof(record));
+}
+
 static __always_inline bool submit_scratch(struct connection *connection, struct scratch *scratch)
 {
 	u64 bytes = scratch->half.bytes;

@@ -90,15 +90,14 @@ static __always_inline bool was_reset(struct sock *sk, int old_state)
 static __always_inline void on_closed(struct sock *sk, int old_state)
 {
 	struct connection *connection = state_of(sk);
-	struct record_progress record;
+	u64 now;
+	u32 reset;
 
 	if (!connection || !connection->told)
 		return;
-	flush(connection);
-	fill_progress(&record, connection, sk, RECORD_CLOSE, bpf_ktime_get_ns());
-	record.header.reset = was_reset(sk, old_state);
-	submit(connection->ring, &record, sizeof(record));
-	connection->told = 0;
+	now = bpf_ktime_get_ns();
+	reset = was_reset(sk, old_state);
+	tell_close(connection, sk, now, reset);
 	if (connection->flags & CONNECTION_TLS)
-		close_plaintext(connection, record.header.time_ns, record.header.reset);
+		close_plaintext(connection, now, reset);
 }

@@ -248,16 +248,11 @@ static __always_inline void close_plaintext(struct connection *encrypted, u64 no
 {
 	u64 cookie = encrypted->cookie;
 	struct connection *plain = bpf_map_lookup_elem(&tls_connections, &cookie);
-	struct record_progress record;
 
 	if (!plain)
 		return;
-	if (plain->told) {
-		flush(plain);
-		fill_progress(&record, plain, NULL, RECORD_CLOSE, now);
-		record.header.reset = reset;
-		submit(plain->ring, &record, sizeof(record));
-	}
+	if (plain->told)
+		tell_close(plain, NULL, now, reset);
 	bpf_map_delete_elem(&tls_connections, &cookie);
 }
 
