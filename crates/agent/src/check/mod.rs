@@ -11,6 +11,7 @@ pub use attempts::Hook;
 pub use machine::{Machine, NO_BTF, has_btf};
 
 use crate::collectors::{COLLECTORS, CollectorInfo, Cost};
+use crate::identity::procfs;
 use crate::privileges;
 use serde::Serialize;
 
@@ -84,6 +85,15 @@ pub fn run(collectors_off: &[&str], protocols_off: &[&str]) -> Report {
 /// Whether sockets can be watched without probes.
 pub fn sees_without_probes() -> bool {
     attempts::works("fentry") || (attempts::works("sock_send_length") && attempts::works("sock_recv_length"))
+}
+
+const KERNEL_TYPES_BYTES: usize = 64 << 20;
+
+/// Whether one link holds many probes on functions of programs (since 6.6, or carried back): it asks for no more rights than
+/// the program did. The name of its kind is among those of the kernel's types.
+pub fn has_links_of_many_probes() -> bool {
+    let types = procfs::read_path("/sys/kernel/btf/vmlinux", KERNEL_TYPES_BYTES).unwrap_or_default();
+    memchr::memmem::find(&types, b"BPF_TRACE_UPROBE_MULTI\0").is_some()
 }
 
 impl Collector {

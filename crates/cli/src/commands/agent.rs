@@ -8,7 +8,7 @@ use crate::signals;
 use clap::ArgMatches;
 use limpid_agent::identity::exclude::Exclusions;
 use limpid_agent::pipeline::Sampling;
-use limpid_agent::{export, privileges};
+use limpid_agent::{check, export, privileges};
 use limpid_tls::ClientFiles;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -96,20 +96,23 @@ fn require_capabilities(agent: &limpid_agent::Config) -> Result<(), CommandError
     let missing = privileges::missing(privileges::effective());
     if missing.is_empty() {
         privileges::raise_memory_lock_limit();
-        if !needs_closed_probes(&agent.front_end) {
-            return Ok(privileges::keep_needed()?);
-        }
-        log::info!("CAP_SYS_ADMIN is kept for kprobes: not so where the setting kernel.perf_event_paranoid is 2");
+        let Some(probes) = closed_probes(agent) else { return Ok(privileges::keep_needed()?) };
+        log::info!("CAP_SYS_ADMIN is kept for {probes}: not so where the setting kernel.perf_event_paranoid is 2");
         return Ok(privileges::keep_needed_for_probes()?);
     }
     let list: Vec<String> = missing.iter().map(|one| format!("{} ({})", one.name, one.used_for)).collect();
     Err(format!("this process lacks {}: start it as root or give it these capabilities", list.join(", ")).into())
 }
 
-/// Probes are the only way to see sockets, or the wanted one, and this kernel is closed to them.
-fn needs_closed_probes(front_end: &str) -> bool {
-    let without = || limpid_agent::check::sees_without_probes();
-    privileges::perf_is_closed() && (front_end == "kprobe" || (front_end == "auto" && !without()))
+/// Probes that are wanted, or are the only way, and to which this kernel is closed.
+fn closed_probes(agent: &limpid_agent::Config) -> Option<&'static str> {
+    if !privileges::perf_is_closed() {
+        return None;
+    }
+    if agent.front_end == "kprobe" || (agent.front_end == "auto" && !check::sees_without_probes()) {
+        return Some("kprobes");
+    }
+    (agent.tls_plaintext && !check::has_links_of_many_probes()).then_some("probes on TLS libraries")
 }
 
 fn token(config: &Config) -> Result<Option<String>, CommandError> {

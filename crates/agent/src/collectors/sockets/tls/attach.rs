@@ -121,7 +121,7 @@ fn programs(library: Library, role: Role) -> Option<(&'static str, &'static str)
 }
 
 /// A link of many probes exists since 6.6 and needs no more rights than the program did; an older kernel has only the
-/// performance event, which asks for CAP_SYS_ADMIN.
+/// performance event, which some kernels give to CAP_SYS_ADMIN alone.
 fn hang(object: &Object, path: &Path, probe: &Probe<'_>) -> Result<Vec<Link>, String> {
     let program = object.progs_mut().find(|program| program.name() == probe.program);
     let program = program.ok_or_else(|| format!("there is no program {}", probe.program))?;
