@@ -43,6 +43,12 @@ fetch() { # VERSION PATTERN RELEASE: prints the path of the kernel
     echo "$image"
 }
 
+# For servers of the test machine.
+make_certificate() { # FOLDER
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=localhost -keyout "$1/key.pem" \
+        -out "$1/certificate.pem" 2>/dev/null
+}
+
 # The kernel of a version of the table: prints its path.
 kernel_of() { # VERSION
     local version pattern release front_ends

@@ -61,6 +61,7 @@ arm64_initramfs() { # BINARY
     printf 'root:x:0:\nnogroup:x:65534:\nwww-data:x:33:\n' >"$root/etc/group"
     head -c 1024 /dev/zero | tr '\0' x >"$root/etc/page"
     cp "$kernels/nginx.conf" "$root/etc/"
+    make_certificate "$root/etc"
     install -m755 "$kernels/init" "$root/init"
     (cd "$root" && find . | cpio -o -H newc --quiet | gzip -1) >"$cache/initramfs.gz"
 }

@@ -23,7 +23,8 @@ struct call {
 };
 
 /* Areas of a CPU: one for each direction of the sockets' programs, which do not interrupt each other within a direction,
- * and the same for the programs on user functions. */
+ * and the rest for the programs on user functions, each of which takes one that is free: some kernels let them be
+ * interrupted by each other. */
 #define AREAS 4
 #define AREAS_OF_SOCKETS 2
 
@@ -31,6 +32,8 @@ struct scratch {
 	struct record_halves header;
 	struct half half;
 	u8 pieces[3 * CHUNK];
+	u32 taken;
+	u32 unused;
 #ifdef STATE_IN_HASH
 	struct call call;
 #endif

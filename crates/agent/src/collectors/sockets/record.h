@@ -54,9 +54,9 @@ static __always_inline void fill_open(struct record_open *open, struct connectio
 
 /* Before the first record of a socket, what it is. A function of its own: it is called once a socket. The record is made in
  * the scratch area, since all calls of a program together have 512 bytes of stack. */
-static __noinline bool tell(struct connection *connection, struct sock *sk, u32 tgid, u64 now, bool sent)
+static __noinline bool tell(struct connection *connection, struct sock *sk, u32 tgid, u64 now, u32 area)
 {
-	struct record_open *open = (struct record_open *)scratch_of(sent);
+	struct record_open *open = (struct record_open *)scratch_of(area);
 
 	if (!open)
 		return false;

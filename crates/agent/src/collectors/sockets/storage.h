@@ -46,25 +46,21 @@ struct {
 #define begins_anew(sk)
 #define set_place(plain, cookie)
 
-/* One at a time on a socket's waiting halves. Nobody waits long for it: the holder runs a few hundred instructions and
- * cannot sleep. Who does not get it in time submits his own record by itself. */
-static __always_inline bool lock(struct connection *connection)
+#define TRIES 64
+
+static __always_inline bool take(u32 *busy)
 {
-	for (int i = 0; i < 64; i++)
-		if (__sync_val_compare_and_swap(&connection->busy, 0, 1) == 0)
-			return true;
-	count(COUNT_BUSY, 1);
-	return false;
+	return __sync_val_compare_and_swap(busy, 0, 1) == 0;
 }
 
-static __always_inline void unlock(struct connection *connection)
+static __always_inline void give(u32 *busy)
 {
 #if defined(__TARGET_ARCH_x86)
 	/* x86 keeps the order of stores, and a plain one is a tenth of an exchange. */
 	barrier();
-	*(volatile u32 *)&connection->busy = 0;
+	*(volatile u32 *)busy = 0;
 #else
-	__sync_lock_test_and_set(&connection->busy, 0);
+	__sync_lock_test_and_set(busy, 0);
 #endif
 }
 
@@ -229,25 +225,38 @@ static __always_inline void begins_anew(struct sock *sk)
 	forget(sk);
 }
 
+#define TRIES 8
+
 /* Without compare and swap: who has raised the count from 0 and finds it at 1 is alone. Two who come at once may both
- * leave, and submit their records by themselves. */
+ * leave. */
+static __always_inline bool take(u32 *busy)
+{
+	__sync_fetch_and_add(busy, 1);
+	if (*(volatile u32 *)busy == 1)
+		return true;
+	__sync_fetch_and_add(busy, -1);
+	return false;
+}
+
+static __always_inline void give(u32 *busy)
+{
+	__sync_fetch_and_add(busy, -1);
+}
+
+#endif
+
+/* One at a time on a socket's waiting halves. Nobody waits long for it: the holder runs a few hundred instructions and
+ * cannot sleep. Who does not get it in time submits his own record by itself. */
 static __always_inline bool lock(struct connection *connection)
 {
-	volatile u32 *busy = &connection->busy;
-
-	for (int i = 0; i < 8; i++) {
-		__sync_fetch_and_add(&connection->busy, 1);
-		if (*busy == 1)
+	for (int i = 0; i < TRIES; i++)
+		if (take(&connection->busy))
 			return true;
-		__sync_fetch_and_add(&connection->busy, -1);
-	}
 	count(COUNT_BUSY, 1);
 	return false;
 }
 
 static __always_inline void unlock(struct connection *connection)
 {
-	__sync_fetch_and_add(&connection->busy, -1);
+	give(&connection->busy);
 }
-
-#endif

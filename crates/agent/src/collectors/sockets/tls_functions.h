@@ -54,22 +54,13 @@ static __always_inline int enter(struct tls_runner *runner, enum tls_function fu
 	return 0;
 }
 
-static __noinline int tell_plaintext(struct connection *plain, u32 tgid, u64 now)
-{
-	struct record_open open = {};
-
-	fill_open(&open, plain, tgid, now);
-	plain->told = submit(plain->ring, &open, sizeof(open));
-	return plain->told;
-}
-
-static __noinline int on_plaintext(struct connection *plain, struct tls_thread *thread, u32 tgid, s32 length)
+static __always_inline bool move_plaintext(struct connection *plain, struct tls_thread *thread, u32 tgid, s32 length, u32 area)
 {
 	bool sent = thread->function == TLS_WRITE;
-	struct call room, *call = room_for_call(&room, sent + AREAS_OF_SOCKETS);
+	struct call room, *call = room_for_call(&room, area);
 
 	if (!call)
-		return 0;
+		return false;
 	__builtin_memset(&call->buffers, 0, sizeof(call->buffers));
 	call->arrived_ns = 0;
 	call->now = sent && thread->socket ? thread->socket_ns : bpf_ktime_get_ns();
@@ -78,16 +69,33 @@ static __noinline int on_plaintext(struct connection *plain, struct tls_thread *
 	call->sent = sent;
 	take_verdict(plain);
 	if (is_own_call(plain, tgid))
-		return 0;
+		return false;
 	call->offset = add_to(sent ? &plain->sent : &plain->received, length);
-	if (plain->mode == MODE_IGNORE)
-		return 0;
-	if (!plain->told && !tell_plaintext(plain, tgid, call->now))
-		return 0;
+	if (plain->mode == MODE_IGNORE || (!plain->told && !tell(plain, NULL, tgid, call->now, area)))
+		return false;
 	call->wanted = plain->mode != MODE_TIMES && !is_skipped(plain, call);
 	call->readable = true;
 	call->buffers.base = thread->buffer;
 	deliver(plain, call);
+	return true;
+}
+
+static __noinline int on_plaintext(struct connection *plain, struct tls_thread *thread, u32 tgid, s32 length)
+{
+	struct scratch *scratch;
+	bool moved;
+
+	for (u32 area = AREAS_OF_SOCKETS; area < AREAS; area++) {
+		scratch = scratch_of(area);
+		if (!scratch || !take(&scratch->taken))
+			continue;
+		moved = move_plaintext(plain, thread, tgid, length, area);
+		give(&scratch->taken);
+		return moved;
+	}
+	/* A gap in what it sent or received, which its offset shows. */
+	add_to(thread->function == TLS_WRITE ? &plain->sent : &plain->received, length);
+	count(COUNT_BUSY, 1);
 	return 0;
 }
 
