@@ -62,7 +62,7 @@ class Redis:
 
 
 class Postgres:
-    def __init__(self, scope, service):
+    def __init__(self, scope, service, *flags):
         self.port = free_port()
         self.folder = scope.path(f"postgres-{self.port}")
         os.mkdir(self.folder)
@@ -71,7 +71,7 @@ class Postgres:
         user = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups", "--pdeathsig=KILL"]
         run([*user, f"{programs}/initdb", "-D", f"{self.folder}/data", "-A", "trust", "-N"])
         argv = [*user, f"{programs}/postgres", "-D", f"{self.folder}/data", "-p", str(self.port), "-c", "fsync=off",
-                "-c", "listen_addresses=127.0.0.1,::1", "-c", f"unix_socket_directories={self.folder}"]
+                "-c", "listen_addresses=127.0.0.1,::1", "-c", f"unix_socket_directories={self.folder}", *flags]
         self.program = scope.start("postgres", argv, service=service)
         await_true(self.answers, "PostgreSQL to answer")
 

@@ -39,7 +39,7 @@ class TlsPlaintext(Case):
         # Both are older than the agent.
         cls.node_port, cls.go_port = free_port(), free_port()
         cls.scope.start("node", ["node", f"{HERE}/programs/tls_shop.js", "serve", str(cls.node_port), cls.certificate, cls.key], service="node-shop")
-        cls.scope.start("go", [cls.go, "serve", f"127.0.0.1:{cls.go_port}", cls.certificate, cls.key], service="go-shop")
+        cls.scope.start("go", [cls.go, "serve", str(cls.go_port), cls.certificate, cls.key], service="go-shop")
         for port in (cls.node_port, cls.go_port):
             await_true(lambda port=port: listens("127.0.0.1", port), "the shop to listen")
         cls.limpid = Limpid(cls.scope)
@@ -89,7 +89,8 @@ class TlsPlaintext(Case):
         self.both(2000, "tls-h2load", "shop", protocol="http2", resource="/two")
 
     def test_encrypted_bytes_that_are_kept_in_memory(self):
-        run([sys.executable, f"{HERE}/programs/tls_asyncio.py", str(self.port), "1000", "10"], service="tls-asyncio")
+        url = f"https://127.0.0.1:{self.port}/asyncio"
+        run([sys.executable, f"{HERE}/programs/ask_asyncio.py", "ask", url, "1000"], service="tls-asyncio")
         self.both(1000, "tls-asyncio", "shop", resource="/asyncio")
 
     def test_a_library_that_is_part_of_the_program(self):
@@ -99,7 +100,7 @@ class TlsPlaintext(Case):
 
     def test_go(self):
         url = f"https://127.0.0.1:{self.go_port}/go"
-        self.assertEqual(run([self.go, "ask", url, "2000", "8"], service="tls-go").stdout, "answered\n")
+        self.assertEqual(run([self.go, "ask", url, "2000"], service="tls-go").stdout, "answered\n")
         self.both(2000, "tls-go", "go-shop", resource="/go")
 
     def test_gnutls(self):

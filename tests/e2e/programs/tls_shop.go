@@ -1,4 +1,4 @@
-// HTTPS of Go, by itself and stripped: tls_shop serve ADDRESS CERT KEY, tls_shop ask URL COUNT WORKERS
+// HTTPS of Go: tls_shop serve PORT CERT KEY, tls_shop ask URL COUNT; over four connections
 package main
 
 import (
@@ -11,9 +11,11 @@ import (
 	"sync"
 )
 
-func serve(address, cert, key string) {
+const workers = 4
+
+func serve(port, cert, key string) {
 	http.HandleFunc("/", func(answer http.ResponseWriter, _ *http.Request) { io.WriteString(answer, "fine\n") })
-	panic(http.ListenAndServeTLS(address, cert, key, nil))
+	panic(http.ListenAndServeTLS("127.0.0.1:"+port, cert, key, nil))
 }
 
 func worker(client *http.Client, url string, count int) {
@@ -27,7 +29,7 @@ func worker(client *http.Client, url string, count int) {
 	}
 }
 
-func ask(url string, count, workers int) {
+func ask(url string, count int) {
 	// Nobody's authority is looked at: what is tested is not the client. Without an offer of HTTP/2.
 	settings := &tls.Config{InsecureSkipVerify: true}
 	client := &http.Client{Transport: &http.Transport{TLSClientConfig: settings, MaxIdleConnsPerHost: workers}}
@@ -48,6 +50,5 @@ func main() {
 		serve(os.Args[2], os.Args[3], os.Args[4])
 	}
 	count, _ := strconv.Atoi(os.Args[3])
-	workers, _ := strconv.Atoi(os.Args[4])
-	ask(os.Args[2], count, workers)
+	ask(os.Args[2], count)
 }

@@ -27,6 +27,7 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, SyncSender};
 use std::thread::JoinHandle;
 pub use tls::TlsFile;
+use tls::mappings::{Mappings, Stop};
 use verdict::{Slots, Verdicts};
 
 pub const INFO: CollectorInfo = CollectorInfo {
@@ -117,6 +118,8 @@ pub struct Sockets {
     slots: Arc<Slots>,
     counters: MapHandle,
     tls_files: tls::TlsFiles,
+    /// Ends the thread that hears of mappings.
+    mappings: Option<Stop>,
     object: Arc<Object>,
 }
 
@@ -141,6 +144,7 @@ impl Sockets {
             slots: slots.clone(),
             counters,
             tls_files: Arc::default(),
+            mappings: None,
             object: Arc::new(loaded.object),
         };
         for tgid in &config.own_tgids {
@@ -152,7 +156,7 @@ impl Sockets {
         }
         sockets.start_sweep(loaded.sweep)?;
         if config.tls_plaintext {
-            sockets.start_tls(tls_asked)?;
+            sockets.start_tls(tls_asked, tls_requests)?;
         }
         sockets.mark_old_sockets();
         Ok(sockets)
@@ -192,9 +196,25 @@ impl Sockets {
         self.spawn("sockets-sweep".to_string(), move || sweep.run())
     }
 
-    fn start_tls(&mut self, requests: Receiver<u32>) -> Result<(), CollectorError> {
-        let tls = tls::Tls::new(&self.object, requests, self.tls_files.clone())?;
+    fn start_tls(&mut self, requests: Receiver<u32>, asking: SyncSender<u32>) -> Result<(), CollectorError> {
+        let told = self.start_mappings(asking)?;
+        let tls = tls::Tls::new(&self.object, requests, told, self.tls_files.clone())?;
         self.spawn("sockets-tls".to_string(), move || tls.run())
+    }
+
+    /// Whether the kernel tells what processes map.
+    fn start_mappings(&mut self, asking: SyncSender<u32>) -> Result<bool, CollectorError> {
+        match Mappings::open() {
+            Ok((mappings, stop)) => {
+                self.mappings = Some(stop);
+                self.spawn("sockets-mapped".to_string(), move || mappings.run(asking))?;
+                Ok(true)
+            }
+            Err(error) => {
+                log::info!("new programs are looked for every second: what they map is not told ({error})");
+                Ok(false)
+            }
+        }
     }
 
     fn spawn(&mut self, name: String, run: impl FnOnce() + Send + 'static) -> Result<(), CollectorError> {
@@ -270,6 +290,7 @@ fn program_stats(program: &libbpf_rs::Program<'_>) -> Option<ProgramStats> {
 impl Drop for Sockets {
     fn drop(&mut self) {
         self.attached.links.clear();
+        self.mappings = None;
         for shared in &self.shared {
             shared.stop.store(true, Ordering::Relaxed);
         }

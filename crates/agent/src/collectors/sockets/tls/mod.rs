@@ -1,12 +1,13 @@
 //! Finds the TLS libraries of running programs and hangs probes on their functions.
 //!
 //! A probe belongs to a file, so a library is done once for all processes that have it mapped, also those that start
-//! later. All processes are looked at in the beginning and new ones every second; one that speaks TLS and has no probes
-//! yet is told of by the kernel's side, and looked at within milliseconds. What libraries are installed is looked at
-//! too, so that the first program that uses one finds its probes in place.
+//! later. All processes are looked at in the beginning; who maps code of a file that is new is told of by the kernel as
+//! it does, and looked at before it runs that code for long, and so is who speaks TLS and has no probes. What libraries are
+//! installed is looked at too, so that the first program that uses one finds its probes in place.
 
 mod attach;
 mod files;
+pub mod mappings;
 
 use super::load;
 use crate::collectors::{CollectorError, ProgramStatus};
@@ -19,7 +20,11 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// New processes, where the kernel tells of what they map, and where it does not.
+const LOOK_EVERY: Duration = Duration::from_secs(30);
+const LOOK_OFTEN: Duration = Duration::from_secs(1);
+/// Files that nobody uses any more.
+const FORGET_EVERY: Duration = Duration::from_secs(600);
 /// Files whose content is remembered.
 const FILES: usize = 65_536;
 
@@ -39,30 +44,43 @@ pub struct Tls {
     since: MapHandle,
     /// `None`: there is nothing in it to hang probes on.
     attached: FxHashMap<FileId, Option<Attached>>,
+    look_every: Duration,
     /// Processes that were looked at, by number and start.
     seen: FxHashSet<(u32, u64)>,
     status: TlsFiles,
 }
 
 impl Tls {
-    pub fn new(object: &Arc<Object>, requests: Receiver<u32>, status: TlsFiles) -> Result<Self, CollectorError> {
+    /// `told`: whether the kernel tells what processes map.
+    pub fn new(
+        object: &Arc<Object>,
+        requests: Receiver<u32>,
+        told: bool,
+        status: TlsFiles,
+    ) -> Result<Self, CollectorError> {
         let since = load::map(object, "tls_attached")?;
         let (attached, seen) = Default::default();
-        Ok(Tls { object: Arc::clone(object), requests, since, attached, seen, status })
+        let look_every = if told { LOOK_EVERY } else { LOOK_OFTEN };
+        Ok(Tls { object: Arc::clone(object), requests, since, attached, look_every, seen, status })
     }
 
     /// Until nobody asks any more: the consumers have ended.
     pub fn run(mut self) {
         // Without this libbpf writes to standard error what fails here, which the status says.
         libbpf_rs::set_print(Some((PrintLevel::Warn, |_, line| log::debug!("{}", line.trim_end()))));
-        for path in files::installed() {
-            self.look_at_file(&MappedFile::installed(path));
+        let installed = files::installed().into_iter().map(MappedFile::installed).collect::<Vec<_>>();
+        for file in &installed {
+            self.look_at_file(file);
         }
-        let mut due = Instant::now();
+        let (mut due, mut forget) = (Instant::now(), Instant::now() + FORGET_EVERY);
         loop {
             if due <= Instant::now() {
                 self.look_at_all();
-                due = Instant::now() + LOOK_EVERY;
+                due = Instant::now() + self.look_every;
+            }
+            if forget <= Instant::now() {
+                self.forget_unused(&installed);
+                forget = Instant::now() + FORGET_EVERY;
             }
             match self.requests.recv_timeout(due.saturating_duration_since(Instant::now())) {
                 Ok(tgid) => self.look_at(tgid),
@@ -75,7 +93,13 @@ impl Tls {
     /// Processes that are new since the last time. Libraries that a process loads later are found when it uses them.
     fn look_at_all(&mut self) {
         let processes = files::processes();
-        self.seen.retain(|process| processes.contains(process));
+        let since = &self.since;
+        self.seen.retain(|process| {
+            let there = processes.contains(process);
+            // Most have no entry.
+            let _ = there || since.delete(&process.0.to_ne_bytes()).is_ok();
+            there
+        });
         for process in processes {
             if self.seen.insert(process) {
                 self.look_at(process.0);
@@ -90,8 +114,20 @@ impl Tls {
         }
         // What it did before the probes were there was not seen.
         if newest_ns > files::started_ns(tgid).unwrap_or(u64::MAX) {
-            let _ = self.since.update(&tgid.to_ne_bytes(), &newest_ns.to_ne_bytes(), MapFlags::ANY);
+            let set = self.since.update(&tgid.to_ne_bytes(), &newest_ns.to_ne_bytes(), MapFlags::ANY);
+            if let Err(error) = set {
+                log::debug!("of process {tgid} it is not noted since when it is watched: {error}");
+            }
         }
+    }
+
+    /// Takes the probes off files that no process has mapped, such as those that an upgrade has replaced.
+    fn forget_unused(&mut self, installed: &[MappedFile]) {
+        let mapped = files::processes().into_iter().flat_map(|(tgid, _)| files::mapped(tgid));
+        let used: FxHashSet<FileId> = mapped.chain(installed.iter().cloned()).filter_map(|file| file.id()).collect();
+        self.attached.retain(|id, attached| attached.is_none() || used.contains(id));
+        let Ok(mut known) = self.status.lock() else { return };
+        *known = self.attached.values().flatten().map(|attached| attached.status.clone()).collect();
     }
 
     /// Since when the file has probes, if it has some.
