@@ -7,6 +7,7 @@ PACKAGES_build="gcc:cc make:make pkg-config:pkg-config clang-19:clang-19 libelf-
 PACKAGES_console="nodejs:node npm:npm"
 PACKAGES_e2e="nginx-light:nginx redis-server:redis-server redis-tools:redis-benchmark postgresql wrk:wrk apache2-utils:ab python3:python3 python3-psycopg2 libpq-dev iproute2:ip iptables:iptables golang-go:go socat:socat curl:curl nghttp2-client:h2load nghttp2-server:nghttpd python3-grpcio bind9:named bind9-dnsutils:dig mariadb-server:mariadbd mariadb-client:mariadb libmariadb-dev python3-pymysql groff-base:groff"
 PACKAGES_demo="default-jdk-headless:javac nodejs:node node-mysql mariadb-server:mariadbd unbound:unbound iptables:iptables e2fsprogs:mkfs.ext4"
+PACKAGES_runtimes="nginx-light:nginx postgresql python3:python3 python3-pip:pip3 wget:wget curl:curl golang-go:go nodejs:node npm:npm default-jdk-headless:javac maven:mvn"
 PACKAGES_browser="chromium:chromium fonts-dejavu-core"
 PACKAGES_kernels="qemu-system-x86:qemu-system-x86_64 dnsmasq-base:dnsmasq busybox-static cpio:cpio zstd:zstd xz-utils:xz debootstrap:debootstrap kmod:depmod e2fsprogs:mkfs.ext4"
 PACKAGES_arm64="qemu-system-arm:qemu-system-aarch64"

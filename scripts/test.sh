@@ -5,6 +5,7 @@ format    fast  the code is formatted
 unit      fast  unit and integration tests of every crate
 console   fast  types and unit tests of the console
 e2e       fast  real programs, the real agent and server
+runtimes  full  TLS of the runtimes that people use, against the number of requests sent
 demo      full  the full demo shop: its counts, its switches, and what it leaves behind
 browser   full  the console in Chromium on the running demo
 truth     full  the protocol engine against foreign captures
@@ -32,6 +33,12 @@ test_e2e() {
     need_packages build console e2e
     build
     tests/e2e/run "$BINARY"
+}
+test_runtimes() {
+    need_root "the test of runtimes"
+    need_packages build console runtimes
+    build
+    tests/runtimes/run "$BINARY"
 }
 test_demo() {
     need_root "the demo"

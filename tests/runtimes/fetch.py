@@ -1,6 +1,5 @@
 """Runtimes from the registries of their languages, kept in the cache. Each function gives the beginning of a command."""
 
-import glob
 import os
 import subprocess
 import sys
@@ -61,7 +60,10 @@ def go(version, source, *flags):
         command("go", "build", *flags, "-o", os.path.join(folder, "shop"), program(source), env=environment, cwd=folder)
 
     kind = "-stripped" if flags else ""
-    return os.path.join(once(f"go-{version}{kind}", make), "shop")
+    shop = os.path.join(once(f"go-{version}{kind}", make), "shop")
+    if f"go{version}" not in command("go", "version", shop):
+        sys.exit(f"runtimes: {shop} is not built by Go {version}: Go 1.21 or later is needed, which fetches others")
+    return shop
 
 
 def python(packages, script):
@@ -75,11 +77,26 @@ def python(packages, script):
     return ["env", f"PYTHONPATH={folder}", sys.executable, program(script)]
 
 
-def java(source):
-    def make(folder):
-        command("javac", "-d", folder, program(source))
+POM = """<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0</modelVersion>
+<groupId>limpid</groupId><artifactId>runtimes</artifactId><version>1</version><dependencies>{}</dependencies></project>"""
+DEPENDENCY = "<dependency><groupId>{}</groupId><artifactId>{}</artifactId><version>{}</version></dependency>"
 
-    folder = once(source.removesuffix(".java"), make)
-    if os.path.getmtime(program(source)) > os.path.getmtime(glob.glob(f"{folder}/*.class")[0]):
-        make(folder)
-    return ["java", "-cp", folder, source.removesuffix(".java")]
+
+def maven(name, *artifacts):
+    """A folder with these and all that they need."""
+
+    def make(folder):
+        with open(f"{folder}/pom.xml", "w") as pom:
+            pom.write(POM.format("".join(DEPENDENCY.format(*artifact.split(":")) for artifact in artifacts)))
+        command("mvn", "-q", "-B", "dependency:copy-dependencies", f"-DoutputDirectory={folder}/jars", cwd=folder)
+
+    return f"{once(name, make)}/jars"
+
+
+def java(source, jars=None):
+    """Compiled anew each time: it takes a second, and what is compiled is never older than its source."""
+    name = source.removesuffix(".java")
+    folder = os.path.join(CACHE, name)
+    classes = folder if jars is None else f"{folder}:{jars}/*"
+    command("javac", "-cp", classes, "-d", folder, program(source))
+    return ["java", "-cp", classes, name]

@@ -34,6 +34,8 @@ def python(name, library, packages, script, **options):
     return Row(name, library, BOTH, lambda: fetch.python(packages, script), asks_only=True, **options)
 
 
+NETTY = ["io.netty:netty-codec-http:4.1.119.Final", "io.netty:netty-tcnative-boringssl-static:2.0.70.Final"]
+
 ROWS = [
     Row("curl, Debian 12", "OpenSSL 3.0", BOTH, lambda: [fetch.program("ask_curl")], asks_only=True),
     Row("wget, Debian 12", "GnuTLS 3.7", BOTH, lambda: [fetch.program("ask_wget")], asks_only=True),
@@ -53,6 +55,7 @@ ROWS = [
     python("Python 3, pyOpenSSL 26 with cryptography 50", "OpenSSL 4.0, in a module", ["pyOpenSSL", "cryptography==50.0.2"], "ask_pyopenssl.py"),
     python("Python 3, psycopg2-binary 2.9 asking PostgreSQL 15", "OpenSSL 3.5, renamed in a wheel", ["psycopg2-binary==2.9.13"], "ask_psycopg2.py",
            protocol="postgresql"),
+    Row("Java 17, Netty 4.1 with netty-tcnative", "BoringSSL, in a module", BOTH, lambda: fetch.java("TlsNetty.java", fetch.maven("netty", *NETTY))),
     Row("Bun 1.4", "BoringSSL, in the program, stripped", HANDSHAKES, lambda: [fetch.bun("1.4.5"), fetch.program("tls_shop.js")],
         why="the names of its functions are gone"),
     Row("Java 17", "JSSE", HANDSHAKES, lambda: fetch.java("TlsShop.java"),
