@@ -55,8 +55,8 @@ def go(version, source, *flags):
     """The program, built by this version of Go."""
 
     def make(folder):
-        # Without a module the version that was asked for is the language's, too.
-        environment = os.environ | {"GOTOOLCHAIN": f"go{version}", "CGO_ENABLED": "0", "GO111MODULE": "off"}
+        # Another version is only fetched where modules are on, and old ones do not know all flags of today's.
+        environment = os.environ | {"GOTOOLCHAIN": f"go{version}", "CGO_ENABLED": "0", "GOENV": "off", "GOFLAGS": "", "GO111MODULE": "on"}
         command("go", "build", *flags, "-o", os.path.join(folder, "shop"), program(source), env=environment, cwd=folder)
 
     kind = "-stripped" if flags else ""
