@@ -18,6 +18,7 @@ import memory
 import overhead
 import seen
 import soak
+import tls
 from agent import BenchError
 
 # Name, what it measures. Each function yields rows of (figure, measured, goal, how).
@@ -27,6 +28,7 @@ FIGURES = [
     ("redis", overhead.redis),
     ("nginx", overhead.nginx),
     ("files", overhead.files),
+    ("tls", tls.measure),
     ("memory", memory.measure),
     ("soak", soak.measure),
     ("parsers", engine.parsers),
