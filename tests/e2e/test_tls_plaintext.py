@@ -103,6 +103,11 @@ class TlsPlaintext(Case):
         self.assertEqual(run([self.go, "ask", url, "2000"], service="tls-go").stdout, "answered\n")
         self.both(2000, "tls-go", "go-shop", resource="/go")
 
+    def test_go_by_http2(self):
+        url = f"https://127.0.0.1:{self.go_port}/go2"
+        self.assertEqual(run([self.go, "ask2", url, "4000"], service="tls-go2").stdout, "answered\n")
+        self.both(4000, "tls-go2", "go-shop", resource="/go2", protocol="http2")
+
     def test_gnutls(self):
         for _ in range(10):
             run(["wget", "-q", "--no-check-certificate", "-O", "/dev/null", f"https://127.0.0.1:{self.port}/wget"], service="tls-wget")

@@ -1,4 +1,4 @@
-// HTTPS of Go: tls_shop serve PORT CERT KEY, tls_shop ask URL COUNT; over four connections
+// HTTPS of Go: tls_shop serve PORT CERT KEY, tls_shop ask URL COUNT, over four connections; tls_shop ask2 URL COUNT, by HTTP/2 over one
 package main
 
 import (
@@ -29,10 +29,10 @@ func worker(client *http.Client, url string, count int) {
 	}
 }
 
-func ask(url string, count int) {
-	// Nobody's authority is looked at: what is tested is not the client. Without an offer of HTTP/2.
+func ask(url string, count int, http2 bool) {
+	// Nobody's authority is looked at: what is tested is not the client. HTTP/2 is not offered by itself then.
 	settings := &tls.Config{InsecureSkipVerify: true}
-	client := &http.Client{Transport: &http.Transport{TLSClientConfig: settings, MaxIdleConnsPerHost: workers}}
+	client := &http.Client{Transport: &http.Transport{TLSClientConfig: settings, MaxIdleConnsPerHost: workers, ForceAttemptHTTP2: http2}}
 	var group sync.WaitGroup
 	for i := 0; i < workers; i++ {
 		group.Add(1)
@@ -50,5 +50,5 @@ func main() {
 		serve(os.Args[2], os.Args[3], os.Args[4])
 	}
 	count, _ := strconv.Atoi(os.Args[3])
-	ask(os.Args[2], count)
+	ask(os.Args[2], count, os.Args[1] == "ask2")
 }

@@ -194,13 +194,34 @@ ON_THREAD(tls_end, leave(&runner, (s32)USER_RESULT(regs), END_WITH_BYTES))
 ON_THREAD(tls_end_ex, leave(&runner, (s32)USER_RESULT(regs), END_WITH_SUCCESS))
 ON_THREAD(tls_handshake_end, leave(&runner, 0, END_OF_HANDSHAKE))
 
+/* Go's function writes all or fails, and other goroutines run before it ends: an answer may be read by then. So what it
+ * writes is told when it begins, if the session is tied. */
+static __always_inline int write_all(struct tls_runner *runner, u64 session, u64 buffer, u64 length)
+{
+	struct tls_session_key key = {.session = session, .tgid = runner->tgid};
+	struct tls_thread *thread;
+	struct connection *plain;
+	u64 socket;
+
+	enter(runner, TLS_WRITE, session, buffer, 0);
+	thread = bpf_map_lookup_elem(&tls_threads, runner);
+	socket = socket_of_session(&key);
+	plain = socket ? bpf_map_lookup_elem(&tls_connections, &socket) : NULL;
+	if (!thread || !plain || !length || length >= GROWN_MAX)
+		return 0;
+	count(COUNT_TLS_CALLS, 1);
+	on_plaintext(plain, thread, runner->tgid, length);
+	thread->function = TLS_NONE;
+	return 0;
+}
+
 #if defined(__TARGET_ARCH_x86)
 /* Go since 1.17 passes arguments in registers of its own choice: the receiver in ax, a slice in bx, cx and di, and the
  * goroutine is in r14. The count comes back in ax. */
 #define ON_GOROUTINE(name, does) PROGRAM(name, runner_of_goroutine(&runner, regs->r14), does)
 
 ON_GOROUTINE(tls_go_read, enter(&runner, TLS_READ, regs->ax, regs->bx, 0))
-ON_GOROUTINE(tls_go_write, enter(&runner, TLS_WRITE, regs->ax, regs->bx, 0))
+ON_GOROUTINE(tls_go_write, write_all(&runner, regs->ax, regs->bx, regs->cx))
 ON_GOROUTINE(tls_go_handshake, enter(&runner, TLS_HANDSHAKE, regs->ax, 0, 0))
 ON_GOROUTINE(tls_go_end, leave(&runner, (s64)regs->ax, END_WITH_BYTES))
 ON_GOROUTINE(tls_go_handshake_end, leave(&runner, 0, END_OF_HANDSHAKE))
