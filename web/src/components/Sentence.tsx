@@ -10,7 +10,7 @@ interface Subject extends Judged {
   made?: Made | null;
 }
 
-const LEADS: Record<string, string> = { errors: "Failing", unanswered: "Unanswered", latency: "Slow", pending: "Hanging", connects: "Connects fail", retransmits: "Segments sent again", no_data: "No data" };
+const LEADS: Record<string, string> = { errors: "Failing", unanswered: "Unanswered", latency: "Slow", pending: "Hanging", connects: "Connects fail", retransmits: "Segments sent again", handshakes: "Handshakes fail", certificate: "Certificate", no_data: "No data" };
 /** Said as a share of the requests; the text of all others says it all. */
 const SHARES = ["errors", "unanswered"];
 
@@ -30,7 +30,7 @@ function Bad({ of, worst }: { of: Subject; worst: Reason }) {
   const usual = worst.usual ? `, usually ${worst.usual}` : "";
   return (
     <>
-      <b class={color}>{LEADS[worst.kind] ?? "Deviates"} {since(worst)}.</b>{" "}
+      <b class={color}>{[LEADS[worst.kind] ?? "Deviates", since(worst)].filter(Boolean).join(" ")}.</b>{" "}
       {isSlow ? <>p95 is <b class={color}>{worst.value}</b>{usual}. {capital(failedText(of.errors, of.errorRatio))}.</>
         : SHARES.includes(worst.kind) ? <><b class={color}>{worst.value}</b> of the {worst.text.includes(" lookups ") ? "lookups" : "requests"} {worst.kind === "unanswered" ? "got no answer" : "failed"}{usual}: {count(of.errors)} of {count(of.requests)} in this range. p95 {milliseconds(of.p95)}.</>
           : <>{capital(worst.text)}.</>}
@@ -51,6 +51,7 @@ const capital = (text: string): string => text.charAt(0).toUpperCase() + text.sl
 
 /** What was there from the range's first moment on may be older than the range. */
 export function since(reason: Reason): string {
-  if (reason.since === null) return "";
+  // Its end says more than since when it is near.
+  if (reason.since === null || reason.kind === "certificate") return "";
   return wholeRange(reason.since, interval.value) ? "in the whole range" : `since ${clock(reason.since, utc.value)}`;
 }

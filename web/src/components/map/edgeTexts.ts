@@ -3,7 +3,7 @@ import { connectsText, failReason, slowReason } from "../../domain/findings";
 import { differenceText } from "../../domain/difference";
 import { milliseconds, rate, share } from "../../domain/format";
 import { isBad, tone } from "../../domain/status";
-import { neverConnected, protocolName, type MapEdge } from "../../domain/topology";
+import { isUnread, neverConnected, protocolName, type MapEdge } from "../../domain/topology";
 import { textWidth } from "../measure";
 
 export interface LabelLines {
@@ -24,6 +24,7 @@ export function labelLines(edge: MapEdge): LabelLines {
   if (edge.status === "no_data") return sized({ head: protocol, headTone: "", left: "no data", right: "", rightTone: "" });
   const connects = connectsText(edge);
   if (neverConnected(edge)) return sized({ head: connects ?? protocol, headTone: connects ? color : "", left: "nothing got through", right: "", rightTone: "" });
+  if (isUnread(edge)) return sized({ head: connects ?? protocol, headTone: connects ? color : "", left: `${connects ? `${protocol} ` : ""}${rate(edge.tls?.rate)} handshakes`, right: "", rightTone: "" });
   if (connects) return sized({ head: connects, headTone: color, left: `${protocol} ${rate(edge.rate)} · `, right: milliseconds(edge.p95), rightTone: slowReason(edge) ? color : "" });
   if (bad && failReason(edge) && (edge.errorRatio ?? 0) > 0) {
     return sized({ head: `${share(edge.errorRatio)} failed`, headTone: color, left: `${protocol} ${rate(edge.rate)} · `, ...(differs ? { right: differs, rightTone: "ink" } : { right: milliseconds(edge.p95), rightTone: slowReason(edge) ? color : "" }) });

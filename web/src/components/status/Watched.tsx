@@ -10,7 +10,7 @@ import { useQuery } from "../../state/query";
 import { slowMoment, subject } from "../../state/subject";
 
 /** Labels of connections whose protocol is not read. */
-const UNREAD: Record<string, string> = { tcp: "TCP of no known protocol", unix: "Unix sockets of no known protocol", tls: "encrypted, and no library of it can be read", unknown: "not known yet" };
+const UNREAD: Record<string, string> = { tcp: "TCP of no known protocol", unix: "Unix sockets of no known protocol", tls: "TLS, read or not", quic: "QUIC, not read", unknown: "not known yet" };
 
 interface Line {
   protocol: string;

@@ -26,7 +26,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, SyncSender};
 use std::thread::JoinHandle;
-pub use tls::TlsFile;
+pub use tls::{TlsFile, TlsFound};
 use verdict::{Slots, Verdicts};
 
 pub const INFO: CollectorInfo = CollectorInfo {
@@ -116,7 +116,7 @@ pub struct Sockets {
     own: MapHandle,
     slots: Arc<Slots>,
     counters: MapHandle,
-    tls_files: tls::TlsFiles,
+    tls_found: tls::SharedFound,
     object: Arc<Object>,
 }
 
@@ -140,7 +140,7 @@ impl Sockets {
             own,
             slots: slots.clone(),
             counters,
-            tls_files: Arc::default(),
+            tls_found: Arc::default(),
             object: Arc::new(loaded.object),
         };
         for tgid in &config.own_tgids {
@@ -193,7 +193,7 @@ impl Sockets {
     }
 
     fn start_tls(&mut self, requests: Receiver<u32>) -> Result<(), CollectorError> {
-        let tls = tls::Tls::new(&self.object, requests, self.tls_files.clone())?;
+        let tls = tls::Tls::new(&self.object, requests, self.tls_found.clone())?;
         self.spawn("sockets-tls".to_string(), move || tls.run())
     }
 
@@ -231,8 +231,8 @@ impl Sockets {
         CollectorStatus { name: INFO.name, state: ProgramState::Running, programs: self.attached.programs.clone() }
     }
 
-    pub fn tls_files(&self) -> Vec<TlsFile> {
-        self.tls_files.lock().map(|files| files.clone()).unwrap_or_default()
+    pub fn tls_found(&self) -> TlsFound {
+        self.tls_found.lock().map(|found| found.clone()).unwrap_or_default()
     }
 
     /// The kernel's own counts, by the names of [`COUNTERS`].

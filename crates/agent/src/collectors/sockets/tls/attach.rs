@@ -4,16 +4,24 @@ use super::TlsFile;
 use super::files::MappedFile;
 use crate::collectors::sockets::clock;
 use crate::collectors::{ProgramState, ProgramStatus};
+use crate::tls_status::SINGLE_STEPPED;
 use libbpf_rs::{Link, Object, UprobeMultiOpts, UprobeOpts};
 use limpid_probes::{Exit, Function, Inspection, Library, Role, Site};
+use rustc_hash::FxHashSet;
 use std::path::Path;
 
 pub struct Attached {
     /// On the kernel's clock.
-    pub since_ns: u64,
-    pub status: TlsFile,
+    at_ns: u64,
     /// Detached when dropped.
-    _links: Vec<Link>,
+    links: Vec<Link>,
+}
+
+impl Attached {
+    /// `None`: the library was found, and nothing could be hung on it.
+    pub fn since_ns(&self) -> Option<u64> {
+        (!self.links.is_empty()).then_some(self.at_ns)
+    }
 }
 
 /// Where one program hangs in the file.
@@ -25,7 +33,7 @@ struct Probe<'a> {
 }
 
 /// `None`: there is nothing in this file.
-pub fn attach(object: &Object, file: &MappedFile) -> Option<Attached> {
+pub fn attach(object: &Object, file: &MappedFile) -> Option<(TlsFile, Attached)> {
     // The process may end at any moment: what is open stays.
     let open = file.open()?;
     let inspection = match limpid_probes::inspect(&open.path) {
@@ -55,18 +63,17 @@ pub fn attach(object: &Object, file: &MappedFile) -> Option<Attached> {
         hook: missing.symbol.clone(),
         state: ProgramState::Off(missing.reason.to_string()),
     }));
-    let library = match &inspection.version {
-        Some(version) => format!("{:?} {version}", inspection.library),
-        None => format!("{:?}", inspection.library),
-    };
-    log::info!("{library} in {}: {} probes", file.name.display(), links.len());
-    let status = TlsFile { path: file.name.clone(), library, probes: states };
-    (!links.is_empty()).then(|| Attached { since_ns: clock::monotonic_ns(), status, _links: links })
+    let library = format!("{:?}", inspection.library);
+    let version = inspection.version;
+    let shown = version.as_ref().map_or_else(String::new, |version| format!(" {version}"));
+    log::info!("{library}{shown} in {}: {} probes", file.name.display(), links.len());
+    let status = TlsFile { path: file.name.clone(), library, version, probes: states, users: FxHashSet::default() };
+    Some((status, Attached { at_ns: clock::monotonic_ns(), links }))
 }
 
 fn describe(symbol: &str, site: &Site, returns: bool) -> String {
     let Site { file_offset, emulated, instruction } = site;
-    let cost = if *emulated { "" } else { ", single-stepped" };
+    let cost = if *emulated { "" } else { SINGLE_STEPPED };
     let at = if returns { "return of " } else { "" };
     format!("{at}{symbol}, {instruction} at {file_offset:#x}{cost}")
 }
