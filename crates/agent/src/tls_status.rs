@@ -1,46 +1,56 @@
 //! TLS on the status page: which files are read in plaintext and by whom they are run, and which services speak TLS that
 //! nothing reads.
 
-use crate::collectors::ProgramStatus;
-use crate::collectors::sockets::{TlsFile, TlsFound};
+use crate::collectors::sockets::{TlsFile, TlsFound, TlsFunction};
 use crate::identity::Identity;
 use crate::self_status::{reason, state};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Services that are named of one file, and of those that are not read.
-const MOST_SERVICES: usize = 50;
+const MOST_SERVICES: usize = 40;
+/// The whole status is one record, of which a server keeps 64 KiB.
+const MOST_BYTES: usize = 32 * 1024;
 
+/// Those with the most users first, as many as there is room for.
 pub fn files(found: &TlsFound, identity: &Identity) -> Value {
-    found.files().into_iter().map(|file| file_json(file, identity)).collect()
+    let mut room = MOST_BYTES;
+    let files = found.files().into_iter().filter_map(|file| file_json(file, identity));
+    let fits = |file: &Value| {
+        room = room.saturating_sub(file.to_string().len());
+        room > 0
+    };
+    files.take_while(fits).collect()
 }
 
-fn file_json(file: &TlsFile, identity: &Identity) -> Value {
-    let services: BTreeSet<String> = file.users.iter().filter_map(|tgid| service(*tgid, identity)).collect();
-    json!({
+/// `None`: only what is left alone runs it.
+fn file_json(file: &TlsFile, identity: &Identity) -> Option<Value> {
+    let names: Vec<String> = file.users.iter().filter_map(|tgid| service(*tgid, identity)).collect();
+    if names.is_empty() && !file.users.is_empty() {
+        return None;
+    }
+    let processes = names.len();
+    let services: BTreeSet<String> = names.into_iter().collect();
+    Some(json!({
         "path": file.path,
         "library": file.library,
         "version": file.version,
         "read": file.is_read(),
-        "processes": file.users.len(),
+        "processes": processes,
         "services": services.into_iter().take(MOST_SERVICES).collect::<Vec<_>>(),
-        "probes": file.probes.iter().map(probe_json).collect::<Vec<_>>(),
-    })
+        "probes": file.functions.iter().map(function_json).collect::<Vec<_>>(),
+    }))
 }
 
-fn probe_json(probe: &ProgramStatus) -> Value {
-    let single_stepped = probe.hook.ends_with(SINGLE_STEPPED);
+fn function_json(function: &TlsFunction) -> Value {
     json!({
-        "name": probe.name,
-        "hook": probe.hook,
-        "single_stepped": single_stepped,
-        "state": state(&probe.state),
-        "reason": reason(&probe.state),
+        "name": function.name,
+        "count": function.probes,
+        "single_stepped": function.single_stepped,
+        "state": state(&function.state),
+        "reason": reason(&function.state),
     })
 }
-
-/// The end of the hook of a probe that costs a trap each time.
-pub const SINGLE_STEPPED: &str = ", single-stepped";
 
 /// Services whose processes speak TLS without a probe in them, with the library that was found, if any.
 pub fn unread(found: &TlsFound, identity: &Identity) -> Value {

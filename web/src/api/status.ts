@@ -61,9 +61,11 @@ export interface TlsFile {
   processes: number;
   probes: TlsProbe[];
 }
+/** Of one function of a library. */
 export interface TlsProbe {
-  hook: string;
-  singleStepped: boolean;
+  name: string;
+  count: number;
+  singleStepped: number;
   state: RunState;
   reason: string | null;
 }
@@ -157,7 +159,7 @@ const tls = (value: Json, where: string): AgentTls => ({
     read: file["read"] === true,
     services: (Array.isArray(file["services"]) ? file["services"] : []).flatMap((one) => string(one) || []),
     processes: number(file["processes"]) ?? 0,
-    probes: list(file["probes"], `${where}.probes`, (probe) => ({ hook: text(probe["hook"]), singleStepped: probe["single_stepped"] === true, state: runState(probe["state"]), reason: string(probe["reason"]) || null })),
+    probes: list(file["probes"], `${where}.probes`, (probe) => ({ name: text(probe["name"]), count: number(probe["count"]) ?? 0, singleStepped: number(probe["single_stepped"]) ?? 0, state: runState(probe["state"]), reason: string(probe["reason"]) || null })),
   })),
   unread: list(value["tls_unread"], `${where}.tls_unread`, (one) => ({ service: text(one["service"]), library: string(one["library"]) ? libraryName(text(one["library"])) : null })),
 });

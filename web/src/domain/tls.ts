@@ -49,16 +49,16 @@ export function bySoonest<T extends Certificate>(all: T[], keyOf: (one: T) => st
 }
 
 const RIGHT = /permi|eperm|eacces|capab/i;
-const COVERED = /^goes on in/;
+/** Nothing is lost by these: another function is watched in their place, or the library is without them. */
+const HARMLESS = /^(goes on in|no symbol)/;
+const WHOLE: Record<string, string> = { rustls: "built into the program, and what its functions answer is not understood yet", NSS: "which of its calls are encrypted is not known" };
 
-/** Why not all of a file's functions are watched, in plain words; empty where all are. */
+/** Why a file is not read, or not all of it, in plain words; empty where all is. */
 export function fileReasons(file: TlsFile): string[] {
-  if (file.probes.length === 0) return [file.library === "rustls" ? "what rustls answers is not read yet" : file.library === "NSS" ? "which of its calls are encrypted is not known" : "nothing to hang a probe on"];
-  const missing = file.probes.filter((probe) => probe.state !== "running" && !COVERED.test(probe.reason ?? ""));
+  const missing = file.probes.filter((probe) => probe.state !== "running");
   if (missing.some((probe) => RIGHT.test(probe.reason ?? ""))) return ["the agent may not set probes: kernels before 6.6 want CAP_SYS_ADMIN for it"];
-  const byReason = new Map<string, string[]>();
-  for (const { hook, reason } of missing) byReason.set(reason ?? "not known why", [...(byReason.get(reason ?? "not known why") ?? []), hook]);
-  return [...byReason].map(([reason, hooks]) => (file.read ? `${hooks.slice(0, 3).join(", ")}${hooks.length > 3 ? ", …" : ""}: ${reason}` : reason));
+  if (!file.read) return [WHOLE[file.library] ?? (missing.some((probe) => /^stripped/.test(probe.reason ?? "")) ? "stripped: the names of its functions are gone" : (missing[0]?.reason ?? "nothing in it to hang a probe on"))];
+  return missing.filter((probe) => !HARMLESS.test(probe.reason ?? "")).slice(0, 3).map((probe) => `${probe.name}: ${probe.reason ?? "not known why"}`);
 }
 
 /** Why nothing was read at one end of an edge: a sentence's middle. */
@@ -76,13 +76,13 @@ function whyAt(service: string, agents: Agent[]): string {
   return "its processes have ended, or no library was found in them";
 }
 
-/** One line for each end of a connection that could not be read. */
-export function whyUnread(edge: MapEdge, agents: Agent[]): [name: string, why: string][] {
+/** One line for each end of a connection that could not be read; null where no handshake succeeded at all. */
+export function whyUnread(edge: MapEdge, agents: Agent[]): [name: string, why: string][] | null {
   const { tls } = edge;
   if (!tls) return [];
   const all = Math.max(tls.client?.requests ?? 0, tls.server?.requests ?? 0);
   const failed = Math.max(tls.client?.errors ?? 0, tls.server?.errors ?? 0);
-  if (all > 0 && failed >= all) return [["", "No handshake succeeded: there was nothing to read."]];
+  if (all > 0 && failed >= all) return null;
   return ([["caller", edge.source, tls.client], ["server", edge.target, tls.server]] as const).map(([name, id, side]) => {
     const service = serviceParts(id)?.name;
     return [name, !side ? "not watched here; an agent on its host may see more" : service ? whyAt(service, agents) : "see its service"];

@@ -137,6 +137,13 @@ export const failedConnects = (edge: MapEdge): number => Object.values(edge.fail
 /** Encrypted, and nothing in it could be read: only its handshakes are known. */
 export const isUnread = (edge: MapEdge): boolean => edge.tls !== null && !edge.client && !edge.server;
 
+/** The figures that stand for an edge: of what was not read, those of its handshakes. */
+export function shownEdge(edge: MapEdge): MapEdge {
+  const side = isUnread(edge) ? (edge.tls?.server ?? edge.tls?.client) : null;
+  if (!side) return edge;
+  return { ...edge, rate: edge.tls?.rate ?? null, requests: side.requests, errors: side.errors, errorRatio: side.requests ? (side.errors ?? 0) / side.requests : null, p95: side.p95 };
+}
+
 export const dnsFailures = (edge: MapEdge): number => (edge.protocol === "dns" ? (edge.errors ?? 0) : 0);
 
 /** Nothing was ever said over it: the caller only tried to connect. */
@@ -208,6 +215,7 @@ const PROTOCOL_NAMES: Record<string, string> = {
   kafka: "Kafka", dns: "DNS", amqp: "AMQP", nats: "NATS", mongodb: "MongoDB", memcached: "memcached", tls: "TLS", quic: "QUIC", tcp: "TCP",
 };
 export const protocolName = (protocol: string): string => PROTOCOL_NAMES[protocol.toLowerCase()] ?? protocol;
+export const protocolOf = (edge: MapEdge): string => `${protocolName(edge.protocol)}${isUnread(edge) ? " handshakes" : ""}`;
 
 const RUNTIMES: Record<string, string> = { nodejs: "node", cpython: "python", "openjdk runtime environment": "java" };
 

@@ -124,7 +124,7 @@ function ServedTls({ name, edges }: { name: string; edges: MapEdge[] }) {
       <Certificates all={certificates} />
       {certificates.length === 0 && <p class="sub">No certificate of it was seen: TLS 1.3 encrypts them.</p>}
       <Alerts alerts={added(all.map((tls) => tls.alerts))} />
-      <TlsFacts q={[term("service", name), term("kind", "server"), term("protocol", "tls")].join(" ")} />
+      <TlsFacts q={`${term("service", name)} protocol:tls`} />
     </div>
   );
 }

@@ -17,8 +17,8 @@ export function EdgeTls({ edge, tls, around }: { edge: MapEdge; tls: Handshakes;
       {unread && <Why edge={edge} />}
       <Sides sides={tls} rows={ROWS} />
       <Alerts alerts={tls.alerts} />
-      <TlsFacts q={handshakesOf(edge, around)} />
       <Certificates all={tls.certificates} />
+      <TlsFacts q={handshakesOf(edge, around)} />
     </div>
   );
 }
@@ -37,9 +37,11 @@ function Why({ edge }: { edge: MapEdge }) {
   return <WhyLines edge={edge} agents={status.data.agents} />;
 }
 
-const WhyLines = ({ edge, agents }: { edge: MapEdge; agents: Agent[] }) => (
-  <dl class="kv" style={{ marginBottom: "8px" }}>{whyUnread(edge, agents).map(([name, why]) => (name ? [<dt key={name}>{name}</dt>, <dd key={`${name} why`}>{why}</dd>] : <dd key="all" style={{ gridColumn: "1 / -1" }}>{why}</dd>))}</dl>
-);
+function WhyLines({ edge, agents }: { edge: MapEdge; agents: Agent[] }) {
+  const lines = whyUnread(edge, agents);
+  if (!lines) return <p class="sub">No handshake succeeded: there was nothing to read.</p>;
+  return <dl class="kv" style={{ marginBottom: "8px" }}>{lines.map(([name, why]) => [<dt key={name}>{name}</dt>, <dd key={`${name} why`}>{why}</dd>])}</dl>;
+}
 
 const ROWS: Row<Figures>[] = [
   { name: "handshakes", cell: (side) => count(side.requests) },

@@ -53,10 +53,12 @@ export interface ViewLine {
 export function viewLines(edge: MapEdge): ViewLine[] {
   if (neverConnected(edge)) return [{ text: "", value: connectsText(edge) ?? "nothing got through", tone: isBad(edge.status) ? tone(edge.status) : "" }];
   const slow = isBad(edge.status) && slowReason(edge) ? tone(edge.status) : "";
-  const lines: ViewLine[] = [{ text: "client ", value: edge.client ? milliseconds(edge.client.p95) : "not watched", tone: "" }];
+  const of = isUnread(edge) ? edge.tls : edge;
+  const what = isUnread(edge) ? "handshake " : "";
+  const lines: ViewLine[] = [{ text: `client ${what}`, value: of?.client ? milliseconds(of.client.p95) : "not watched", tone: "" }];
   if (edge.network) lines.push({ text: "network ", value: milliseconds(edge.network.p95), tone: "" });
   else if (edge.networkOrQueue) lines.push({ text: "network or queue ", value: milliseconds(edge.networkOrQueue.p95), tone: "" });
-  lines.push({ text: "server ", value: edge.server ? milliseconds(edge.server.p95) : "not watched", tone: slow });
+  lines.push({ text: `server ${what}`, value: of?.server ? milliseconds(of.server.p95) : "not watched", tone: slow });
   return lines;
 }
 

@@ -56,9 +56,8 @@ const stateOf = (file: TlsFile) => (file.read ? (file.probes.some((probe) => pro
 
 /** A single-stepped one costs a trap each time that it is passed. */
 function probesText({ probes }: TlsFile): string {
-  const set = probes.filter((probe) => probe.state === "running");
-  const slow = set.filter((probe) => probe.singleStepped).length;
-  return slow ? `${count(set.length)}, ${count(slow)} slow` : count(set.length);
+  const sum = (of: "count" | "singleStepped") => probes.reduce((all, probe) => all + probe[of], 0);
+  return sum("singleStepped") ? `${count(sum("count"))}, ${count(sum("singleStepped"))} slow` : count(sum("count"));
 }
 
 function Services({ names, otherwise }: { names: string[]; otherwise: string }) {

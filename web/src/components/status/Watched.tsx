@@ -1,7 +1,7 @@
 // What is watched and what is not: protocols that are read, connections that are not, what is left alone.
 import type { Agent } from "../../api/status";
 import { queryAt } from "../../api/series";
-import { count, perSecond, plural } from "../../domain/format";
+import { count, MISSING, perSecond, plural } from "../../domain/format";
 import { FAMILY, windowOver } from "../../domain/promql";
 import { protocolName } from "../../domain/topology";
 import { interval } from "../../state/clock";
@@ -42,7 +42,7 @@ export function Protocols() {
         <thead><tr><th>Protocol</th><th class="num">requests/s</th><th class="num">connections</th></tr></thead>
         <tbody>
           {read.map((line) => <tr key={line.protocol}><td><a href={href("/map", { q: `proto:${line.protocol}` })}>{protocolName(line.protocol)}</a></td><td class="num">{perSecond(line.rate)}</td><td class="num">{count(line.open)}</td></tr>)}
-          {unread.map((line) => <tr key={line.protocol}><td class="dim">{UNREAD[line.protocol]}</td><td class="num dim">not read</td><td class="num">{count(line.open)}</td></tr>)}
+          {unread.map((line) => <tr key={line.protocol}><td class="dim">{UNREAD[line.protocol]}</td><td class="num dim">{line.protocol === "tls" ? MISSING : "not read"}</td><td class="num">{count(line.open)}</td></tr>)}
         </tbody>
       </table>
     </div>

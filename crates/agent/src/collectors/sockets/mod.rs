@@ -26,7 +26,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, SyncSender};
 use std::thread::JoinHandle;
-pub use tls::{TlsFile, TlsFound};
+pub use tls::{TlsFile, TlsFound, TlsFunction};
 use verdict::{Slots, Verdicts};
 
 pub const INFO: CollectorInfo = CollectorInfo {

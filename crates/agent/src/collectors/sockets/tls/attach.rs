@@ -2,12 +2,10 @@
 
 use super::TlsFile;
 use super::files::MappedFile;
+use crate::collectors::ProgramState;
 use crate::collectors::sockets::clock;
-use crate::collectors::{ProgramState, ProgramStatus};
-use crate::tls_status::SINGLE_STEPPED;
 use libbpf_rs::{Link, Object, UprobeMultiOpts, UprobeOpts};
 use limpid_probes::{Exit, Function, Inspection, Library, Role, Site};
-use rustc_hash::FxHashSet;
 use std::path::Path;
 
 pub struct Attached {
@@ -43,7 +41,9 @@ pub fn attach(object: &Object, file: &MappedFile) -> Option<(TlsFile, Attached)>
             return None;
         }
     };
-    let (mut links, mut states) = (Vec::new(), Vec::new());
+    let library = format!("{:?}", inspection.library);
+    let mut found = TlsFile::new(file.name.clone(), library, inspection.version.clone());
+    let mut links = Vec::new();
     for probe in probes(&inspection) {
         let state = match hang(object, &open.path, &probe) {
             Ok(hung) => {
@@ -52,28 +52,22 @@ pub fn attach(object: &Object, file: &MappedFile) -> Option<(TlsFile, Attached)>
             }
             Err(error) => ProgramState::Failed(error),
         };
-        states.extend(probe.sites.iter().map(|(symbol, site)| ProgramStatus {
-            name: probe.program.to_owned(),
-            hook: describe(symbol, site, probe.returns),
-            state: state.clone(),
-        }));
+        for (symbol, site) in &probe.sites {
+            log::debug!("{} in {}: {}", probe.program, file.name.display(), describe(symbol, site, probe.returns));
+            found.note(symbol, !site.emulated, state.clone());
+        }
     }
-    states.extend(inspection.missing.iter().map(|missing| ProgramStatus {
-        name: "none".to_owned(),
-        hook: missing.symbol.clone(),
-        state: ProgramState::Off(missing.reason.to_string()),
-    }));
-    let library = format!("{:?}", inspection.library);
-    let version = inspection.version;
-    let shown = version.as_ref().map_or_else(String::new, |version| format!(" {version}"));
-    log::info!("{library}{shown} in {}: {} probes", file.name.display(), links.len());
-    let status = TlsFile { path: file.name.clone(), library, version, probes: states, users: FxHashSet::default() };
-    Some((status, Attached { at_ns: clock::monotonic_ns(), links }))
+    for missing in &inspection.missing {
+        found.note(&missing.symbol, false, ProgramState::Off(missing.reason.to_string()));
+    }
+    let version = found.version.as_deref().unwrap_or("of no known version");
+    log::info!("{} {version} in {}: {} probes", found.library, file.name.display(), links.len());
+    Some((found, Attached { at_ns: clock::monotonic_ns(), links }))
 }
 
 fn describe(symbol: &str, site: &Site, returns: bool) -> String {
     let Site { file_offset, emulated, instruction } = site;
-    let cost = if *emulated { "" } else { SINGLE_STEPPED };
+    let cost = if *emulated { "" } else { ", single-stepped" };
     let at = if returns { "return of " } else { "" };
     format!("{at}{symbol}, {instruction} at {file_offset:#x}{cost}")
 }

@@ -13,7 +13,7 @@ use super::load;
 use crate::collectors::CollectorError;
 use attach::Attached;
 use files::{FileId, MappedFile};
-pub use found::{TlsFile, TlsFound};
+pub use found::{TlsFile, TlsFound, TlsFunction};
 use libbpf_rs::{MapCore, MapFlags, MapHandle, Object, PrintLevel};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -106,7 +106,7 @@ impl Tls {
                 self.attached.retain(|_, attached| attached.is_some());
             }
             let attached = attach::attach(&self.object, file).map(|(status, attached)| {
-                self.found().add(id, status);
+                self.found().add(id, status, user.is_none());
                 attached
             });
             self.attached.insert(id, attached);
