@@ -108,3 +108,12 @@ describe("certificates", () => {
     expect([alertParts("45")[0], alertParts("200")[0], alertParts("unanswered")[0], alertParts("")[1]]).toEqual(["certificate_expired", "alert 200", "no answer", "encrypted, so its kind is not known"]);
   });
 });
+
+describe("a callee that some series know by its address only", () => {
+  it("is asked for by both", () => {
+    const around = neighbourhood(map);
+    const edge = { ...read, attributes: { "server.address": "127.0.0.1", "server.port": "8443" } };
+    expect(edgeMatchers(edge, "client", around)).toEqual({ service: "web", peer: ["shop", ""], peer_address: ["127.0.0.1:8443", ""], protocol: "http", side: "client" });
+    expect(edgeMatchers(read, "client", around)).toEqual({ service: "web", peer: "shop", protocol: "http", side: "client" });
+  });
+});
