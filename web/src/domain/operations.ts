@@ -70,10 +70,10 @@ export function edgeMatchers(edge: MapEdge, side: "client" | "server", around: N
   const source = serviceParts(edge.source)?.name;
   const target = serviceParts(edge.target)?.name;
   if (side === "client") {
-    if (!(edge.client ?? edge.tls?.client) || !source) return null;
+    if (!edge.client || !source) return null;
     return { service: source, ...calleeOf(edge, target), protocol: edge.protocol, side };
   }
-  if (!(edge.server ?? edge.tls?.server) || !target) return null;
+  if (!edge.server || !target) return null;
   const isClients = around.byId.get(edge.source)?.kind === "clients";
   return source ? { service: target, peer: source, protocol: edge.protocol, side } : isClients ? { service: target, peer: "", protocol: edge.protocol, side } : null;
 }

@@ -36,10 +36,11 @@ describe("an edge of encrypted connections", () => {
     expect([shown.rate, shown.requests, shown.errorRatio, shown.p95]).toEqual([2, 100, 0.05, 9]);
     expect(shownEdge(read)).toBe(read);
   });
-  it("is found in metrics by the sides that saw its handshakes", () => {
+  it("has requests in metrics only by the sides that saw requests", () => {
     const around = neighbourhood(map);
-    expect(edgeMatchers(unread, "server", around)).toEqual({ service: "billing", peer: "orders", protocol: "tls", side: "server" });
-    expect(edgeMatchers(read, "server", around)).toBeNull();
+    const both = { ...read, tls: { ...read.tls!, server: read.tls!.client } };
+    expect([edgeMatchers(both, "server", around), edgeMatchers(unread, "server", around)]).toEqual([null, null]);
+    expect(edgeMatchers(both, "client", around)).toEqual({ service: "web", peer: "shop", protocol: "http", side: "client" });
   });
   it("keeps its handshakes as a part of a group", () => {
     const [edge] = grouped({ ...map, edges: [unread, read].map((edge) => ({ ...edge, source: "external:x" })), nodes: [...map.nodes, { ...map.nodes[0]!, id: "external:x", kind: "external", attributes: {} }] }, "host", new Set()).topology.edges;

@@ -23,8 +23,9 @@ type Sides = { client: Tcp | null; server: Tcp | null };
 
 export function EdgeTcp({ edge, around }: Props) {
   // The socket below what was read in plaintext counts its bytes as those of TLS.
+  const known = { ...edge, client: edge.client ?? edge.tls?.client ?? null, server: edge.server ?? edge.tls?.server ?? null };
   const below = (side: "client" | "server") => {
-    const of = edgeMatchers(edge, side, around);
+    const of = edgeMatchers(known, side, around);
     return of && edge.tls ? { ...of, protocol: [...new Set([edge.protocol, "tls", "quic"])] } : of;
   };
   const of = { client: below("client"), server: below("server") };
@@ -90,18 +91,18 @@ type TcpRow = Row<Tcp> & { tcp?: boolean };
 
 const rowsOf = (seconds: number): TcpRow[] => [
   { name: "opened", cell: ({ opened }) => (opened === null ? null : rate(opened / seconds)) },
-  { name: "open at the end", cell: ({ active }) => known(active, count) },
-  { name: "time to connect p50", cell: ({ connectP50 }) => known(connectP50, milliseconds), tcp: true },
-  { name: "time to connect p95", cell: ({ connectP95 }) => known(connectP95, milliseconds), tcp: true },
-  { name: "round trip p50", cell: ({ roundTripP50 }) => known(roundTripP50, milliseconds), tcp: true },
-  { name: "round trip p95", cell: ({ roundTripP95 }) => known(roundTripP95, milliseconds), tcp: true },
+  { name: "open at the end", cell: ({ active }) => told(active, count) },
+  { name: "time to connect p50", cell: ({ connectP50 }) => told(connectP50, milliseconds), tcp: true },
+  { name: "time to connect p95", cell: ({ connectP95 }) => told(connectP95, milliseconds), tcp: true },
+  { name: "round trip p50", cell: ({ roundTripP50 }) => told(roundTripP50, milliseconds), tcp: true },
+  { name: "round trip p95", cell: ({ roundTripP95 }) => told(roundTripP95, milliseconds), tcp: true },
   { name: "sent again", cell: againText, tcp: true, tone: (tcp) => (isLossy(tcp) ? "warn b" : "") },
-  { name: "resets", cell: ({ resets }) => known(resets, count), tcp: true },
-  { name: "bytes sent", cell: ({ sent }) => known(sent, bytes) },
-  { name: "bytes received", cell: ({ received }) => known(received, bytes) },
+  { name: "resets", cell: ({ resets }) => told(resets, count), tcp: true },
+  { name: "bytes sent", cell: ({ sent }) => told(sent, bytes) },
+  { name: "bytes received", cell: ({ received }) => told(received, bytes) },
 ];
 
-const known = (value: number | null, text: (value: number) => string): string | null => (value === null ? null : text(value));
+const told = (value: number | null, text: (value: number) => string): string | null => (value === null ? null : text(value));
 
 /** As long as the map's rates are of: it knows since when anything was watched. */
 function knownSeconds(edge: MapEdge): number {

@@ -27,8 +27,8 @@ function Found({ agent, files }: { agent: Agent; files: TlsFile[] }) {
       <table aria-label="TLS libraries">
         <thead><tr><th>Library</th><th>State</th><th>File, and what is missing</th><th>In use by</th><th class="num h1c">probes</th></tr></thead>
         <tbody>
-          {files.map((file) => (
-            <tr key={file.path} class="a">
+          {files.map((file, at) => (
+            <tr key={`${file.path} ${at}`} class="a">
               <td><b>{file.library}</b> <span class="dim">{file.version}</span></td>
               <td><State state={stateOf(file)} text={file.read ? "read" : "not read"} /></td>
               <td class="w mid"><span class="mono">{file.path}</span>{fileReasons(file).map((reason) => <div key={reason} class="dim">{reason}</div>)}</td>
