@@ -144,6 +144,15 @@ class CountsTls(Case):
         in_days = f'({name}{{service="tls-shop",side="server",peer="tls-ends"}} - time()) / 86400'
         await_true(lambda: [days for days in self.limpid.promql(in_days).values() if 19 < days <= 20], "PromQL to tell the days that are left")
 
+    def test_what_fails_is_on_the_map(self):
+        self.connect("tls-map", 25, "CERTIFICATE_VERIFY_FAILED", authority=None)
+        found = lambda: [edge for edge in self.limpid.api("/api/topology")["edges"]
+                         if edge["source"].endswith("/tls-map") and edge["target"].endswith("/tls-shop") and edge["tls"]["alerts"].get("48") == 25]
+        edge = await_true(found, "the handshakes on the map")[0]
+        self.assertEqual((edge["protocol"], edge["requests"], edge["status"]), ("tls", 0, "critical"))
+        self.assertEqual([reason["kind"] for reason in edge["reasons"]], ["handshakes"])
+        self.assertIn("unknown_ca", edge["reasons"][0]["text"])
+
     def test_nothing_was_lost(self):
         lost = self.limpid.losses()
         self.assertEqual({cause for cause in lost if cause in ("ring_full", "socket_storage", "connections_capped")}, set())

@@ -63,6 +63,8 @@ class TlsPlaintext(Case):
     def has_probes(cls):
         found = agent_status(cls.limpid)["tls"]
         files, paths = (" ".join(file[what] for file in found) for what in ("library", "path"))
+        if not all(file["read"] and file["probes"] for file in found if file["library"] in ("OpenSsl", "GnuTls", "Go")):
+            return False
         return all(library in files for library in ("OpenSsl", "GnuTls", "Go")) and "/node" in paths
 
     def both(self, count, service, shop, **labels):

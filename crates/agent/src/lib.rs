@@ -16,5 +16,6 @@ mod reload;
 mod run;
 pub mod self_status;
 pub mod telemetry;
+mod tls_status;
 
 pub use run::{Config, run};

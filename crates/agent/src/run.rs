@@ -1,7 +1,7 @@
 //! The agent as a whole: starts its parts, each of which may be missing, and ends them in order.
 
 use crate::collectors::processes::{self, Processes};
-use crate::collectors::sockets::{self, Sockets};
+use crate::collectors::sockets::{self, Sockets, TlsFound};
 use crate::collectors::{CollectorStatus, ProgramState};
 use crate::export::exporter::{self, Exporter, Sources};
 use crate::export::otlp;
@@ -11,8 +11,9 @@ use crate::identity::exclude::Exclusions;
 use crate::own::OwnProcesses;
 use crate::pipeline::{self, Sampling, Shared};
 use crate::reload::{Parts, follow};
-use crate::self_status::{CollectorReport, SelfStatus, tls_file_json};
+use crate::self_status::{CollectorReport, SelfStatus};
 use crate::telemetry::Families;
+use crate::tls_status;
 use limpid_protocols::protocols::SwitchedOff;
 use limpid_tls::ClientFiles;
 use serde_json::json;
@@ -98,9 +99,8 @@ impl Collectors {
         }
     }
 
-    /// Files with a TLS implementation, and which of its functions have probes.
-    fn tls_files(&self) -> Vec<serde_json::Value> {
-        self.sockets.as_ref().map(Sockets::tls_files).unwrap_or_default().iter().map(tls_file_json).collect()
+    fn tls_found(&self) -> TlsFound {
+        self.sockets.as_ref().map(Sockets::tls_found).unwrap_or_default()
     }
 
     fn reports(&self) -> Vec<CollectorReport> {
@@ -160,14 +160,20 @@ pub async fn run(
     if let Some(reason) = with(&collectors, |collectors| collectors.failure().map(str::to_owned)).flatten() {
         return Err(format!("nothing can be watched: {reason}; `limpid check` tells what this machine allows"));
     }
-    let (for_status, for_tls) = (collectors.clone(), collectors.clone());
+    let for_status = collectors.clone();
+    let tls = |part: fn(&TlsFound, &Identity) -> serde_json::Value| {
+        let (collectors, identity) = (collectors.clone(), identity.clone());
+        move || part(&with(&collectors, Collectors::tls_found).unwrap_or_default(), &identity)
+    };
     let reports = move || with(&for_status, Collectors::reports).unwrap_or_default();
     let export: Arc<OnceLock<ExportStatus>> = Arc::default();
     let (of_export, of_identity, of_pipeline) = (export.clone(), identity.clone(), shared.clone());
     let status = SelfStatus::new(host.clone(), reports)
         .with("export", move || json!(of_export.get().and_then(|status| status())))
         .with("protocols", move || of_pipeline.protocols())
-        .with("tls", move || json!(with(&for_tls, Collectors::tls_files).unwrap_or_default()))
+        .with("tls_plaintext", tls(|found, _| json!(found.is_on)))
+        .with("tls", tls(tls_status::files))
+        .with("tls_unread", tls(tls_status::unread))
         .with("exclusions", move || of_identity.exclusions().to_json())
         .shared();
     let families: Vec<Arc<dyn Families>> = vec![Arc::new(shared.clone()), status.clone(), identity.clone()];

@@ -1,6 +1,5 @@
 //! What the agent says of itself: its CPU time, its memory, its programs in the kernel, and what was lost.
 
-use crate::collectors::sockets::TlsFile;
 use crate::collectors::{CollectorStatus, ProgramState, ProgramStats};
 use crate::identity::{host::Host, now_ns, procfs};
 use crate::losses::{self, Loss};
@@ -227,15 +226,6 @@ impl crate::export::prometheus::StatusSource for SelfStatus {
     }
 }
 
-pub(crate) fn tls_file_json(file: &TlsFile) -> Value {
-    let probes: Vec<Value> = file
-        .probes
-        .iter()
-        .map(|probe| json!({"name": probe.name, "hook": probe.hook, "state": state(&probe.state), "reason": reason(&probe.state)}))
-        .collect();
-    json!({"path": file.path, "library": file.library, "probes": probes})
-}
-
 fn collector_json(report: &CollectorReport) -> Value {
     let stats = |name: &str| report.programs.iter().find(|program| program.name == name);
     let programs: Vec<Value> = report
@@ -258,7 +248,7 @@ fn collector_json(report: &CollectorReport) -> Value {
     json!({"name": status.name, "state": state(&status.state), "reason": reason(&status.state), "programs": programs})
 }
 
-fn state(state: &ProgramState) -> &'static str {
+pub(crate) fn state(state: &ProgramState) -> &'static str {
     match state {
         ProgramState::Running => "running",
         ProgramState::Off(_) => "off",
@@ -266,7 +256,7 @@ fn state(state: &ProgramState) -> &'static str {
     }
 }
 
-fn reason(state: &ProgramState) -> Option<&str> {
+pub(crate) fn reason(state: &ProgramState) -> Option<&str> {
     match state {
         ProgramState::Running => None,
         ProgramState::Off(reason) | ProgramState::Failed(reason) => Some(reason),

@@ -1,5 +1,6 @@
 // /api/status: what is watched, what is not and why, what was lost, what it costs.
 import { secondsOf } from "../domain/format";
+import { libraryName } from "../domain/tls";
 import { get } from "./http";
 import { list, maybe, number, object, string, text, type Json } from "./read";
 
@@ -41,6 +42,32 @@ export interface Agent {
   /** Protocols that are switched off, and rules of what to leave alone with how often they matched. */
   protocolsOff: string[];
   exclusions: { rule: string; matched: number | null }[];
+  /** Null: the agent is older than this. */
+  tls: AgentTls | null;
+}
+/** What is read in plaintext, and what is not. */
+export interface AgentTls {
+  on: boolean;
+  files: TlsFile[];
+  /** Services that speak TLS which nothing reads, with the library that was found in them, if any. */
+  unread: { service: string; library: string | null }[];
+}
+export interface TlsFile {
+  path: string;
+  library: string;
+  version: string | null;
+  read: boolean;
+  services: string[];
+  processes: number;
+  probes: TlsProbe[];
+}
+/** Of one function of a library. */
+export interface TlsProbe {
+  name: string;
+  count: number;
+  singleStepped: number;
+  state: RunState;
+  reason: string | null;
 }
 export interface Queue {
   batches: number | null;
@@ -120,6 +147,21 @@ const agent = (value: Json, where: string): Agent => ({
   queue: maybe(value["export"], queue),
   protocolsOff: list(value["protocols"], `${where}.protocols`, (one) => ({ name: text(one["name"]), state: text(one["state"]) })).filter((one) => one.state === "off").map((one) => one.name),
   exclusions: list(value["exclusions"], `${where}.exclusions`, (one) => ({ rule: text(one["rule"]), matched: number(one["matched"]) })),
+  tls: value["tls_plaintext"] === undefined ? null : tls(value, where),
+});
+
+const tls = (value: Json, where: string): AgentTls => ({
+  on: value["tls_plaintext"] === true,
+  files: list(value["tls"], `${where}.tls`, (file) => ({
+    path: text(file["path"]),
+    library: libraryName(text(file["library"])),
+    version: string(file["version"]) || null,
+    read: file["read"] === true,
+    services: (Array.isArray(file["services"]) ? file["services"] : []).flatMap((one) => string(one) || []),
+    processes: number(file["processes"]) ?? 0,
+    probes: list(file["probes"], `${where}.probes`, (probe) => ({ name: text(probe["name"]), count: number(probe["count"]) ?? 0, singleStepped: number(probe["single_stepped"]) ?? 0, state: runState(probe["state"]), reason: string(probe["reason"]) || null })),
+  })),
+  unread: list(value["tls_unread"], `${where}.tls_unread`, (one) => ({ service: text(one["service"]), library: string(one["library"]) ? libraryName(text(one["library"])) : null })),
 });
 
 function queue(value: Json): Queue {

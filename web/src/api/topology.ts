@@ -1,7 +1,7 @@
 // /api/topology, /api/services: nodes and edges.
 import { secondsOf } from "../domain/format";
 import { statusOf } from "../domain/status";
-import { edgeId, madeBy, neighbourhood, type Figures, type Level, type MapEdge, type MapNode, type Pulse, type Reason, type Topology, type Waiting } from "../domain/topology";
+import { edgeId, madeBy, neighbourhood, type Figures, type EdgeTls, type Level, type MapEdge, type MapNode, type Pulse, type Reason, type Topology, type Waiting } from "../domain/topology";
 import type { Interval } from "../domain/range";
 import { get } from "./http";
 import { attributes, list, maybe, number, object, string, text, type Json } from "./read";
@@ -16,6 +16,16 @@ const figures = (value: Json): Figures => ({
   p50: number(value["p50_ms"]),
   p95: number(value["p95_ms"]),
   p99: number(value["p99_ms"]),
+});
+
+const MOST_CERTIFICATES = 100;
+
+const tls = (value: Json): EdgeTls => ({
+  rate: number(value["handshakes_per_second"]),
+  client: maybe(value["client"], figures),
+  server: maybe(value["server"], figures),
+  alerts: counts(value["alerts"]),
+  certificates: list(value["certificates"], "certificates", (one) => ({ subject: text(one["subject"]), serverName: text(one["server_name"]), notAfter: number(one["not_after"]) ?? NaN })).filter((one) => one.notAfter > 0).slice(0, MOST_CERTIFICATES),
 });
 
 const waiting = (value: Json): Waiting => ({ p50: number(value["p50_ms"]), p95: number(value["p95_ms"]) });
@@ -86,6 +96,7 @@ export function readEdge(value: Json, where: string): MapEdge {
     p95: number(value["p95_ms"]),
     client: maybe(value["client"], figures),
     server: maybe(value["server"], figures),
+    tls: maybe(value["tls"], tls),
     network: maybe(value["network"], waiting),
     queue: maybe(value["queue"], waiting),
     networkOrQueue: maybe(value["network_or_queue"], waiting),

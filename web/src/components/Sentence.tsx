@@ -10,7 +10,7 @@ interface Subject extends Judged {
   made?: Made | null;
 }
 
-const LEADS: Record<string, string> = { errors: "Failing", unanswered: "Unanswered", latency: "Slow", pending: "Hanging", connects: "Connects fail", retransmits: "Segments sent again", no_data: "No data" };
+const LEADS: Record<string, string> = { errors: "Failing", unanswered: "Unanswered", latency: "Slow", pending: "Hanging", connects: "Connects fail", retransmits: "Segments sent again", handshakes: "Handshakes fail", no_data: "No data" };
 /** Said as a share of the requests; the text of all others says it all. */
 const SHARES = ["errors", "unanswered"];
 
@@ -20,6 +20,7 @@ export function Sentence({ of }: { of: Subject }) {
   if (worst) return <><b class={tone(of.status)}>{of.status === "affected" ? "Affected" : "No data"} {since(worst)}.</b> {capital(worst.text)}.{of.status === "affected" && !of.made && ` ${rate(of.rate)}, p95 ${milliseconds(of.p95)}.`}</>;
   if (of.made) return <>Serves nothing, calls others {rate(of.made.rate)}, {failedText(of.made.errorRatio === 0 ? 0 : null, of.made.errorRatio)}.</>;
   if (of.status === "unknown") return <>Too few requests to judge: {plural(of.requests ?? 0, "request")} in this range.</>;
+  if (of.status === "ok" && of.requests === 0) return <>No request was read: what it says is encrypted.</>;
   if (of.rate === null) return <>No requests are known, state: {STATUS_WORDS[of.status]}.</>;
   return <Figures of={of} />;
 }
@@ -28,6 +29,7 @@ function Bad({ of, worst }: { of: Subject; worst: Reason }) {
   const color = tone(of.status);
   const isSlow = worst.kind === "latency";
   const usual = worst.usual ? `, usually ${worst.usual}` : "";
+  if (worst.kind === "certificate") return <><b class={color}>{capital(worst.text)}.</b> {of.rate !== null && <Figures of={of} />}</>;
   return (
     <>
       <b class={color}>{LEADS[worst.kind] ?? "Deviates"} {since(worst)}.</b>{" "}
@@ -51,6 +53,7 @@ const capital = (text: string): string => text.charAt(0).toUpperCase() + text.sl
 
 /** What was there from the range's first moment on may be older than the range. */
 export function since(reason: Reason): string {
-  if (reason.since === null) return "";
+  // Its end says more than since when it is near.
+  if (reason.since === null || reason.kind === "certificate") return "";
   return wholeRange(reason.since, interval.value) ? "in the whole range" : `since ${clock(reason.since, utc.value)}`;
 }

@@ -24,7 +24,7 @@ export const tracesOf = (name: string, more = ""): string => href("/traces", { q
 
 /** Traces of an edge: requests of its caller in its protocol, or of its callee where the caller is not watched. */
 export function tracesOfEdge(edge: MapEdge, source: MapNode | undefined, target: MapNode | undefined, more = ""): string {
-  const watched = edge.client && source && source.kind !== "clients" ? source : target ?? source;
+  const watched = (edge.client ?? edge.tls?.client) && source && source.kind !== "clients" ? source : target ?? source;
   return tracesOf(watched?.name ?? "", [term("protocol", edge.protocol), more].filter(Boolean).join(" "));
 }
 

@@ -104,7 +104,7 @@ export function compared(now: Topology, then: Topology): Topology | null {
   const edges = now.edges.map((edge) => ({ ...edge, difference: differenceOf(edge, edgesThen.get(edge.id)) }));
   const [nodesNow, edgesNow] = [byId(now.nodes), byId(now.edges)];
   const goneNodes = then.nodes.filter((node) => !nodesNow.has(node.id)).map((node): MapNode => ({ ...gone(node, figuredNode(node)), p50: null, p99: null, pulse: [], made: null, firstSeen: null, lastSeen: null }));
-  const goneEdges = then.edges.filter((edge) => isUsed(edge) && !edgesNow.has(edge.id)).map((edge): MapEdge => ({ ...gone(edge, edge), client: null, server: null, network: null, queue: null, networkOrQueue: null, firstSeen: null, failedConnects: {}, retransmits: 0 }));
+  const goneEdges = then.edges.filter((edge) => isUsed(edge) && !edgesNow.has(edge.id)).map((edge): MapEdge => ({ ...gone(edge, edge), client: null, server: null, tls: null, network: null, queue: null, networkOrQueue: null, firstSeen: null, failedConnects: {}, retransmits: 0 }));
   return { nodes: [...nodes, ...goneNodes], edges: [...edges, ...goneEdges] };
 }
 

@@ -2,7 +2,7 @@
 // hidden, so that a filter can be seen and removed. `attr:key=value` is of another kind: the map knows no attributes of
 // requests, so the server makes another one, of the spans that were kept of such requests.
 import { term as searchTerm } from "./tracequery";
-import { dnsFailures, failedConnects, glyphOf, protocolName, runtimeOf, type MapEdge, type MapNode, type Neighbourhood } from "./topology";
+import { dnsFailures, failedConnects, glyphOf, isUnread, protocolName, runtimeOf, type MapEdge, type MapNode, type Neighbourhood } from "./topology";
 
 export interface Term {
   key: string;
@@ -53,6 +53,7 @@ function isA(value: string, edges: MapEdge[], around: Neighbourhood, node?: MapN
   const kindOf = (id: string) => around.byId.get(id)?.kind;
   if (value === "inbound") return edges.some((edge) => kindOf(edge.source) === "clients" || kindOf(edge.source) === "external");
   if (value === "outbound") return edges.some((edge) => kindOf(edge.target) === "external");
+  if (value === "unread") return edges.some(isUnread);
   if (value === "refused") return edges.some((edge) => failedConnects(edge) > 0);
   if (value === "dns-failure") return edges.some((edge) => dnsFailures(edge) > 0);
   if (value === "retransmits") return edges.some((edge) => edge.retransmits > 0);

@@ -2,7 +2,7 @@
 // from one, earlier before later, own troubles before consequences.
 import { deviates, isBad, severity, STATUS_WORDS, type Status } from "./status";
 import { milliseconds, share } from "./format";
-import { dnsFailures, failedConnects, nameOf, neighbourhood, protocolName, type MapEdge, type MapNode, type Reason, type Topology } from "./topology";
+import { dnsFailures, failedConnects, isUnread, nameOf, neighbourhood, protocolName, type MapEdge, type MapNode, type Reason, type Topology } from "./topology";
 
 export interface Finding {
   /** `node:…` or `edge:…`, as in the address. */
@@ -87,13 +87,16 @@ export function slowReason(thing: { reasons: Reason[] }): Reason | undefined {
 }
 
 /** What no share and no latency says. */
-const toldByText = ["connects", "pending"];
-const connectKinds = ["connects", "retransmits"];
+const ofTls = ["handshakes", "certificate"];
+const toldByText = ["connects", "pending", ...ofTls];
+const connectKinds = ["connects", "retransmits", ...ofTls];
 
-/** "12 connects refused", "3 requests wait for an answer", where that is the worst of it. */
+/** "12 connects refused", "3 requests wait for an answer", "certificate 2 days", where that is the worst of it. */
 export function connectsText(thing: { reasons: Reason[]; status: Status }): string | null {
   const worst = leadingReason(thing);
   if (!worst || !toldByText.includes(worst.kind) || !isBad(thing.status)) return null;
+  if (worst.kind === "handshakes") return `TLS ${worst.value ?? ""} failed`;
+  if (worst.kind === "certificate") return `certificate ${worst.text.includes(" ended ") ? "ended" : (worst.value ?? "")}`;
   return worst.text.split(/, | \(/)[0] ?? null;
 }
 
@@ -118,6 +121,7 @@ export function questions(topology: Topology): Question[] {
   const sum = (value: (edge: MapEdge) => number) => topology.edges.reduce((total, edge) => total + value(edge), 0);
   return [
     { text: "Connects refused or failed", filter: "is:refused", answer: sum(failedConnects) },
+    { text: "Encrypted and not read", filter: "is:unread", answer: topology.edges.filter(isUnread).length },
     { text: "DNS failures", filter: "is:dns-failure", answer: sum(dnsFailures) },
     { text: "TCP segments sent again", filter: "is:retransmits", answer: sum((edge) => edge.retransmits) },
     { text: "Called from outside", filter: "is:inbound", answer: from.length },

@@ -2,7 +2,7 @@
 // calls that cross its border are one edge for each pair of ends.
 import { together, type Difference } from "./difference";
 import { isBad, severity, worstFirst, type Status } from "./status";
-import { edgeId, isGone, isOutside, languageOf, protocolName, type Figures, type Judged, type MapEdge, type MapNode, type Reason, type Topology, type Waiting } from "./topology";
+import { edgeId, isGone, isOutside, languageOf, protocolName, type EdgeTls, type Figures, type Judged, type MapEdge, type MapNode, type Reason, type Topology, type Waiting } from "./topology";
 
 /** What a map can be grouped by; anything else is the name of an attribute. */
 export const GROUPINGS = ["host", "unit", "container", "language"] as const;
@@ -103,6 +103,7 @@ function mergedEdge(source: string, target: string, parts: MapEdge[]): MapEdge {
     requests, errors, rate: total(parts.map((edge) => edge.rate)), errorRatio: requests ? (errors ?? 0) / requests : null,
     p95: most(parts.map((edge) => edge.p95)),
     client: sideOf(parts.flatMap((edge) => edge.client ?? [])), server: sideOf(parts.flatMap((edge) => edge.server ?? [])),
+    tls: tlsOf(parts.flatMap((edge) => edge.tls ?? [])),
     network: waitingOf(parts.flatMap((edge) => edge.network ?? [])), queue: waitingOf(parts.flatMap((edge) => edge.queue ?? [])),
     networkOrQueue: waitingOf(parts.flatMap((edge) => edge.networkOrQueue ?? [])),
     failedConnects: added(parts.map((edge) => edge.failedConnects)), retransmits: parts.reduce((sum, edge) => sum + edge.retransmits, 0),
@@ -111,12 +112,18 @@ function mergedEdge(source: string, target: string, parts: MapEdge[]): MapEdge {
   };
 }
 
+function tlsOf(all: EdgeTls[]): EdgeTls | null {
+  if (all.length === 0) return null;
+  const side = (of: "client" | "server") => sideOf(all.flatMap((one) => one[of] ?? []));
+  return { rate: total(all.map((one) => one.rate)), client: side("client"), server: side("server"), alerts: added(all.map((one) => one.alerts)), certificates: all.flatMap((one) => one.certificates) };
+}
+
 function total(values: (number | null)[]): number | null {
   const known = values.filter((value): value is number => value !== null);
   return known.length ? known.reduce((sum, value) => sum + value, 0) : null;
 }
 
-function added(all: Record<string, number>[]): Record<string, number> {
+export function added(all: Record<string, number>[]): Record<string, number> {
   const sums: Record<string, number> = {};
   for (const [name, amount] of all.flatMap(Object.entries)) sums[name] = (sums[name] ?? 0) + amount;
   return sums;

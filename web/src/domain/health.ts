@@ -16,7 +16,7 @@ export function troubles(status: Status): string[] {
 export const isDegraded = (status: Status): boolean => troubles(status).length > 0;
 
 /** Bytes are no losses of their own: they are how large the lost records were. */
-export const isBytes = (cause: string): boolean => cause.endsWith("_bytes");
+export const isBytes = (cause: string): boolean => cause.endsWith("_bytes") || cause === "tls_untied";
 
 /** The largest loss by name: a sum of unlike things says little. */
 export function worstLoss(status: Status): { what: string; count: number } | null {

@@ -52,11 +52,17 @@ export function partsOf(rows: Carried[], whole: number | null): Carried[] {
 }
 
 /** Series have a peer's address, also where the map has found its name. */
-function addressesOf(edge: MapEdge): string | string[] {
+function addressesOf(edge: MapEdge): string[] {
   const parts = (name: string) => [...new Set((edge.attributes[name] ?? "").split(",").filter(Boolean))];
-  const all = parts("server.address").flatMap((address) => parts("server.port").map((port) => `${address}:${port}`));
+  return parts("server.address").flatMap((address) => parts("server.port").map((port) => `${address}:${port}`));
+}
+
+/** A callee by its name, and by its address in those series that do not know the name. */
+function calleeOf(edge: MapEdge, service: string | undefined): Matchers {
+  const all = addressesOf(edge);
+  if (service) return all.length ? { peer: [service, ""], peer_address: [...all, ""] } : { peer: service };
   const named = edge.target.replace(/^external:/, "");
-  return all.length === 0 || all.includes(named) ? named : all.length === 1 ? (all[0] ?? named) : all;
+  return { peer_address: all.length === 0 || all.includes(named) ? named : all.length === 1 ? (all[0] ?? named) : all };
 }
 
 /** The labels that say this edge, as one side saw it; null where that side is not watched or has no name. */
@@ -65,8 +71,7 @@ export function edgeMatchers(edge: MapEdge, side: "client" | "server", around: N
   const target = serviceParts(edge.target)?.name;
   if (side === "client") {
     if (!edge.client || !source) return null;
-    const peer: Matchers = target ? { peer: target } : { peer_address: addressesOf(edge) };
-    return { service: source, ...peer, protocol: edge.protocol, side };
+    return { service: source, ...calleeOf(edge, target), protocol: edge.protocol, side };
   }
   if (!edge.server || !target) return null;
   const isClients = around.byId.get(edge.source)?.kind === "clients";

@@ -80,6 +80,23 @@ export interface Waiting {
   p95: number | null;
 }
 
+/** A certificate that a callee has shown; its end in Unix seconds. */
+export interface Certificate {
+  subject: string;
+  serverName: string;
+  notAfter: number;
+}
+
+/** Handshakes of encrypted connections: their requests are handshakes. */
+export interface EdgeTls {
+  rate: number | null;
+  client: Figures | null;
+  server: Figures | null;
+  /** Those that failed, by the number of the alert. */
+  alerts: Record<string, number>;
+  certificates: Certificate[];
+}
+
 export interface MapEdge extends Judged {
   id: string;
   source: string;
@@ -87,6 +104,7 @@ export interface MapEdge extends Judged {
   protocol: string;
   client: Figures | null;
   server: Figures | null;
+  tls: EdgeTls | null;
   network: Waiting | null;
   queue: Waiting | null;
   networkOrQueue: Waiting | null;
@@ -115,6 +133,16 @@ export interface Sampled {
 }
 
 export const failedConnects = (edge: MapEdge): number => Object.values(edge.failedConnects).reduce((sum, one) => sum + one, 0);
+
+/** Encrypted, and nothing in it could be read: only its handshakes are known. */
+export const isUnread = (edge: MapEdge): boolean => edge.tls !== null && !edge.client && !edge.server;
+
+/** The figures that stand for an edge: of what was not read, those of its handshakes. */
+export function shownEdge(edge: MapEdge): MapEdge {
+  const side = isUnread(edge) ? (edge.tls?.server ?? edge.tls?.client) : null;
+  if (!side) return edge;
+  return { ...edge, rate: edge.tls?.rate ?? null, requests: side.requests, errors: side.errors, errorRatio: side.requests ? (side.errors ?? 0) / side.requests : null, p95: side.p95 };
+}
 
 export const dnsFailures = (edge: MapEdge): number => (edge.protocol === "dns" ? (edge.errors ?? 0) : 0);
 
@@ -184,9 +212,10 @@ export function glyphOf(node: MapNode, incoming: MapEdge[]): Glyph {
 
 const PROTOCOL_NAMES: Record<string, string> = {
   http: "HTTP", http2: "HTTP/2", grpc: "gRPC", redis: "Redis", postgresql: "PostgreSQL", mysql: "MySQL",
-  kafka: "Kafka", dns: "DNS", amqp: "AMQP", nats: "NATS", mongodb: "MongoDB", memcached: "memcached", tls: "TLS", tcp: "TCP",
+  kafka: "Kafka", dns: "DNS", amqp: "AMQP", nats: "NATS", mongodb: "MongoDB", memcached: "memcached", tls: "TLS", quic: "QUIC", tcp: "TCP",
 };
 export const protocolName = (protocol: string): string => PROTOCOL_NAMES[protocol.toLowerCase()] ?? protocol;
+export const protocolOf = (edge: MapEdge): string => `${protocolName(edge.protocol)}${isUnread(edge) ? " handshakes" : ""}`;
 
 const RUNTIMES: Record<string, string> = { nodejs: "node", cpython: "python", "openjdk runtime environment": "java" };
 

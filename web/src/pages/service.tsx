@@ -16,13 +16,16 @@ import { Sentence } from "../components/Sentence";
 import { Sign } from "../components/Sign";
 import { Busy, FailureLine, Nothing } from "../components/states";
 import { Tabs } from "../components/Tabs";
+import { Alerts, Certificates, TlsFacts } from "../components/tls";
 import { WhereService } from "../components/WhereService";
 import { callChanges, nodeChange, operationChanges, runChanges, type Change } from "../domain/changes";
 import type { Past } from "../domain/compare";
 import { leadingReason } from "../domain/findings";
+import { added } from "../domain/groups";
 import { between, count, day, clock, plural } from "../domain/format";
 import { ofService } from "../domain/promql";
-import { neighbourhood, runtimeOf, type MapNode, type Neighbourhood, type Topology } from "../domain/topology";
+import { neighbourhood, runtimeOf, type MapEdge, type MapNode, type Neighbourhood, type Topology } from "../domain/topology";
+import { term } from "../domain/tracequery";
 import { interval } from "../state/clock";
 import { oldest } from "../state/health";
 import { href, param, pathParts, utc } from "../state/location";
@@ -94,6 +97,7 @@ export function ServicePage() {
           </div>
         )}
         {isSeen && outgoing.length > 0 && <WhereService key={id} name={name} />}
+        <ServedTls name={name} edges={incoming} />
         <Neighbours title="Callers" edges={incoming} end="source" around={around} empty="Nothing calls it in this range." toMap />
         <Neighbours title="Callees" edges={outgoing} end="target" around={around} empty="It calls nothing in this range." toMap />
         {tab !== "changes" && changes.length > 0 && (
@@ -105,6 +109,23 @@ export function ServicePage() {
         {node && <Attributes attributes={node.attributes} />}
       </aside>
     </>
+  );
+}
+
+/** What this service shows to those who call it encrypted. */
+function ServedTls({ name, edges }: { name: string; edges: MapEdge[] }) {
+  const all = edges.flatMap((edge) => edge.tls ?? []);
+  if (all.length === 0) return null;
+  const certificates = all.flatMap((tls) => tls.certificates);
+  const shaken = all.reduce((sum, tls) => sum + ((tls.server ?? tls.client)?.requests ?? 0), 0);
+  return (
+    <div class="sec">
+      <div class="hd"><h2>Encryption</h2><span class="sub">{plural(shaken, "handshake")} served</span></div>
+      <Certificates all={certificates} />
+      {certificates.length === 0 && <p class="sub">No certificate of it was seen: TLS 1.3 encrypts them.</p>}
+      <Alerts alerts={added(all.map((tls) => tls.alerts))} />
+      <TlsFacts q={`${term("service", name)} protocol:tls`} />
+    </div>
   );
 }
 

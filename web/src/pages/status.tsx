@@ -5,7 +5,9 @@ import { fetchTopology } from "../api/topology";
 import { CopyButton } from "../components/Copy";
 import { Sign } from "../components/Sign";
 import { Busy, FailureLine, Nothing } from "../components/states";
+import { CertificateList } from "../components/status/CertificateList";
 import { Collectors } from "../components/status/Collectors";
+import { Encrypted } from "../components/status/Encrypted";
 import { Hosts } from "../components/status/Hosts";
 import { Itself, StorePart } from "../components/status/Itself";
 import { Losses } from "../components/status/Losses";
@@ -35,6 +37,8 @@ export function StatusPage() {
           <Headline status={status} />
           <Hosts status={status} chosen={agent} />
           {agent && <Collectors agent={agent} />}
+          {agent && <Encrypted agent={agent} />}
+          <CertificateList />
         </div>
       </div>
       <aside class="col side statuscol" tabIndex={0} aria-label="Losses and cost">

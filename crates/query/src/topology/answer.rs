@@ -82,7 +82,8 @@ pub enum Severity {
 /// Why a status is what it is, with the figures that say so.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Reason {
-    /// `errors`, `latency`, `unanswered`, `connects`, `retransmits`, `pending`, `consequence`, `no_data`.
+    /// `errors`, `latency`, `unanswered`, `connects`, `retransmits`, `pending`, `handshakes`, `certificate`, `consequence`,
+    /// `no_data`.
     pub kind: &'static str,
     pub severity: Severity,
     /// A sentence: "18.4 % of the requests failed, usually 0.1 %".
@@ -146,6 +147,26 @@ pub struct Node {
     pub attributes: BTreeMap<String, String>,
 }
 
+/// Handshakes of TLS and QUIC on an edge: their requests are handshakes.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct EdgeTls {
+    pub handshakes_per_second: f64,
+    pub client: Option<EdgeSide>,
+    pub server: Option<EdgeSide>,
+    /// Those that failed, by the number of the alert, empty where it was encrypted, `unanswered` where none came.
+    pub alerts: BTreeMap<String, u64>,
+    pub certificates: Vec<EdgeCertificate>,
+}
+
+/// A certificate that the callee has shown, up to TLS 1.2.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct EdgeCertificate {
+    pub subject: String,
+    pub server_name: String,
+    /// Unix seconds.
+    pub not_after: f64,
+}
+
 #[derive(Clone, Debug, Serialize)]
 pub struct Edge {
     pub source: String,
@@ -167,6 +188,8 @@ pub struct Edge {
     pub client: Option<EdgeSide>,
     /// `None`: the callee is not watched.
     pub server: Option<EdgeSide>,
+    /// Handshakes of its encrypted connections; `None`: none was seen. Without requests nothing else could be read.
+    pub tls: Option<EdgeTls>,
     pub network: Option<Waiting>,
     pub queue: Option<Waiting>,
     /// Set while the arrival is not known, when `network` and `queue` are not.

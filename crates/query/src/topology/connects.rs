@@ -30,8 +30,7 @@ impl Connects {
     }
 
     pub fn by_error(&self) -> BTreeMap<String, u64> {
-        let name = |code: &str| if code.is_empty() { GIVEN_UP.to_string() } else { code.to_string() };
-        self.codes.iter().filter(|(_, count)| **count > 0.0).map(|(code, count)| (name(code), *count as u64)).collect()
+        by_error(&self.codes)
     }
 
     /// "refused", or "failed (9 refused, 3 timed out)".
@@ -53,6 +52,12 @@ impl Connects {
     }
 }
 
+/// Without a code it got no answer.
+pub fn by_error(codes: &BTreeMap<String, f64>) -> BTreeMap<String, u64> {
+    let name = |code: &str| if code.is_empty() { GIVEN_UP.to_string() } else { code.to_string() };
+    codes.iter().filter(|(_, count)| **count > 0.0).map(|(code, count)| (name(code), *count as u64)).collect()
+}
+
 fn word(code: &str) -> &'static str {
     match code {
         "ECONNREFUSED" => "refused",
@@ -72,7 +77,7 @@ impl Graph {
             let Some(parts) = self.edges.get(&key) else { continue };
             let Some(view) = parts.client.clone() else { continue };
             let connects = Connects { view, codes: parts.failed_codes.clone() };
-            let home = self.edge_beside(&key, parts);
+            let home = self.edge_beside(&key, parts, &[PROTOCOL]);
             if home.is_some() {
                 self.edges.remove(&key);
             }
@@ -82,12 +87,12 @@ impl Graph {
         }
     }
 
-    /// The edge of the protocol that is spoken at the same address, or the only one between the two.
-    pub fn edge_beside(&self, key: &EdgeKey, parts: &EdgeParts) -> Option<EdgeKey> {
+    /// The edge of the protocol that is spoken at the same address, or the only one between the two; none of `never`.
+    pub fn edge_beside(&self, key: &EdgeKey, parts: &EdgeParts, never: &[&str]) -> Option<EdgeKey> {
         let from = EdgeKey { protocol: String::new(), ..key.clone() };
         let between =
             self.edges.range(from..).take_while(|(one, _)| one.source == key.source && one.target == key.target);
-        let beside: Vec<_> = between.filter(|(one, _)| one.protocol != PROTOCOL).collect();
+        let beside: Vec<_> = between.filter(|(one, _)| !never.contains(&one.protocol.as_str())).collect();
         let mut at_address = beside.iter().filter(|(_, other)| !other.addresses.is_disjoint(&parts.addresses));
         let found = match (at_address.next(), at_address.next(), beside.as_slice()) {
             (Some(only), None, _) => only,

@@ -3,6 +3,7 @@
 use super::answer::{Level, TopologyQuery};
 use super::connects::{self, Connects};
 use super::figures::{Figures, Outcome, View};
+use super::handshakes::{self, Handshakes};
 use super::increase::{LOOKBACK_MS, Moments, Slot};
 use super::pending::BothSides;
 use super::resolve::{Place, Resolver};
@@ -10,7 +11,7 @@ use super::segments::Segments;
 use crate::QueryError;
 use limpid_model::growth::Stretch;
 use limpid_model::names::{
-    REQUEST_DURATION, REQUEST_NETWORK, REQUEST_NETWORK_OR_QUEUE, REQUEST_QUEUE, prometheus_name,
+    REQUEST_DURATION, REQUEST_NETWORK, REQUEST_NETWORK_OR_QUEUE, REQUEST_QUEUE, SESSION_DURATION, prometheus_name,
 };
 use limpid_model::{Growth, Labels, Matcher, Series, Side};
 use limpid_store::Store;
@@ -41,7 +42,20 @@ pub struct Seen {
 }
 
 pub fn read(store: &dyn Store, moments: &Moments, query: &TopologyQuery) -> Result<Vec<Seen>, QueryError> {
-    let series = growth_of(store, REQUEST_DURATION, &moments.times_ms, query)?;
+    let mut series = growth_of(store, REQUEST_DURATION, &moments.times_ms, query)?;
+    // Of sessions only handshakes: logins are those of a connection of which the requests are known.
+    for protocol in handshakes::PROTOCOLS {
+        let of_protocol = [
+            matchers(prometheus_name(SESSION_DURATION, "s", false), query),
+            vec![Matcher::equal("protocol", protocol)],
+        ];
+        series.extend(
+            store
+                .growth_at(&of_protocol.concat(), &moments.times_ms, LOOKBACK_MS)?
+                .into_iter()
+                .filter(|series| is_wanted(&series.labels, query)),
+        );
+    }
     let seen = |growth: Growth| {
         let seen = seen(&growth.labels)?;
         Some(Seen { growth, ..seen })
@@ -146,8 +160,12 @@ pub struct EdgeParts {
     pub addresses: BTreeSet<String>,
     /// What failed in the range by its code, the most frequent codes that fit.
     pub failed_codes: BTreeMap<String, f64>,
+    /// The same of handshakes as the server saw them, which are counted exactly and so not twice.
+    pub server_alerts: BTreeMap<String, f64>,
     /// Connects that failed, put here by `place_connects`.
     pub connects: Option<Connects>,
+    /// Of encrypted connections, put here by `place_handshakes`.
+    pub handshakes: Option<Handshakes>,
     pub segments: Segments,
     /// Its series, as places in the list that the graph was built from.
     pub series: Vec<usize>,
@@ -269,7 +287,9 @@ impl Graph {
         };
         let Some(key) = key else {
             // Nobody knows which edge it was, but the node served it.
-            fill(&mut self.node_mut(own).served_apart, seen, grown);
+            if !handshakes::are_of(&seen.protocol) {
+                fill(&mut self.node_mut(own).served_apart, seen, grown);
+            }
             return;
         };
         let edge = self.edges.entry(key).or_default();
@@ -313,7 +333,7 @@ impl Graph {
                 return;
             }
         }
-        if seen.side == Side::Server && !grown.is_empty() {
+        if seen.side == Side::Server && !grown.is_empty() && !handshakes::are_of(&seen.protocol) {
             // A service that has long gone is no node for what it once served.
             if let Some(node) = self.nodes.get_mut(own) {
                 fill(&mut node.served_apart, seen, grown);
@@ -354,7 +374,7 @@ impl Graph {
         if !NOT_AN_INSTANCE.contains(&seen.instance.as_str()) {
             node.instances.insert(seen.instance.clone());
         }
-        if active && seen.protocol != connects::PROTOCOL {
+        if active && is_spoken(&seen.protocol) {
             let list = if seen.side == Side::Server { &mut node.serves } else { &mut node.calls };
             list.insert(seen.protocol.clone());
         }
@@ -451,7 +471,7 @@ impl Graph {
             node.first_ms = earlier(node.first_ms, first_ms);
         }
         let list = if seen.side == Side::Client { &mut node.serves } else { &mut node.calls };
-        if seen.protocol != connects::PROTOCOL {
+        if is_spoken(&seen.protocol) {
             list.insert(seen.protocol.clone());
         }
         let (source, target) = ordered(seen.side, own, &other.id);
@@ -465,7 +485,11 @@ impl Graph {
 
     /// The edge that a series without instances belongs to.
     pub fn key_of(&self, seen: &Seen, resolver: &Resolver) -> Option<EdgeKey> {
-        self.key_between(seen, resolver).filter(|key| self.edges.contains_key(key))
+        let key = self.key_between(seen, resolver)?;
+        match self.edges.contains_key(&key) {
+            true => Some(key),
+            false => handshakes::are_of(&key.protocol).then(|| self.encrypted_edge(&key)).flatten(),
+        }
     }
 
     pub fn key_between(&self, seen: &Seen, resolver: &Resolver) -> Option<EdgeKey> {
@@ -527,15 +551,19 @@ impl Graph {
 impl EdgeParts {
     fn count_codes(&mut self, seen: &Seen, grown: &Grown) {
         let code = &seen.code;
-        if seen.outcome == Outcome::Ok
-            || (self.failed_codes.len() >= MOST_CODES && !self.failed_codes.contains_key(code))
-        {
+        let of_server = seen.side == Side::Server && handshakes::are_of(&seen.protocol);
+        let codes = if of_server { &mut self.server_alerts } else { &mut self.failed_codes };
+        if seen.outcome == Outcome::Ok || (codes.len() >= MOST_CODES && !codes.contains_key(code)) {
             return;
         }
         let in_range = grown.iter().filter(|(slot, ..)| matches!(slot, Slot::Bucket(_)));
-        *self.failed_codes.entry(code.clone()).or_default() +=
-            in_range.map(|(_, stretch, _)| stretch.count).sum::<f64>();
+        *codes.entry(code.clone()).or_default() += in_range.map(|(_, stretch, _)| stretch.count).sum::<f64>();
     }
+}
+
+/// Whether requests are made of it: failed connects and handshakes are none.
+fn is_spoken(protocol: &str) -> bool {
+    protocol != connects::PROTOCOL && !handshakes::are_of(protocol)
 }
 
 /// The stretches in which a series grew: when, and by what.

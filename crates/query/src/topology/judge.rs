@@ -7,6 +7,7 @@
 use super::answer::{Reason, Severity};
 use super::connects::Connects;
 use super::figures::{Figures, View};
+use super::handshakes;
 use super::increase::{BUCKETS, Moments};
 use super::text;
 use super::usual::Usual;
@@ -40,22 +41,38 @@ const RECENT: usize = 2;
 /// What is judged: where its evidence stands, and what to call it.
 pub struct Subject {
     pub link: String,
-    /// Names are looked up, all else is requested.
-    pub is_dns: bool,
+    pub noun: Noun,
     /// What failed, by its code.
     pub codes: BTreeMap<String, f64>,
 }
 
+/// Names are looked up, all else is requested.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Noun {
+    Requests,
+    Lookups,
+    Handshakes,
+}
+
 impl Subject {
     pub fn noun(&self) -> &'static str {
-        if self.is_dns { "lookups" } else { "requests" }
+        match self.noun {
+            Noun::Requests => "requests",
+            Noun::Lookups => "lookups",
+            Noun::Handshakes => "TLS handshakes",
+        }
     }
 
-    /// " (SERVFAIL, REFUSED)": what a resolver answers says what to do, other codes stand with their operations.
+    /// " (SERVFAIL, REFUSED)": what a resolver answers, or an alert, says what to do, other codes stand with their operations.
     fn results(&self) -> String {
-        let mut codes: Vec<_> = self.codes.iter().filter(|(code, _)| !code.is_empty() && self.is_dns).collect();
+        let name: fn(&str) -> &str = match self.noun {
+            Noun::Requests => return String::new(),
+            Noun::Lookups => result_name,
+            Noun::Handshakes => alert_name,
+        };
+        let mut codes: Vec<_> = self.codes.iter().filter(|(code, _)| !code.is_empty()).collect();
         codes.sort_by(|a, b| b.1.total_cmp(a.1));
-        let names: Vec<&str> = codes.iter().take(MOST_CODES).map(|(code, _)| result_name(code)).collect();
+        let names: Vec<&str> = codes.iter().take(MOST_CODES).map(|(code, _)| name(code)).collect();
         if names.is_empty() { String::new() } else { format!(" ({})", names.join(", ")) }
     }
 }
@@ -69,6 +86,29 @@ fn result_name(code: &str) -> &str {
         "4" => "NOTIMP",
         "5" => "REFUSED",
         "9" => "NOTAUTH",
+        other => other,
+    }
+}
+
+/// Alerts of TLS that end handshakes (RFC 8446, section 6).
+fn alert_name(code: &str) -> &str {
+    match code {
+        "40" => "handshake_failure",
+        "42" => "bad_certificate",
+        "43" => "unsupported_certificate",
+        "44" => "certificate_revoked",
+        "45" => "certificate_expired",
+        "46" => "certificate_unknown",
+        "47" => "illegal_parameter",
+        "48" => "unknown_ca",
+        "49" => "access_denied",
+        "51" => "decrypt_error",
+        "70" => "protocol_version",
+        "71" => "insufficient_security",
+        "80" => "internal_error",
+        "112" => "unrecognized_name",
+        "116" => "certificate_required",
+        "120" => "no_application_protocol",
         other => other,
     }
 }
@@ -118,6 +158,9 @@ const ERRORS: ShareRule = ShareRule { kind: "errors", count: |figures| figures.e
 const UNANSWERED: ShareRule =
     ShareRule { kind: "unanswered", count: |figures| figures.unanswered, did: "got no answer" };
 
+/// Who leaves in the middle of a handshake has as little of it as who is refused.
+const HANDSHAKES: ShareRule = ShareRule { kind: handshakes::KIND, count: Figures::failed, did: "failed" };
+
 impl ShareRule {
     fn share(&self, figures: &Figures) -> f64 {
         if figures.requests > 0.0 { (self.count)(figures) / figures.requests } else { 0.0 }
@@ -155,7 +198,7 @@ fn share_reason(view: &View, moments: &Moments, subject: &Subject, rule: &ShareR
     let usual = &usual.figures;
     let usual = (usual.requests >= MIN_REQUESTS).then(|| text::share(rule.share(usual)));
     let value = text::share(share);
-    let results = if rule.kind == ERRORS.kind { subject.results() } else { String::new() };
+    let results = if rule.kind == UNANSWERED.kind { String::new() } else { subject.results() };
     let compared = usual.as_ref().map_or(String::new(), |usual| format!(", usually {usual}"));
     Some(Reason {
         kind: rule.kind,
@@ -166,6 +209,15 @@ fn share_reason(view: &View, moments: &Moments, subject: &Subject, rule: &ShareR
         since_ns: moments.bucket_start_ns(since),
         link: subject.link.clone(),
     })
+}
+
+/// Handshakes that failed, with their alerts.
+pub fn handshakes_reason(view: &View, codes: &BTreeMap<String, f64>, moments: &Moments, link: &str) -> Option<Reason> {
+    let subject = Subject { link: link.to_string(), noun: Noun::Handshakes, codes: codes.clone() };
+    if view.spans.is_some_and(|spans| (spans as f64) < MIN_REQUESTS) {
+        return None;
+    }
+    share_reason(view, moments, &subject, &HANDSHAKES, &view.usual(moments))
 }
 
 /// Connects that failed. A server knows nothing of them, so they are compared with the requests that did get through;
@@ -234,7 +286,7 @@ fn latency_reason(view: &View, moments: &Moments, subject: &Subject, usual: &Usu
 pub fn is_slower(view: &View, moments: &Moments) -> Option<bool> {
     let usual = view.usual(moments);
     let known = usual.figures.latency.count >= MIN_REQUESTS && view.total().latency.count >= MIN_REQUESTS;
-    let subject = || Subject { link: String::new(), is_dns: false, codes: BTreeMap::new() };
+    let subject = || Subject { link: String::new(), noun: Noun::Requests, codes: BTreeMap::new() };
     known.then(|| latency_reason(view, moments, &subject(), &usual).is_some())
 }
 
@@ -263,7 +315,7 @@ mod tests {
 
     fn judged(view: &View) -> Vec<Reason> {
         let moments = Moments::new(36_000_000_000_000, 39_600_000_000_000).expect("an hour");
-        reasons(view, &moments, &Subject { link: "/x".into(), is_dns: false, codes: BTreeMap::new() })
+        reasons(view, &moments, &Subject { link: "/x".into(), noun: Noun::Requests, codes: BTreeMap::new() })
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! The map: who talks to whom, how it goes, and what deviates.
 //!
 //! One family of metrics is the source, `limpid_request_duration_seconds`, read at some sixty moments of the range and
-//! at some of the half day before it ([`increase`], [`usual`]). Each series says what one side of a connection saw; [`graph`] puts both sides
+//! at some of the half day before it ([`increase`], [`usual`]); beside it `limpid_session_duration_seconds` for what is
+//! encrypted ([`handshakes`]). Each series says what one side of a connection saw; [`graph`] puts both sides
 //! of a call into one edge, after [`resolve`] has found out what stands behind addresses that the agent did not know.
 //! [`judge`] compares with fixed limits and with what was usual, and gives each node and edge a status with reasons.
 
@@ -10,6 +11,7 @@ mod attributes;
 mod connects;
 mod figures;
 mod graph;
+mod handshakes;
 mod increase;
 mod judge;
 mod lifetime;
@@ -27,7 +29,8 @@ mod timeline;
 mod usual;
 
 pub use answer::{
-    Edge, EdgeSide, Level, Node, PulseBucket, Reason, Severity, Status, Topology, TopologyQuery, Waiting,
+    Edge, EdgeCertificate, EdgeSide, EdgeTls, Level, Node, PulseBucket, Reason, Severity, Status, Topology,
+    TopologyQuery, Waiting,
 };
 pub use sampled::Sampled;
 pub use timeline::{Timeline, TimelineBucket, timeline};
@@ -54,7 +57,9 @@ pub fn topology(store: &dyn Store, start_ns: u64, end_ns: u64, query: &TopologyQ
     let seen = graph::read(store, &moments, query)?;
     learn(&mut resolver, store, &seen, start_ns, end_ns)?;
     let mut graph = graph::Graph::build(&seen, &resolver, query.level, &moments);
+    graph.place_handshakes();
     graph.place_connects();
+    graph.add_certificates(store, &moments, query, &resolver)?;
     graph.add_waiting(store, &moments, query)?;
     graph.add_segments(store, &moments, query, &resolver)?;
     graph.add_pending(store, &moments, query, &resolver)?;
@@ -74,6 +79,7 @@ fn filtered(
     learn(&mut resolver, store, &matching.seen, ns(moments.start_ms), ns(moments.end_ms))?;
     let mut graph = graph::Graph::build(&matching.seen, &resolver, query.level, moments);
     graph.add_sampled(&matching.alone, &resolver);
+    graph.place_handshakes();
     graph.place_connects();
     Ok(Topology { sampled: Some(matching.sampled), ..nodes::finish(graph, &matching.seen, entities, moments, query) })
 }

@@ -8,8 +8,9 @@ use super::attributes::{self, Known};
 use super::connects::{self, Connects};
 use super::figures::View;
 use super::graph::{EdgeKey, EdgeParts, Graph, NodeParts, Seen};
+use super::handshakes::{self, Handshakes};
 use super::increase::Moments;
-use super::judge::{self, MIN_TO_JUDGE, Subject};
+use super::judge::{self, MIN_TO_JUDGE, Noun, Subject};
 use super::lifetime::Lifetimes;
 use super::pending::{self, Pending};
 use limpid_model::{Entity, Side};
@@ -24,7 +25,7 @@ const EXPLAINS_ERRORS: f64 = 0.8;
 /// A callee explains its caller's slowness when its p95 is at least this share of the caller's.
 const EXPLAINS_LATENCY: f64 = 0.5;
 /// What no callee of the callee can explain.
-const OWN_KINDS: [&str; 2] = [connects::KIND, "retransmits"];
+const OWN_KINDS: [&str; 4] = [connects::KIND, "retransmits", handshakes::KIND, handshakes::CERTIFICATE_KIND];
 const DNS: &str = "dns";
 const LATENCY: &str = "latency";
 /// A callee's trouble and its caller's begin together, but for so many buckets.
@@ -115,8 +116,8 @@ impl<'a> Judged<'a> {
     fn new(key: &'a EdgeKey, parts: &'a EdgeParts, graph: &Graph, seen: &[Seen], moments: &Moments) -> Self {
         let link = format!("/map?sel=edge:{}>{}:{}", key.source, key.target, key.protocol);
         let requests = parts.requests(key);
-        let is_dns = key.protocol == DNS;
-        let subject = Subject { link: link.clone(), is_dns, codes: parts.failed_codes.clone() };
+        let noun = if key.protocol == DNS { Noun::Lookups } else { Noun::Requests };
+        let subject = Subject { link: link.clone(), noun, codes: parts.failed_codes.clone() };
         let mut reasons = requests.map_or_else(Vec::new, |view| judge::reasons(view, moments, &subject));
         let mut other_mix = false;
         let mut only_slower = |reasons: &mut Vec<Reason>, side| {
@@ -131,16 +132,20 @@ impl<'a> Judged<'a> {
         reasons.extend(of_caller);
         let failed_connects = parts.connects.as_ref();
         reasons.extend(failed_connects.and_then(|connects| {
-            judge::connects_reason(connects, requests, moments, watched_before(parts, graph, moments), link.clone())
+            let through = requests.or_else(|| parts.handshakes.as_ref()?.view());
+            judge::connects_reason(connects, through, moments, watched_before(parts, graph, moments), link.clone())
         }));
         let hung = parts.hung(moments);
         reasons.extend(hung.map(|(pending, usual)| pending.reason(subject.noun(), usual, moments, link.clone())));
+        let handshakes = parts.handshakes.as_ref();
+        reasons.extend(handshakes.map(|handshakes| handshakes.reasons(moments, &link)).unwrap_or_default());
         reasons.extend(parts.segments.reason(moments, link));
         reasons.sort_by_key(|reason| (reason.severity, reason.since_ns));
         // What the caller saw is what explains the caller.
         let seen = parts.client.as_ref().or(parts.server.as_ref()).map(View::total).unwrap_or_default();
         let beside =
             failed_connects.filter(|_| requests.is_some()).map_or(0.0, |connects| connects.view.total().requests);
+        let beside = beside + handshakes.map_or(0.0, |handshakes| handshakes.total().failed());
         Judged { key, parts, reasons, failed: seen.failed() + beside, p95_ms: seen.quantile_ms(0.95), hung, other_mix }
     }
 
@@ -170,12 +175,13 @@ impl<'a> Judged<'a> {
         let parts = self.parts;
         let view = parts.view();
         let total = view.map(View::total).unwrap_or_default();
+        let shaken = parts.handshakes.as_ref().map_or(0.0, |handshakes| handshakes.total().requests);
         let split_known = parts.network.requests > 0.0 || parts.queue.requests > 0.0;
         Edge {
             source: self.key.source.clone(),
             target: self.key.target.clone(),
             protocol: self.key.protocol.clone(),
-            status: status(&self.reasons, total.requests),
+            status: status(&self.reasons, total.requests.max(shaken)),
             reasons: self.reasons,
             requests: total.requests as u64,
             errors: total.failed() as u64,
@@ -186,6 +192,7 @@ impl<'a> Judged<'a> {
             retransmits: parts.segments.retransmits() as u64,
             client: parts.client.as_ref().map(|view| view.total().side()),
             server: parts.server.as_ref().map(|view| view.total().side()),
+            tls: parts.handshakes.as_ref().map(|handshakes| handshakes.answer(moments)),
             network: parts.network.waiting(),
             queue: parts.queue.waiting(),
             network_or_queue: parts.network_or_queue.waiting().filter(|_| !split_known),
@@ -254,7 +261,8 @@ fn node(id: &str, parts: &NodeParts, all: &Parts) -> Node {
     let calls: Vec<&Judged> = all.outgoing(id).filter(|edge| edge.key.target != id).collect();
     let outgoing: f64 = calls.iter().filter_map(|edge| edge.parts.view()).map(|view| view.total().requests).sum();
     let is_dns = !connected.is_empty() && connected.iter().all(|edge| edge.key.protocol == DNS);
-    let subject = Subject { link: page_of(id, parts.kind), is_dns, codes: codes_of(&connected) };
+    let noun = if is_dns { Noun::Lookups } else { Noun::Requests };
+    let subject = Subject { link: page_of(id, parts.kind), noun, codes: codes_of(&connected) };
     let mut reasons = view.map_or_else(Vec::new, |view| judge::reasons(view, moments, &subject));
     if connected.iter().any(|edge| edge.other_mix) && !connected.iter().any(|edge| edge.has(LATENCY)) {
         reasons.retain(|reason| reason.kind != LATENCY);
@@ -262,7 +270,12 @@ fn node(id: &str, parts: &NodeParts, all: &Parts) -> Node {
     let called = |id: &str| graph.nodes.get(id).map_or_else(|| short_name(id).to_string(), |parts| name_of(id, parts));
     explain(&mut reasons, &calls, &called, total.failed(), total.quantile_ms(0.95), moments);
     reasons.extend(hang(&connected, &calls, &called, moments, &subject));
+    let served_tls = shaken(connected.iter().copied());
+    reasons.extend(served_tls.iter().flat_map(|handshakes| handshakes.reasons(moments, &subject.link)));
     reasons.extend(refused(id, view, subject.link, all));
+    let made_tls = shaken(calls.iter().copied());
+    let encrypted =
+        [&served_tls, &made_tls].into_iter().flatten().map(|handshakes| handshakes.total().requests).sum::<f64>();
     if reasons.is_empty() {
         reasons.extend(consequence(&calls, &called));
     }
@@ -280,7 +293,7 @@ fn node(id: &str, parts: &NodeParts, all: &Parts) -> Node {
         kind: parts.kind.to_string(),
         name: parts.name.clone(),
         level: graph.level.as_str(),
-        status: status(&reasons, total.requests.max(outgoing)),
+        status: status(&reasons, total.requests.max(outgoing).max(encrypted)),
         reasons,
         requests: total.requests as u64,
         errors: total.failed() as u64,
@@ -317,6 +330,14 @@ fn hang(
         inherit(&mut reason, edge, called);
     }
     Some(reason)
+}
+
+/// All handshakes of these edges together.
+fn shaken<'a>(edges: impl Iterator<Item = &'a Judged<'a>>) -> Option<Handshakes> {
+    edges.filter_map(|edge| edge.parts.handshakes.clone()).reduce(|mut into, more| {
+        into.merge(&more);
+        into
+    })
 }
 
 fn codes_of(edges: &[&Judged]) -> BTreeMap<String, f64> {
@@ -382,8 +403,9 @@ fn inherit(reason: &mut Reason, edge: &Judged, called: &dyn Fn(&str) -> String) 
 
 /// A node without a fault of its own whose callees are bad.
 fn consequence(calls: &[&Judged], called: &dyn Fn(&str) -> String) -> Option<Reason> {
-    // A bad network below is worth a look, and no fault of who calls through it.
-    let felt = |edge: &&Judged<'_>| edge.reasons.iter().find(|reason| reason.kind != "retransmits").cloned();
+    // A bad network below, or a certificate that is about to end, is worth a look, and no fault of who calls.
+    let unfelt = ["retransmits", handshakes::CERTIFICATE_KIND];
+    let felt = |edge: &&Judged<'_>| edge.reasons.iter().find(|reason| !unfelt.contains(&reason.kind)).cloned();
     let worst = calls.iter().filter_map(|edge| Some((edge, felt(edge)?)));
     let (edge, reason) = worst.min_by_key(|(_, reason)| (reason.severity, reason.since_ns))?;
     Some(Reason {

@@ -164,7 +164,7 @@ impl Graph {
         let key = self.key_between(seen, resolver)?;
         let mut parts = EdgeParts::default();
         parts.addresses.extend((!seen.peer_address.is_empty()).then(|| seen.peer_address.clone()));
-        self.edge_beside(&key, &parts)
+        self.edge_beside(&key, &parts, &[connects::PROTOCOL])
     }
 
     /// Below the level of services a link cannot say which edge it is, unless there is one.

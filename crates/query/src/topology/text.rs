@@ -13,6 +13,15 @@ pub fn duration(ms: f64) -> String {
     format!("{minutes:.0}\u{2009}min {rest:.0}\u{2009}s")
 }
 
+/// "9 days", "1 day", "7 h".
+pub fn days(days: f64) -> String {
+    match days {
+        ..1.0 => format!("{:.0}\u{2009}h", (days * 24.0).floor()),
+        ..2.0 => "1 day".into(),
+        _ => format!("{:.0} days", days.floor()),
+    }
+}
+
 /// "18.4 %", "< 0.01 %", "0 %".
 pub fn share(ratio: f64) -> String {
     let percent = ratio * 100.0;
@@ -66,6 +75,9 @@ mod tests {
             [(0.31, "0.31 ms"), (46.0, "46 ms"), (186.4, "186 ms"), (1964.0, "1.96 s"), (125_000.0, "2 min 5 s")]
         {
             assert_eq!(duration(ms).replace('\u{2009}', " "), expected);
+        }
+        for (left, expected) in [(9.7, "9 days"), (1.9, "1 day"), (0.31, "7 h")] {
+            assert_eq!(days(left).replace('\u{2009}', " "), expected);
         }
         for (ratio, expected) in
             [(0.1841, "18.4 %"), (0.00001, "< 0.01 %"), (0.0, "0 %"), (1.0, "100 %"), (0.001, "0.1 %")]

@@ -90,7 +90,8 @@ pub struct Difference {
     pub others: f64,
 }
 
-/// Facets, differences and the heat map of a search. `by` asks for one facet with more of its values.
+/// Facets, differences and the heat map of a search. `by` asks for facets, separated by commas, with more of
+/// their values.
 pub fn explore(
     store: &dyn Store,
     query: &TraceQuery,
@@ -132,7 +133,8 @@ pub fn explore(
 
 /// Those that group: the first ones in their order, then attributes that most traces know.
 fn facets(census: &Census, counts: &Counts, by: Option<&str>) -> Vec<Facet> {
-    let rank = |key: &str| match by == Some(key) {
+    let is_asked = |key: &str| by.is_some_and(|by| by.split(',').any(|asked| asked == key));
+    let rank = |key: &str| match is_asked(key) {
         true => 0,
         false => FIRST.iter().position(|first| *first == key).map_or(FIRST.len() + 1, |at| at + 1),
     };
@@ -141,7 +143,7 @@ fn facets(census: &Census, counts: &Counts, by: Option<&str>) -> Vec<Facet> {
         let text = census.names.text(*key);
         let known = counts.known.get(key).copied().unwrap_or_default();
         let distinct = values.values().filter(|count| count.selected > 0).count();
-        let asked = by == Some(text);
+        let asked = is_asked(text);
         let groups = distinct > 0 && (asked || !is_id(values.len(), known.all) && (values.len() > 1 || text == "code"));
         if groups {
             let most = if asked { MOST_VALUES_ASKED } else { MOST_VALUES };

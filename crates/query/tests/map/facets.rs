@@ -123,6 +123,18 @@ fn a_facet_that_is_asked_for_shows_more_of_its_values() {
 }
 
 #[test]
+fn several_facets_are_asked_for_at_once() {
+    let world = shop();
+    let keys =
+        |by| found(&world, "service:shop", None, by).facets.into_iter().map(|facet| facet.key).collect::<Vec<_>>();
+    assert!(!keys(None).contains(&"service".to_owned()), "with one value it groups nothing");
+    let mut first = keys(Some("name,service"));
+    first.truncate(2);
+    first.sort();
+    assert_eq!(first, ["name", "service"]);
+}
+
+#[test]
 fn of_more_than_can_be_read_an_equal_part_of_all_times_is() {
     let world = World::new();
     // A hundred times as many in the last quarter of an hour as before.

@@ -1,6 +1,7 @@
 //! The map, traces and entities over a real store.
 
 mod causes;
+mod encrypted;
 mod facets;
 mod hanging;
 mod network;

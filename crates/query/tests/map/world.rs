@@ -114,7 +114,11 @@ impl World {
 
     /// Samples every five seconds until `until` (seconds after `t0`); the counter goes on without requests.
     pub fn flow(&self, flow: &Flow, until: u64) {
-        let name = ("__name__", "limpid_request_duration_seconds".to_string());
+        self.flow_of("limpid_request_duration_seconds", flow, until);
+    }
+
+    pub fn flow_of(&self, family: &str, flow: &Flow, until: u64) {
+        let name = ("__name__", family.to_string());
         let labels = Labels::from_pairs(flow.labels.iter().cloned().chain([name, ("status", flow.status.to_string())]));
         let mut histogram = ExpHistogram::default();
         let mut points = Vec::new();

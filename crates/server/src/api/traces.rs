@@ -44,7 +44,7 @@ pub async fn search(State(server): Shared, Query(parameters): Query<Parameters>)
 }
 
 /// How the traces of a search spread over what is known of them. `sel=t0,t1,d0,d1` selects a part of the heat map (Unix
-/// seconds, milliseconds), `by` one property with more of its values.
+/// seconds, milliseconds), `by` properties, separated by commas, with more of their values.
 pub async fn facets(
     State(server): Shared,
     Query(parameters): Query<Parameters>,

@@ -1,7 +1,7 @@
 // A selected edge: the sentence, where the time goes, why, both views.
 import { isGoneSince } from "../../domain/difference";
-import { count, milliseconds, MISSING, rate } from "../../domain/format";
-import { nameOf, neverConnected, protocolName, type Figures, type MapEdge, type Neighbourhood } from "../../domain/topology";
+import { count, milliseconds, MISSING, plural, rate } from "../../domain/format";
+import { isUnread, nameOf, neverConnected, protocolName, type Figures, type MapEdge, type Neighbourhood } from "../../domain/topology";
 import { term } from "../../domain/tracequery";
 import { hrefHere } from "../../state/location";
 import { tracesOfEdge } from "../links";
@@ -11,13 +11,14 @@ import { Sign } from "../Sign";
 import { Against, GoneSince } from "./Against";
 import { EdgeChart, EdgeOperations } from "./EdgeMore";
 import { EdgeTcp } from "./EdgeTcp";
+import { EdgeTls } from "./EdgeTls";
 import { Attributes } from "./NodeDetail";
 import { WhereTime } from "./WhereTime";
 
 export function EdgeDetail({ edge, around }: { edge: MapEdge; around: Neighbourhood }) {
   const source = around.byId.get(edge.source);
   const target = around.byId.get(edge.target);
-  const spoken = !neverConnected(edge);
+  const spoken = !neverConnected(edge) && !isUnread(edge);
   const gone = isGoneSince(edge);
   const port = edge.attributes["server.port"];
   return (
@@ -25,13 +26,13 @@ export function EdgeDetail({ edge, around }: { edge: MapEdge; around: Neighbourh
       <div class="sec" style={{ paddingTop: "14px" }}>
         <h2 class="big">
           <a href={hrefHere({ sel: `node:${edge.source}` })} style={{ color: "inherit" }}>{nameOf(edge.source, around.byId)}</a>{" "}
-          <span class="dim" style={{ fontWeight: 400 }}>{gone ? "called" : spoken ? "calls" : "cannot connect to"}</span>{" "}
+          <span class="dim" style={{ fontWeight: 400 }}>{gone ? "called" : neverConnected(edge) ? "cannot connect to" : "calls"}</span>{" "}
           <a href={hrefHere({ sel: `node:${edge.target}` })} style={{ color: "inherit" }}>{nameOf(edge.target, around.byId)}</a>
         </h2>
         <div class="sub">{[protocolName(edge.protocol), port ? `port ${port}` : "", gone ? "" : viewText(edge)].filter(Boolean).join(" · ")}</div>
         <div class="state">
           <span style={{ paddingTop: "1px" }}><Sign status={edge.status} size={15} /></span>
-          <div>{gone ? <GoneSince /> : <Sentence of={edge} />}</div>
+          <div>{gone ? <GoneSince /> : <>{(!isUnread(edge) || edge.reasons.length > 0) && <Sentence of={edge} />} {isUnread(edge) && <UnreadSentence edge={edge} />}</>}</div>
         </div>
         <div style={{ marginTop: "12px" }}>
           <a class="btn s" href={tracesOfEdge(edge, source, target)}>Traces</a>{" "}
@@ -59,6 +60,7 @@ export function EdgeDetail({ edge, around }: { edge: MapEdge; around: Neighbourh
           <BothViewsTable edge={edge} />
         </div>
       )}
+      {!gone && edge.tls && <EdgeTls key={`${edge.id} tls`} edge={edge} tls={edge.tls} around={around} />}
       {!gone && <EdgeTcp key={`${edge.id} tcp`} edge={edge} around={around} />}
       <Attributes attributes={edge.attributes} />
     </>
@@ -66,9 +68,17 @@ export function EdgeDetail({ edge, around }: { edge: MapEdge; around: Neighbourh
 }
 
 function viewText(edge: MapEdge): string {
-  if (edge.client && edge.server) return "seen from both sides";
-  if (edge.client) return "seen from the caller only";
-  return edge.server ? "seen from the server only" : "seen from neither side";
+  const client = edge.client ?? edge.tls?.client;
+  const server = edge.server ?? edge.tls?.server;
+  if (client && server) return "seen from both sides";
+  if (client) return "seen from the caller only";
+  return server ? "seen from the server only" : "seen from neither side";
+}
+
+/** Of what cannot be read it is told how often and whether the two talk. */
+function UnreadSentence({ edge: { tls } }: { edge: MapEdge }) {
+  const side = tls?.server ?? tls?.client;
+  return <>Encrypted and not read. {rate(tls?.rate)} handshakes, {side?.errors ? plural(side.errors, "handshake") : "none"} failed, p95 <b>{milliseconds(side?.p95)}</b>.</>;
 }
 
 function BothViewsTable({ edge }: { edge: MapEdge }) {

@@ -1,9 +1,6 @@
 // What an edge says: protocol, rate and p95 at the callee's end; of a selected one both views along the line.
-import { slowReason } from "../../domain/findings";
-import { milliseconds } from "../../domain/format";
 import type { Route } from "../../domain/geometry";
 import type { PlacedLabel } from "../../domain/labels";
-import { isBad, tone } from "../../domain/status";
 import { neverConnected, type MapEdge } from "../../domain/topology";
 import { VIEW_LINE, viewLines, type LabelLines, type ViewLine } from "./edgeTexts";
 
@@ -31,8 +28,7 @@ export function ViewsBlock({ label, lines }: { label: PlacedLabel; lines: ViewLi
     <g class="lab" font-size="11" fill="var(--ink-2)" text-anchor={label.anchor}>
       {lines.map((line, index) => (
         <text key={line.text} class="halo" x={label.x} y={label.y - (lines.length - 1 - index) * VIEW_LINE}>
-          {line.text}
-          <tspan font-weight="650" fill={ink(line.tone, "var(--ink)")}>{line.value}</tspan>
+          <ViewText line={line} />
         </text>
       ))}
     </g>
@@ -42,8 +38,8 @@ export function ViewsBlock({ label, lines }: { label: PlacedLabel; lines: ViewLi
 /** Caller's p95 at its start, network in the middle, server's p95 at its end. */
 export function BothViews({ edge, route }: { edge: MapEdge; route: Route }) {
   if (neverConnected(edge)) return <NothingThrough edge={edge} route={route} />;
-  const slow = isBad(edge.status) && slowReason(edge) ? tone(edge.status) : "";
-  const between = edge.network ? `network ${milliseconds(edge.network.p95)}` : edge.networkOrQueue ? `network or queue ${milliseconds(edge.networkOrQueue.p95)}` : "";
+  const lines = viewLines(edge);
+  const [client, between, server] = [lines[0], lines.length > 2 ? lines[1] : undefined, lines.at(-1)];
   const from = route.at(0.2);
   const middle = route.at(0.52);
   const to = route.at(0.86);
@@ -51,19 +47,21 @@ export function BothViews({ edge, route }: { edge: MapEdge; route: Route }) {
   return (
     <g class="lab" font-size="11" fill="var(--ink-2)">
       <text class="halo" x={from.x - 12 * away} y={from.y + 3} text-anchor={away > 0 ? "end" : "start"}>
-        client <tspan font-weight="650" fill="var(--ink)">{edge.client ? milliseconds(edge.client.p95) : "not watched"}</tspan>
+        <ViewText line={client} />
       </text>
       {between && (
         <text class="halo" x={middle.x + 14} y={middle.y + 5}>
-          {between}
+          {between.text}{between.value}
         </text>
       )}
       <text class="halo" x={to.x + 13} y={to.y + 3}>
-        server <tspan font-weight="650" fill={ink(slow, "var(--ink)")}>{edge.server ? milliseconds(edge.server.p95) : "not watched"}</tspan>
+        <ViewText line={server} />
       </text>
     </g>
   );
 }
+
+const ViewText = ({ line }: { line: ViewLine | undefined }) => <>{line?.text}<tspan font-weight="650" fill={ink(line?.tone ?? "", "var(--ink)")}>{line?.value}</tspan></>;
 
 /** Where nobody answered there are no two views. */
 function NothingThrough({ edge, route }: { edge: MapEdge; route: Route }) {

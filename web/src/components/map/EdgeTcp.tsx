@@ -12,6 +12,7 @@ import { slowMoment, subject } from "../../state/subject";
 import { CopyButton } from "../Copy";
 import { tracesOf } from "../links";
 import { FailureLine } from "../states";
+import { Sides, type Row } from "./Sides";
 
 interface Props {
   edge: MapEdge;
@@ -21,7 +22,13 @@ interface Props {
 type Sides = { client: Tcp | null; server: Tcp | null };
 
 export function EdgeTcp({ edge, around }: Props) {
-  const of = { client: edgeMatchers(edge, "client", around), server: edgeMatchers(edge, "server", around) };
+  // The socket below what was read in plaintext counts its bytes as those of TLS.
+  const known = { ...edge, client: edge.client ?? edge.tls?.client ?? null, server: edge.server ?? edge.tls?.server ?? null };
+  const below = (side: "client" | "server") => {
+    const of = edgeMatchers(known, side, around);
+    return of && edge.tls ? { ...of, protocol: [...new Set([edge.protocol, "tls", "quic"])] } : of;
+  };
+  const of = { client: below("client"), server: below("server") };
   const query = useQuery(subject(`tcp ${edge.id}`), slowMoment(10), async (signal): Promise<Sides> => {
     const { start, end } = interval.peek();
     const ask = async (side: Matchers | null) => (side ? readTcp(await queryAt(tcpOf(side, windowOver({ start, end })), end, signal)) : null);
@@ -41,7 +48,7 @@ export function EdgeTcp({ edge, around }: Props) {
       </div>
       <FailureLine what="TCP" query={query} />
       <FailedConnects edge={edge} around={around} />
-      {measured && !neverConnected(edge) && <TcpTable sides={sides} seconds={knownSeconds(edge)} rows={isTcp ? ROWS : ROWS.filter(([, , row]) => row === "any")} />}
+      {measured && !neverConnected(edge) && <Sides sides={sides} rows={rowsOf(knownSeconds(edge)).filter((row) => isTcp || !row.tcp)} unknown={unknown} />}
       {measured && !isTcp && <p class="sub">No TCP of it was measured in this range: round trips and what was sent again are not known.</p>}
     </div>
   );
@@ -80,26 +87,28 @@ const MEANINGS: Record<string, string> = {
 };
 
 /** What only TCP has, and what any connection and flow of datagrams has. */
-type Row = [name: string, cell: (tcp: Tcp, seconds: number) => string | null, of: "tcp" | "any", tone?: (tcp: Tcp) => string];
+type TcpRow = Row<Tcp> & { tcp?: boolean };
 
-const ROWS: Row[] = [
-  ["opened", (tcp, seconds) => (tcp.opened === null ? null : rate(tcp.opened / seconds)), "any"],
-  ["open at the end", (tcp) => (tcp.active === null ? null : count(tcp.active)), "any"],
-  ["time to connect p50", (tcp) => time(tcp.connectP50), "tcp"],
-  ["time to connect p95", (tcp) => time(tcp.connectP95), "tcp"],
-  ["round trip p50", (tcp) => time(tcp.roundTripP50), "tcp"],
-  ["round trip p95", (tcp) => time(tcp.roundTripP95), "tcp"],
-  ["sent again", againText, "tcp", (tcp) => (isLossy(tcp) ? "warn b" : "")],
-  ["resets", (tcp) => (tcp.resets === null ? null : count(tcp.resets)), "tcp"],
-  ["bytes sent", (tcp) => (tcp.sent === null ? null : bytes(tcp.sent)), "any"],
-  ["bytes received", (tcp) => (tcp.received === null ? null : bytes(tcp.received)), "any"],
+const rowsOf = (seconds: number): TcpRow[] => [
+  { name: "opened", cell: ({ opened }) => (opened === null ? null : rate(opened / seconds)) },
+  { name: "open at the end", cell: ({ active }) => told(active, count) },
+  { name: "time to connect p50", cell: ({ connectP50 }) => told(connectP50, milliseconds), tcp: true },
+  { name: "time to connect p95", cell: ({ connectP95 }) => told(connectP95, milliseconds), tcp: true },
+  { name: "round trip p50", cell: ({ roundTripP50 }) => told(roundTripP50, milliseconds), tcp: true },
+  { name: "round trip p95", cell: ({ roundTripP95 }) => told(roundTripP95, milliseconds), tcp: true },
+  { name: "sent again", cell: againText, tcp: true, tone: (tcp) => (isLossy(tcp) ? "warn b" : "") },
+  { name: "resets", cell: ({ resets }) => told(resets, count), tcp: true },
+  { name: "bytes sent", cell: ({ sent }) => told(sent, bytes) },
+  { name: "bytes received", cell: ({ received }) => told(received, bytes) },
 ];
 
-const time = (value: number | null): string | null => (value === null ? null : milliseconds(value));
+const told = (value: number | null, text: (value: number) => string): string | null => (value === null ? null : text(value));
 
 /** As long as the map's rates are of: it knows since when anything was watched. */
 function knownSeconds(edge: MapEdge): number {
   if (edge.requests && edge.rate) return edge.requests / edge.rate;
+  const handshakes = edge.tls?.server?.requests ?? edge.tls?.client?.requests;
+  if (handshakes && edge.tls?.rate) return handshakes / edge.tls.rate;
   return Math.max(1, interval.peek().end - interval.peek().start);
 }
 
@@ -109,30 +118,5 @@ function againText(tcp: Tcp): string | null {
   return tcp.retransmits && tcp.retransmits >= 0.5 ? `${share(part)} (${count(tcp.retransmits)})` : "0";
 }
 
-function TcpTable({ sides, seconds, rows }: { sides: Sides; seconds: number; rows: Row[] }) {
-  return (
-    <table>
-      <thead>
-        <tr>
-          <th><span class="vh">Figure</span></th>
-          <th class="num"><span style={{ color: "var(--s-client)" }} aria-hidden="true">◻</span> caller</th>
-          <th class="num"><span style={{ color: "var(--s-server)" }} aria-hidden="true">◼</span> server</th>
-        </tr>
-      </thead>
-      <tbody>
-        {rows.map(([name, cell, , tone]) => (
-          <tr key={name}>
-            <td>{name}</td>
-            {[sides.client, sides.server].map((tcp, index) => {
-              const text = tcp && cell(tcp, seconds);
-              return <td key={index} class={`num ${text ? tcp && tone ? tone(tcp) : "" : "dim"}`}>{text ?? unknown(name, tcp, index)}</td>;
-            })}
-          </tr>
-        ))}
-      </tbody>
-    </table>
-  );
-}
-
 /** Only who opens a connection knows how long it took. */
-const unknown = (name: string, tcp: Tcp | null, side: number): string => (tcp && side === 1 && name.startsWith("time to connect") ? "–" : "not known");
+const unknown = ({ name }: Row<Tcp>, tcp: Tcp | null, side: number): string => (tcp && side === 1 && name.startsWith("time to connect") ? "–" : "not known");

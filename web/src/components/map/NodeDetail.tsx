@@ -2,7 +2,7 @@
 import { figuredNode, isGoneSince } from "../../domain/difference";
 import { milliseconds, perSecond, plural, share } from "../../domain/format";
 import { isBad, tone } from "../../domain/status";
-import { glyphOf, nameOf, protocolName, runtimeOf, serviceParts, type MapEdge, type MapNode, type Neighbourhood } from "../../domain/topology";
+import { glyphOf, isUnread, nameOf, protocolName, runtimeOf, serviceParts, shownEdge, type MapEdge, type MapNode, type Neighbourhood } from "../../domain/topology";
 import { term } from "../../domain/tracequery";
 import { hrefHere, param } from "../../state/location";
 import { nodeHref, onMapHref, tracesOf } from "../links";
@@ -85,7 +85,7 @@ export function Neighbours({ title, edges, end, around, empty, toMap = false }: 
         <span class="num">p95</span>
       </div>
       {sorted.slice(0, 50).map((edge) => (
-        <NeighbourLine key={edge.id} edge={edge} name={nameOf(edge[end], around.byId)} toMap={toMap} />
+        <NeighbourLine key={edge.id} edge={shownEdge(edge)} name={nameOf(edge[end], around.byId)} toMap={toMap} />
       ))}
       {edges.length === 0 && <div class="sub">{empty}</div>}
       {edges.length > 50 && <div class="sub">{plural(edges.length - 50, "more", "more")}, see the table view.</div>}
@@ -99,7 +99,7 @@ function NeighbourLine({ edge, name, toMap }: { edge: MapEdge; name: string; toM
   return (
     <div class="nb">
       <span class="el">
-        <Sign status={edge.status} size={13} /> <a href={target}>{name}</a> <span class="dim">{protocolName(edge.protocol)}</span>
+        <Sign status={edge.status} size={13} /> <a href={target}>{name}</a> <span class="dim">{isUnread(edge) ? "handshakes" : protocolName(edge.protocol)}</span>
       </span>
       <span class="num">{perSecond(edge.rate)}</span>
       <span class={`num ${(edge.errorRatio ?? 0) > 0 ? color : "dim"}`}>{share(edge.errorRatio)}</span>

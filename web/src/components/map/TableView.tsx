@@ -5,7 +5,7 @@ import { edgeMatches, nodeMatches, type Term } from "../../domain/filter";
 import { count, milliseconds, perSecond, share } from "../../domain/format";
 import { isBad, severity, tone } from "../../domain/status";
 import type { Sort } from "../../domain/sort";
-import { glyphOf, isGone, isNew, nameOf, protocolName, runtimeOf, type MapEdge, type MapNode, type Neighbourhood, type Topology } from "../../domain/topology";
+import { glyphOf, isGone, isNew, nameOf, protocolOf, shownEdge, runtimeOf, type MapEdge, type MapNode, type Neighbourhood, type Topology } from "../../domain/topology";
 import { hrefHere, param } from "../../state/location";
 import { pastOf } from "../Compare";
 import { KindGlyph, Sign } from "../Sign";
@@ -32,7 +32,7 @@ const lifeOf = (node: MapNode): string => (isGone(node) ? "gone" : isNew(node) ?
 
 export function TableView({ topology, around, terms }: { topology: Topology; around: Neighbourhood; terms: Term[] }) {
   const nodes = useMemo(() => topology.nodes.filter((node) => nodeMatches(terms, node, around)), [topology, terms]);
-  const edges = useMemo(() => topology.edges.filter((edge) => edgeMatches(terms, edge, around)), [topology, terms]);
+  const edges = useMemo(() => topology.edges.filter((edge) => edgeMatches(terms, edge, around)).map(shownEdge), [topology, terms]);
   // Links keep what else the address says, so they are made anew with it; but not for another order of the rows.
   const address = hrefHere(UNORDERED);
   const nodeColumns = useMemo(() => nodeColumnsOf(around, hasDifferences(topology)), [topology, address]);
@@ -87,7 +87,7 @@ function edgeColumnsOf(around: Neighbourhood, differs: boolean): Column<MapEdge>
     { key: "state", head: "State", value: (edge) => severity(edge.status), cell: (edge) => <Sign status={edge.status} /> },
     { key: "source", head: "Caller", value: (edge) => nameOf(edge.source, around.byId), cell: (edge) => nameOf(edge.source, around.byId) },
     { key: "target", head: "Callee", value: (edge) => nameOf(edge.target, around.byId), cell: (edge) => <a href={hrefHere({ ...UNORDERED, view: null, sel: `edge:${edge.id}` })}>{nameOf(edge.target, around.byId)}</a> },
-    { key: "protocol", head: "Protocol", value: (edge) => edge.protocol, cell: (edge) => <span class="dim">{protocolName(edge.protocol)}{isGoneSince(edge) ? ", gone" : isNew(edge) ? ", new" : ""}</span> },
+    { key: "protocol", head: "Protocol", value: (edge) => edge.protocol, cell: (edge) => <span class="dim">{protocolOf(edge)}{isGoneSince(edge) ? ", gone" : isNew(edge) ? ", new" : ""}</span> },
     { key: "client", head: "caller's p95", numeric: true, optional: "h2c", value: (edge) => edge.client?.p95, cell: (edge) => milliseconds(edge.client?.p95) },
     { key: "server", head: "server's p95", numeric: true, optional: "h2c", value: (edge) => edge.server?.p95, cell: (edge) => milliseconds(edge.server?.p95) },
     ...figureColumns<MapEdge>(differs),

@@ -3,7 +3,7 @@ import { connectsText, failReason, slowReason } from "../../domain/findings";
 import { differenceText } from "../../domain/difference";
 import { milliseconds, rate, share } from "../../domain/format";
 import { isBad, tone } from "../../domain/status";
-import { neverConnected, protocolName, type MapEdge } from "../../domain/topology";
+import { isUnread, neverConnected, protocolName, type MapEdge } from "../../domain/topology";
 import { textWidth } from "../measure";
 
 export interface LabelLines {
@@ -24,6 +24,7 @@ export function labelLines(edge: MapEdge): LabelLines {
   if (edge.status === "no_data") return sized({ head: protocol, headTone: "", left: "no data", right: "", rightTone: "" });
   const connects = connectsText(edge);
   if (neverConnected(edge)) return sized({ head: connects ?? protocol, headTone: connects ? color : "", left: "nothing got through", right: "", rightTone: "" });
+  if (isUnread(edge)) return sized({ head: connects ?? protocol, headTone: connects ? color : "", left: `${connects ? `${protocol} ` : ""}${rate(edge.tls?.rate)} handshakes`, right: "", rightTone: "" });
   if (connects) return sized({ head: connects, headTone: color, left: `${protocol} ${rate(edge.rate)} · `, right: milliseconds(edge.p95), rightTone: slowReason(edge) ? color : "" });
   if (bad && failReason(edge) && (edge.errorRatio ?? 0) > 0) {
     return sized({ head: `${share(edge.errorRatio)} failed`, headTone: color, left: `${protocol} ${rate(edge.rate)} · `, ...(differs ? { right: differs, rightTone: "ink" } : { right: milliseconds(edge.p95), rightTone: slowReason(edge) ? color : "" }) });
@@ -52,10 +53,12 @@ export interface ViewLine {
 export function viewLines(edge: MapEdge): ViewLine[] {
   if (neverConnected(edge)) return [{ text: "", value: connectsText(edge) ?? "nothing got through", tone: isBad(edge.status) ? tone(edge.status) : "" }];
   const slow = isBad(edge.status) && slowReason(edge) ? tone(edge.status) : "";
-  const lines: ViewLine[] = [{ text: "client ", value: edge.client ? milliseconds(edge.client.p95) : "not watched", tone: "" }];
+  const of = isUnread(edge) ? edge.tls : edge;
+  const what = isUnread(edge) ? "handshake " : "";
+  const lines: ViewLine[] = [{ text: `client ${what}`, value: of?.client ? milliseconds(of.client.p95) : "not watched", tone: "" }];
   if (edge.network) lines.push({ text: "network ", value: milliseconds(edge.network.p95), tone: "" });
   else if (edge.networkOrQueue) lines.push({ text: "network or queue ", value: milliseconds(edge.networkOrQueue.p95), tone: "" });
-  lines.push({ text: "server ", value: edge.server ? milliseconds(edge.server.p95) : "not watched", tone: slow });
+  lines.push({ text: `server ${what}`, value: of?.server ? milliseconds(of.server.p95) : "not watched", tone: slow });
   return lines;
 }
 

@@ -19,6 +19,8 @@ export function figuresOf(node: MapNode): { left: Figure; right: Figure | null }
     const right = node.made.p95 === null ? null : { text: milliseconds(node.made.p95), tone: "", strong: false };
     return { left: { text: `calls ${rate(node.made.rate)}`, tone: "", strong: false }, right };
   }
+  // Judged by its handshakes alone.
+  if (node.status === "ok" && node.requests === 0) return { left: { text: "encrypted", tone: "", strong: false }, right: null };
   const bad = isBad(node.status);
   const failing = bad && (failReason(node) !== undefined || (node.errorRatio ?? 0) >= 0.01) && (node.errorRatio ?? 0) > 0;
   const slow = bad && slowReason(node) !== undefined;

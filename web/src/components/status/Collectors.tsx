@@ -80,7 +80,7 @@ function sum(costs: (Cost | undefined)[]): Cost | undefined {
 /** What stands by for another kernel is no news. */
 const isSpare = (program: Program): boolean => program.state === "off" && (program.reason ?? "").startsWith("not needed");
 
-function State({ state }: { state: RunState }) {
+export function State({ state, text = state }: { state: RunState; text?: string }) {
   const sign = SIGNS[state];
-  return <span class="st">{sign ? <Sign status={sign} quiet /> : <span class="dim" style={{ width: "14px", textAlign: "center" }} aria-hidden="true">–</span>}{state}</span>;
+  return <span class="st">{sign ? <Sign status={sign} quiet /> : <span class="dim" style={{ width: "14px", textAlign: "center" }} aria-hidden="true">–</span>}{text}</span>;
 }

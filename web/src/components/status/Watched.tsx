@@ -1,7 +1,7 @@
 // What is watched and what is not: protocols that are read, connections that are not, what is left alone.
 import type { Agent } from "../../api/status";
 import { queryAt } from "../../api/series";
-import { count, perSecond, plural } from "../../domain/format";
+import { count, MISSING, perSecond, plural } from "../../domain/format";
 import { FAMILY, windowOver } from "../../domain/promql";
 import { protocolName } from "../../domain/topology";
 import { interval } from "../../state/clock";
@@ -10,7 +10,7 @@ import { useQuery } from "../../state/query";
 import { slowMoment, subject } from "../../state/subject";
 
 /** Labels of connections whose protocol is not read. */
-const UNREAD: Record<string, string> = { tcp: "TCP of no known protocol", unix: "Unix sockets of no known protocol", tls: "encrypted, and no library of it can be read", unknown: "not known yet" };
+const UNREAD: Record<string, string> = { tcp: "TCP of no known protocol", unix: "Unix sockets of no known protocol", tls: "TLS, read or not", quic: "QUIC, not read", unknown: "not known yet" };
 
 interface Line {
   protocol: string;
@@ -42,7 +42,7 @@ export function Protocols() {
         <thead><tr><th>Protocol</th><th class="num">requests/s</th><th class="num">connections</th></tr></thead>
         <tbody>
           {read.map((line) => <tr key={line.protocol}><td><a href={href("/map", { q: `proto:${line.protocol}` })}>{protocolName(line.protocol)}</a></td><td class="num">{perSecond(line.rate)}</td><td class="num">{count(line.open)}</td></tr>)}
-          {unread.map((line) => <tr key={line.protocol}><td class="dim">{UNREAD[line.protocol]}</td><td class="num dim">not read</td><td class="num">{count(line.open)}</td></tr>)}
+          {unread.map((line) => <tr key={line.protocol}><td class="dim">{UNREAD[line.protocol]}</td><td class="num dim">{line.protocol === "tls" ? MISSING : "not read"}</td><td class="num">{count(line.open)}</td></tr>)}
         </tbody>
       </table>
     </div>

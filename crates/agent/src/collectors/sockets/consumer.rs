@@ -4,6 +4,7 @@
 
 use super::clock;
 use super::record::{self, HALF_LOST, HALF_SENT, Half, Halves, Header, Open, RawProgress};
+use super::tls::Request;
 use super::verdict::Verdicts;
 use crate::capture::{Bytes, CloseReason, Consumer, SocketId};
 use crate::losses;
@@ -44,7 +45,7 @@ pub fn run(
     verdicts: Verdicts,
     consumer: Box<dyn Consumer + Send>,
     shared: &Shared,
-    tls: SyncSender<u32>,
+    tls: SyncSender<Request>,
 ) {
     let state = RefCell::new(State { consumer, verdicts, tls, unix: FxHashMap::default(), offset_ns: 0 });
     let mut builder = RingBufferBuilder::new();
@@ -105,7 +106,7 @@ impl Waiter {
 struct State {
     consumer: Box<dyn Consumer + Send>,
     verdicts: Verdicts,
-    tls: SyncSender<u32>,
+    tls: SyncSender<Request>,
     /// Unix sockets and when they were first seen.
     unix: FxHashMap<SocketId, u64>,
     offset_ns: u64,
@@ -144,7 +145,7 @@ impl State {
     /// When the queue is full they are found by the next look at all processes.
     fn speaks_tls(&self, bytes: &[u8]) {
         if let Some(record) = record::read::<record::Tls>(bytes) {
-            let _ = self.tls.try_send(record.tgid);
+            let _ = self.tls.try_send(Request::Speaks(record.tgid));
         }
     }
 

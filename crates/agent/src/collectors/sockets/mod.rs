@@ -26,8 +26,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, SyncSender};
 use std::thread::JoinHandle;
-pub use tls::TlsFile;
+use tls::Request;
 use tls::mappings::{Mappings, Stop};
+pub use tls::{TlsFile, TlsFound, TlsFunction};
 use verdict::{Slots, Verdicts};
 
 pub const INFO: CollectorInfo = CollectorInfo {
@@ -117,7 +118,7 @@ pub struct Sockets {
     own: MapHandle,
     slots: Arc<Slots>,
     counters: MapHandle,
-    tls_files: tls::TlsFiles,
+    tls_found: tls::SharedFound,
     /// Ends the thread that hears of mappings.
     mappings: Option<Stop>,
     object: Arc<Object>,
@@ -143,7 +144,7 @@ impl Sockets {
             own,
             slots: slots.clone(),
             counters,
-            tls_files: Arc::default(),
+            tls_found: Arc::default(),
             mappings: None,
             object: Arc::new(loaded.object),
         };
@@ -183,7 +184,7 @@ impl Sockets {
         ring: MapHandle,
         verdicts: Verdicts,
         consumer: Box<dyn Consumer + Send>,
-        tls_requests: SyncSender<u32>,
+        tls_requests: SyncSender<Request>,
     ) -> Result<(), CollectorError> {
         let shared = Arc::new(Shared::default());
         self.shared.push(shared.clone());
@@ -196,14 +197,14 @@ impl Sockets {
         self.spawn("sockets-sweep".to_string(), move || sweep.run())
     }
 
-    fn start_tls(&mut self, requests: Receiver<u32>, asking: SyncSender<u32>) -> Result<(), CollectorError> {
+    fn start_tls(&mut self, requests: Receiver<Request>, asking: SyncSender<Request>) -> Result<(), CollectorError> {
         let told = self.start_mappings(asking)?;
-        let tls = tls::Tls::new(&self.object, requests, told, self.tls_files.clone())?;
+        let tls = tls::Tls::new(&self.object, requests, told, self.tls_found.clone())?;
         self.spawn("sockets-tls".to_string(), move || tls.run())
     }
 
     /// Whether the kernel tells what processes map.
-    fn start_mappings(&mut self, asking: SyncSender<u32>) -> Result<bool, CollectorError> {
+    fn start_mappings(&mut self, asking: SyncSender<Request>) -> Result<bool, CollectorError> {
         match Mappings::open() {
             Ok((mappings, stop)) => {
                 self.mappings = Some(stop);
@@ -251,8 +252,8 @@ impl Sockets {
         CollectorStatus { name: INFO.name, state: ProgramState::Running, programs: self.attached.programs.clone() }
     }
 
-    pub fn tls_files(&self) -> Vec<TlsFile> {
-        self.tls_files.lock().map(|files| files.clone()).unwrap_or_default()
+    pub fn tls_found(&self) -> TlsFound {
+        self.tls_found.lock().map(|found| found.clone()).unwrap_or_default()
     }
 
     /// The kernel's own counts, by the names of [`COUNTERS`].

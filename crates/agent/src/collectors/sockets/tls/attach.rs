@@ -1,9 +1,9 @@
 //! Hangs the programs of `tls_functions.h` onto the functions of one file.
 
 use super::TlsFile;
-use super::files::MappedFile;
+use super::files::{MappedFile, OpenFile};
+use crate::collectors::ProgramState;
 use crate::collectors::sockets::clock;
-use crate::collectors::{ProgramState, ProgramStatus};
 use libbpf_rs::{Link, Object, UprobeMultiOpts, UprobeOpts};
 use limpid_probes::{Exit, Function, Inspection, Library, Role, Site};
 use std::path::Path;
@@ -11,9 +11,24 @@ use std::path::Path;
 pub struct Attached {
     /// On the kernel's clock.
     pub since_ns: u64,
-    pub status: TlsFile,
-    /// Detached when dropped.
-    _links: Vec<Link>,
+    /// What was inspected.
+    pub file: OpenFile,
+    links: Vec<Link>,
+}
+
+/// So many probes are detached at the same time.
+const DETACH_AT_ONCE: usize = 16;
+
+/// The kernel waits with each probe until nobody runs it any more: some 50 ms, but for many of them at once.
+pub fn detach(files: impl IntoIterator<Item = Attached>) {
+    let mut parts: [Vec<Link>; DETACH_AT_ONCE] = Default::default();
+    let links = files.into_iter().flat_map(|file| file.links);
+    links.enumerate().for_each(|(number, link)| parts[number % DETACH_AT_ONCE].push(link));
+    std::thread::scope(|scope| {
+        for part in parts.into_iter().filter(|part| !part.is_empty()) {
+            scope.spawn(move || drop(part));
+        }
+    });
 }
 
 /// Where one program hangs in the file.
@@ -24,8 +39,8 @@ struct Probe<'a> {
     sites: Vec<(&'a str, &'a Site)>,
 }
 
-/// `None`: there is nothing in this file.
-pub fn attach(object: &Object, file: &MappedFile) -> Option<Attached> {
+/// `None`: there is no library in this file; or, of the second, nothing could be hung on it.
+pub fn attach(object: &Object, file: &MappedFile) -> Option<(TlsFile, Option<Attached>)> {
     // The process may end at any moment: what is open stays.
     let open = file.open()?;
     let inspection = match limpid_probes::inspect(&open.path) {
@@ -35,7 +50,9 @@ pub fn attach(object: &Object, file: &MappedFile) -> Option<Attached> {
             return None;
         }
     };
-    let (mut links, mut states) = (Vec::new(), Vec::new());
+    let library = format!("{:?}", inspection.library);
+    let mut found = TlsFile::new(file.name.clone(), library, inspection.version.clone());
+    let mut links = Vec::new();
     for probe in probes(&inspection) {
         let state = match hang(object, &open.path, &probe) {
             Ok(hung) => {
@@ -44,24 +61,18 @@ pub fn attach(object: &Object, file: &MappedFile) -> Option<Attached> {
             }
             Err(error) => ProgramState::Failed(error),
         };
-        states.extend(probe.sites.iter().map(|(symbol, site)| ProgramStatus {
-            name: probe.program.to_owned(),
-            hook: describe(symbol, site, probe.returns),
-            state: state.clone(),
-        }));
+        for (symbol, site) in &probe.sites {
+            log::debug!("{} in {}: {}", probe.program, file.name.display(), describe(symbol, site, probe.returns));
+            found.note(symbol, !site.emulated, state.clone());
+        }
     }
-    states.extend(inspection.missing.iter().map(|missing| ProgramStatus {
-        name: "none".to_owned(),
-        hook: missing.symbol.clone(),
-        state: ProgramState::Off(missing.reason.to_string()),
-    }));
-    let library = match &inspection.version {
-        Some(version) => format!("{:?} {version}", inspection.library),
-        None => format!("{:?}", inspection.library),
-    };
-    log::info!("{library} in {}: {} probes", file.name.display(), links.len());
-    let status = TlsFile { path: file.name.clone(), library, probes: states };
-    (!links.is_empty()).then(|| Attached { since_ns: clock::monotonic_ns(), status, _links: links })
+    for missing in &inspection.missing {
+        found.note(&missing.symbol, false, ProgramState::Off(missing.reason.to_string()));
+    }
+    let version = found.version.as_deref().unwrap_or("of no known version");
+    log::info!("{} {version} in {}: {} probes", found.library, file.name.display(), links.len());
+    let attached = Attached { since_ns: clock::monotonic_ns(), file: open, links };
+    Some((found, (!attached.links.is_empty()).then_some(attached)))
 }
 
 fn describe(symbol: &str, site: &Site, returns: bool) -> String {

@@ -15,7 +15,8 @@ const MAPS_BYTES: usize = 1 << 20;
 
 #[derive(Clone, Debug)]
 pub struct MappedFile {
-    /// By this it can be opened, also where it is deleted or in another mount namespace.
+    /// By this it can be opened, also in another mount namespace. Where it is deleted: a program always, a library where
+    /// CAP_CHECKPOINT_RESTORE lets `map_files` be followed.
     pub open: PathBuf,
     /// As the process sees it.
     pub name: PathBuf,
@@ -29,18 +30,53 @@ impl MappedFile {
     /// Kept open, under a path that goes on to work when the process, or the name, is gone.
     pub fn open(&self) -> Option<OpenFile> {
         let file = fs::File::open(&self.open).ok()?;
-        Some(OpenFile { path: PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd())), _file: file })
+        let version = Version::of(&file.metadata().ok()?);
+        Some(OpenFile { path: PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd())), version, file })
+    }
+
+    pub fn metadata(&self) -> Option<fs::Metadata> {
+        fs::metadata(&self.open).ok().filter(fs::Metadata::is_file)
     }
 
     pub fn id(&self) -> Option<FileId> {
-        let metadata = fs::metadata(&self.open).ok()?;
-        metadata.is_file().then(|| (metadata.dev(), metadata.ino()))
+        self.metadata().as_ref().map(id_of)
+    }
+}
+
+pub fn id_of(metadata: &fs::Metadata) -> FileId {
+    (metadata.dev(), metadata.ino())
+}
+
+/// Changes when the content is overwritten in place.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Version {
+    size: u64,
+    modified: (i64, i64),
+}
+
+impl Version {
+    fn of(metadata: &fs::Metadata) -> Self {
+        Version { size: metadata.size(), modified: (metadata.mtime(), metadata.mtime_nsec()) }
     }
 }
 
 pub struct OpenFile {
     pub path: PathBuf,
-    _file: fs::File,
+    version: Version,
+    file: fs::File,
+}
+
+impl OpenFile {
+    pub fn is_overwritten(&self) -> bool {
+        self.file.metadata().is_ok_and(|metadata| Version::of(&metadata) != self.version)
+    }
+
+    /// Whether somebody would miss it: what is deleted keeps its room on the disk as long as it is open, and what is not on
+    /// the root file system keeps its own from being unmounted.
+    pub fn is_in_the_way(&self) -> bool {
+        let root = fs::metadata("/").map(|root| root.dev());
+        self.file.metadata().is_ok_and(|file| file.nlink() == 0 || root.is_ok_and(|root| file.dev() != root))
+    }
 }
 
 /// All processes, by number and start.
@@ -56,18 +92,30 @@ pub fn started_ns(tgid: u32) -> Option<u64> {
 /// The files that this process has mapped executable, each once.
 pub fn mapped(tgid: u32) -> Vec<MappedFile> {
     let Some(maps) = procfs::text(tgid, "maps", MAPS_BYTES) else { return Vec::new() };
+    let program = procfs::link(tgid, "exe");
     let mut files: Vec<MappedFile> = Vec::new();
     for line in maps.lines() {
         let Some((range, name)) = executable(line) else { continue };
         if files.iter().any(|file| file.name == Path::new(name)) {
             continue;
         }
-        let by_range = PathBuf::from(format!("/proc/{tgid}/map_files/{range}"));
+        let by_range = PathBuf::from(format!("/proc/{tgid}/map_files/{}", without_zeros(range)));
         let by_name = PathBuf::from(format!("/proc/{tgid}/root{name}"));
-        let open = if by_range.exists() { by_range } else { by_name };
+        let open = match program.as_deref() {
+            // The only one that opens a deleted file without further rights.
+            Some(program) if program == name => PathBuf::from(format!("/proc/{tgid}/exe")),
+            _ if by_range.exists() => by_range,
+            _ => by_name,
+        };
         files.push(MappedFile { open, name: PathBuf::from(name) });
     }
     files
+}
+
+/// `maps` fills addresses up to eight digits, the names in `map_files` do not: those of programs at a fixed address are short.
+fn without_zeros(range: &str) -> String {
+    let (from, to) = range.split_once('-').unwrap_or((range, ""));
+    format!("{}-{}", from.trim_start_matches('0'), to.trim_start_matches('0'))
 }
 
 /// Range and name of a line of `maps`, if it is code out of a file.
@@ -110,6 +158,12 @@ mod tests {
         assert_eq!(executable("7ffd1000-7ffd2000 r-xp 00000000 00:00 0   [vdso]"), None);
         assert_eq!(executable("7ffd1000-7ffd2000 r-xp 00000000 00:00 0"), None);
         assert_eq!(executable(""), None);
+    }
+
+    #[test]
+    fn a_range_is_named_as_in_map_files() {
+        assert_eq!(without_zeros("00400000-006f5000"), "400000-6f5000");
+        assert_eq!(without_zeros("7f1c2a000000-7f1c2a0b0000"), "7f1c2a000000-7f1c2a0b0000");
     }
 
     #[test]

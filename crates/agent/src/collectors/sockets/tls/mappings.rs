@@ -1,6 +1,7 @@
 //! Code that processes map, told by the kernel as they do it: the records of a performance event that counts nothing (perf
 //! uses the same to know what runs where). So a library is looked at before its process has come to use it.
 
+use super::Request;
 use rustc_hash::FxHashSet;
 use std::fs::File;
 use std::io::{self, Read};
@@ -156,7 +157,7 @@ impl Mappings {
     }
 
     /// Asks for a look at each process that maps code of a file of which nothing was told before.
-    pub fn run(mut self, requests: SyncSender<u32>) {
+    pub fn run(mut self, requests: SyncSender<Request>) {
         let descriptors = self.rings.iter().map(|ring| ring.event.as_raw_fd()).chain([self.stop.as_raw_fd()]);
         let mut polled: Vec<libc::pollfd> =
             descriptors.map(|fd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 }).collect();
@@ -183,7 +184,7 @@ impl Mappings {
 const PROCESS: std::ops::Range<usize> = 0..4;
 const FILE: std::ops::Range<usize> = 32..56;
 
-fn tell(kind: u32, record: &[u8], told: &mut FxHashSet<[u8; 24]>, requests: &SyncSender<u32>) {
+fn tell(kind: u32, record: &[u8], told: &mut FxHashSet<[u8; 24]>, requests: &SyncSender<Request>) {
     match kind {
         // What was missed may have been told before as well.
         RECORD_LOST => told.clear(),
@@ -193,7 +194,7 @@ fn tell(kind: u32, record: &[u8], told: &mut FxHashSet<[u8; 24]>, requests: &Syn
                 told.clear();
             }
             // Nobody waits for the one who looks: what is not asked for is found by the next look at all.
-            if told.insert(file) && requests.try_send(tgid).is_err() {
+            if told.insert(file) && requests.try_send(Request::Maps(tgid)).is_err() {
                 told.remove(&file);
             }
         }
@@ -256,7 +257,7 @@ mod tests {
         let thread = std::thread::spawn(move || mappings.run(requests));
         let child = std::process::Command::new("sleep").arg("5").spawn();
         let mut child = child.expect("sleep is there");
-        let told = asked.iter().any(|tgid| tgid == child.id());
+        let told = asked.iter().any(|Request::Maps(tgid)| Request::Speaks(tgid) | tgid == child.id());
         child.kill().expect("it runs");
         child.wait().expect("it ends");
         drop(stop);
