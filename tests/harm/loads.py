@@ -115,6 +115,9 @@ class Load(threading.Thread):
         self.unwatched = client.next()
         if client.next() != self.unwatched:
             raise AssertionError(f"{name}: two unwatched rounds differ: {self.unwatched}")
+        # Each file once as it came and once as an echo.
+        if isinstance(client, Stream) and not self.unwatched.startswith(f"{2 * sum(SIZES)} "):
+            raise AssertionError(f"{name}: not all is received: {self.unwatched}")
 
     def run(self):
         try:

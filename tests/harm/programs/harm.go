@@ -29,7 +29,10 @@ func check(err error) {
 func answer(folder string) http.HandlerFunc {
 	return func(answer http.ResponseWriter, request *http.Request) {
 		if request.Method == "POST" {
-			io.Copy(answer, request.Body)
+			// All of it first: the server reads no more of a request once it has begun to answer.
+			body, err := io.ReadAll(request.Body)
+			check(err)
+			answer.Write(body)
 			return
 		}
 		body, err := os.ReadFile(filepath.Join(folder, filepath.Base(request.URL.Path)))

@@ -152,7 +152,7 @@ impl Sockets {
         }
         sockets.start_sweep(loaded.sweep)?;
         if config.tls_plaintext {
-            sockets.start_tls(tls_asked)?;
+            sockets.start_tls(tls_requests, tls_asked)?;
         }
         sockets.mark_old_sockets();
         Ok(sockets)
@@ -192,8 +192,17 @@ impl Sockets {
         self.spawn("sockets-sweep".to_string(), move || sweep.run())
     }
 
-    fn start_tls(&mut self, requests: Receiver<u32>) -> Result<(), CollectorError> {
-        let tls = tls::Tls::new(&self.object, requests, self.tls_files.clone())?;
+    fn start_tls(&mut self, requests: SyncSender<u32>, asked: Receiver<u32>) -> Result<(), CollectorError> {
+        let mapped = tls::Mapped::start();
+        let told = mapped.as_ref().ok().map(tls::Mapped::told).transpose()?;
+        let tls = tls::Tls::new(&self.object, asked, told, self.tls_files.clone())?;
+        match (mapped, self.shared.first().cloned()) {
+            (Ok(mapped), Some(shared)) => {
+                self.spawn("sockets-mapped".to_string(), move || mapped.run(&requests, &shared.stop))?;
+            }
+            (Err(error), _) => log::info!("new processes are looked for every second: {error}"),
+            _ => {}
+        }
         self.spawn("sockets-tls".to_string(), move || tls.run())
     }
 

@@ -1,7 +1,7 @@
 //! Hangs the programs of `tls_functions.h` onto the functions of one file.
 
 use super::TlsFile;
-use super::files::MappedFile;
+use super::files::{MappedFile, OpenFile};
 use crate::collectors::sockets::clock;
 use crate::collectors::{ProgramState, ProgramStatus};
 use libbpf_rs::{Link, Object, UprobeMultiOpts, UprobeOpts};
@@ -12,8 +12,24 @@ pub struct Attached {
     /// On the kernel's clock.
     pub since_ns: u64,
     pub status: TlsFile,
-    /// Detached when dropped.
-    _links: Vec<Link>,
+    /// What was inspected.
+    pub file: OpenFile,
+    links: Vec<Link>,
+}
+
+/// So many probes are detached at the same time.
+const DETACH_AT_ONCE: usize = 16;
+
+/// The kernel waits with each probe until nobody runs it any more: some 50 ms, but for many of them at once.
+pub fn detach(files: impl IntoIterator<Item = Attached>) {
+    let mut parts: [Vec<Link>; DETACH_AT_ONCE] = Default::default();
+    let links = files.into_iter().flat_map(|file| file.links);
+    links.enumerate().for_each(|(number, link)| parts[number % DETACH_AT_ONCE].push(link));
+    std::thread::scope(|scope| {
+        for part in parts.into_iter().filter(|part| !part.is_empty()) {
+            scope.spawn(move || drop(part));
+        }
+    });
 }
 
 /// Where one program hangs in the file.
@@ -60,8 +76,8 @@ pub fn attach(object: &Object, file: &MappedFile) -> Option<Attached> {
         None => format!("{:?}", inspection.library),
     };
     log::info!("{library} in {}: {} probes", file.name.display(), links.len());
-    let status = TlsFile { path: file.name.clone(), library, probes: states };
-    (!links.is_empty()).then(|| Attached { since_ns: clock::monotonic_ns(), status, _links: links })
+    let status = TlsFile { path: file.name.clone(), library, probes: states.into() };
+    (!links.is_empty()).then(|| Attached { since_ns: clock::monotonic_ns(), status, file: open, links })
 }
 
 fn describe(symbol: &str, site: &Site, returns: bool) -> String {

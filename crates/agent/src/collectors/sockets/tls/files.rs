@@ -29,18 +29,53 @@ impl MappedFile {
     /// Kept open, under a path that goes on to work when the process, or the name, is gone.
     pub fn open(&self) -> Option<OpenFile> {
         let file = fs::File::open(&self.open).ok()?;
-        Some(OpenFile { path: PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd())), _file: file })
+        let version = Version::of(&file.metadata().ok()?);
+        Some(OpenFile { path: PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd())), version, file })
+    }
+
+    pub fn metadata(&self) -> Option<fs::Metadata> {
+        fs::metadata(&self.open).ok().filter(fs::Metadata::is_file)
     }
 
     pub fn id(&self) -> Option<FileId> {
-        let metadata = fs::metadata(&self.open).ok()?;
-        metadata.is_file().then(|| (metadata.dev(), metadata.ino()))
+        self.metadata().as_ref().map(id_of)
+    }
+}
+
+pub fn id_of(metadata: &fs::Metadata) -> FileId {
+    (metadata.dev(), metadata.ino())
+}
+
+/// Changes when the content is overwritten in place.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Version {
+    size: u64,
+    modified: (i64, i64),
+}
+
+impl Version {
+    fn of(metadata: &fs::Metadata) -> Self {
+        Version { size: metadata.size(), modified: (metadata.mtime(), metadata.mtime_nsec()) }
     }
 }
 
 pub struct OpenFile {
     pub path: PathBuf,
-    _file: fs::File,
+    version: Version,
+    file: fs::File,
+}
+
+impl OpenFile {
+    pub fn is_overwritten(&self) -> bool {
+        self.file.metadata().is_ok_and(|metadata| Version::of(&metadata) != self.version)
+    }
+
+    /// Whether somebody would miss it: what is deleted keeps its room on the disk as long as it is open, and what is not on
+    /// the root file system keeps its own from being unmounted.
+    pub fn is_in_the_way(&self) -> bool {
+        let root = fs::metadata("/").map(|root| root.dev());
+        self.file.metadata().is_ok_and(|file| file.nlink() == 0 || root.is_ok_and(|root| file.dev() != root))
+    }
 }
 
 /// All processes, by number and start.
