@@ -13,6 +13,7 @@ import time
 
 import cost
 import engine
+import harm
 import map as console_map
 import memory
 import overhead
@@ -29,6 +30,7 @@ FIGURES = [
     ("files", overhead.files),
     ("memory", memory.measure),
     ("soak", soak.measure),
+    ("harm", harm.measure),
     ("parsers", engine.parsers),
     ("spans", engine.spans),
     ("store", engine.store),

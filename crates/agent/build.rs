@@ -10,7 +10,7 @@ const OBJECTS: &[(&str, &str, &[&str])] = &[
     ("sockets", "src/collectors/sockets/sockets.bpf.c", &[]),
     ("sockets_hash", "src/collectors/sockets/sockets.bpf.c", &["-DSTATE_IN_HASH"]),
     ("processes", "src/collectors/processes/processes.bpf.c", &[]),
-    ("mapped", "src/collectors/sockets/tls/mapped.bpf.c", &[]),
+    ("started", "src/collectors/sockets/tls/started.bpf.c", &[]),
     ("attach", "src/check/attach.bpf.c", &[]),
 ];
 

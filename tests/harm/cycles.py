@@ -12,7 +12,7 @@ from harness import BINARY, await_true
 from kernel import code_of, has_breakpoints, ids_held_by, ids_in_kernel, orphans
 from loads import Fault
 
-PROBES = re.compile(r"\w+ [\d.]* ?in (\S+): (\d+) probes")
+PROBES = re.compile(r"\w+ [\d.]* ?in (\S+)(?: \(deleted\))?: (\d+) probes")
 # What ends the agent: once all is attached, and in the middle of attaching.
 ENDS = ["SIGTERM when attached", "SIGTERM in the middle", "SIGKILL in the middle"]
 

@@ -193,14 +193,13 @@ impl Sockets {
     }
 
     fn start_tls(&mut self, requests: SyncSender<u32>, asked: Receiver<u32>) -> Result<(), CollectorError> {
-        let mapped = tls::Mapped::start();
-        let told = mapped.as_ref().ok().map(tls::Mapped::told).transpose()?;
-        let tls = tls::Tls::new(&self.object, asked, told, self.tls_files.clone())?;
-        match (mapped, self.shared.first().cloned()) {
-            (Ok(mapped), Some(shared)) => {
-                self.spawn("sockets-mapped".to_string(), move || mapped.run(&requests, &shared.stop))?;
+        let started = tls::Started::new();
+        let tls = tls::Tls::new(&self.object, asked, started.is_ok(), self.tls_files.clone())?;
+        match (started, self.shared.first().cloned()) {
+            (Ok(started), Some(shared)) => {
+                self.spawn("sockets-started".to_string(), move || started.run(&requests, &shared.stop))?;
             }
-            (Err(error), _) => log::info!("new processes are looked for every second: {error}"),
+            (Err(error), _) => log::warn!("new processes are looked for every second: {error}"),
             _ => {}
         }
         self.spawn("sockets-tls".to_string(), move || tls.run())

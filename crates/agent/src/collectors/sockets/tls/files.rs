@@ -97,12 +97,18 @@ pub fn mapped(tgid: u32) -> Vec<MappedFile> {
         if files.iter().any(|file| file.name == Path::new(name)) {
             continue;
         }
-        let by_range = PathBuf::from(format!("/proc/{tgid}/map_files/{range}"));
+        let by_range = PathBuf::from(format!("/proc/{tgid}/map_files/{}", without_zeros(range)));
         let by_name = PathBuf::from(format!("/proc/{tgid}/root{name}"));
         let open = if by_range.exists() { by_range } else { by_name };
         files.push(MappedFile { open, name: PathBuf::from(name) });
     }
     files
+}
+
+/// `maps` fills addresses up to eight digits, the names in `map_files` do not: those of programs at a fixed address are short.
+fn without_zeros(range: &str) -> String {
+    let (from, to) = range.split_once('-').unwrap_or((range, ""));
+    format!("{}-{}", from.trim_start_matches('0'), to.trim_start_matches('0'))
 }
 
 /// Range and name of a line of `maps`, if it is code out of a file.
@@ -145,6 +151,12 @@ mod tests {
         assert_eq!(executable("7ffd1000-7ffd2000 r-xp 00000000 00:00 0   [vdso]"), None);
         assert_eq!(executable("7ffd1000-7ffd2000 r-xp 00000000 00:00 0"), None);
         assert_eq!(executable(""), None);
+    }
+
+    #[test]
+    fn a_range_is_named_as_in_map_files() {
+        assert_eq!(without_zeros("00400000-006f5000"), "400000-6f5000");
+        assert_eq!(without_zeros("7f1c2a000000-7f1c2a0b0000"), "7f1c2a000000-7f1c2a0b0000");
     }
 
     #[test]

@@ -1,15 +1,15 @@
 //! Finds the TLS libraries of running programs and hangs probes on their functions.
 //!
 //! A probe belongs to a file, so a library is done once for all processes that have it mapped, also those that start
-//! later. All processes are looked at in the beginning, and from then on those that the kernel tells of: they map code that
-//! was not mapped before (`mapped`), or speak TLS and have no probes yet. What libraries are installed is looked at too, so
+//! later. All processes are looked at in the beginning, and from then on those that the kernel tells of: they begin
+//! to run a program (`started`), or speak TLS and have no probes yet. What libraries are installed is looked at too, so
 //! that the first program that uses one finds its probes in place.
 //!
 //! A file that nobody uses any more is let go when it is in somebody's way.
 
 mod attach;
 mod files;
-mod mapped;
+mod started;
 
 use super::load;
 use crate::collectors::{CollectorError, ProgramStatus};
@@ -17,8 +17,8 @@ use crate::identity::procfs;
 use attach::Attached;
 use files::{FileId, MappedFile};
 use libbpf_rs::{MapCore, MapFlags, MapHandle, Object, PrintLevel};
-pub use mapped::Mapped;
 use rustc_hash::{FxHashMap, FxHashSet};
+pub use started::Started;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -26,7 +26,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// All processes, where the kernel tells what they map: only what it could not tell is found so.
+/// All processes, where the kernel tells what is started: only what it could not tell is found so.
 const LOOK_AT_ALL_EVERY: Duration = Duration::from_secs(60);
 /// Whether anybody still uses what is in the way: a look at all mappings of all processes.
 const LET_GO_EVERY: Duration = Duration::from_secs(10);
@@ -60,8 +60,7 @@ pub struct Tls {
     object: Arc<Object>,
     requests: Receiver<u32>,
     since: MapHandle,
-    /// The files that the kernel has told of, where it tells.
-    told: Option<MapHandle>,
+    look_at_all_every: Duration,
     files: FxHashMap<FileId, Known>,
     /// Processes that were looked at.
     seen: FxHashSet<Process>,
@@ -74,12 +73,13 @@ impl Tls {
     pub fn new(
         object: &Arc<Object>,
         requests: Receiver<u32>,
-        told: Option<MapHandle>,
+        is_told_of_starts: bool,
         status: TlsFiles,
     ) -> Result<Self, CollectorError> {
         let since = load::map(object, "tls_attached")?;
+        let look_at_all_every = if is_told_of_starts { LOOK_AT_ALL_EVERY } else { LOOK_EVERY };
         let (files, seen, late) = Default::default();
-        Ok(Tls { object: Arc::clone(object), requests, since, told, files, seen, late, status })
+        Ok(Tls { object: Arc::clone(object), requests, since, look_at_all_every, files, seen, late, status })
     }
 
     /// Until nobody asks any more: the consumers have ended.
@@ -89,13 +89,12 @@ impl Tls {
         for path in files::installed() {
             self.look_at_file(&MappedFile::installed(path));
         }
-        let look_at_all_every = if self.told.is_some() { LOOK_AT_ALL_EVERY } else { LOOK_EVERY };
         let (mut due, mut all_due, mut let_go_due) = (Instant::now(), Instant::now(), Instant::now());
         loop {
             let now = Instant::now();
             if all_due <= now {
                 self.look_at_all();
-                all_due = now + look_at_all_every;
+                all_due = now + self.look_at_all_every;
             }
             if due <= now {
                 self.forget_ended();
@@ -138,7 +137,9 @@ impl Tls {
         if newest_ns > started_ns {
             self.late.insert((tgid, started_ns));
             if let Err(error) = self.since.update(&tgid.to_ne_bytes(), &newest_ns.to_ne_bytes(), MapFlags::ANY) {
-                log::warn!("what process {tgid} did before it was watched cannot be told from what it does now: {error}");
+                log::warn!(
+                    "what process {tgid} did before it was watched cannot be told from what it does now: {error}"
+                );
             }
         }
     }
@@ -218,10 +219,6 @@ impl Tls {
             log::info!("no probes any more in {}", file.status.path.display());
         }
         attach::detach(files);
-        // Whoever maps them again is to be told of.
-        if let Some(told) = &self.told {
-            mapped::forget(told);
-        }
     }
 }
 
