@@ -15,7 +15,8 @@ const MAPS_BYTES: usize = 1 << 20;
 
 #[derive(Clone, Debug)]
 pub struct MappedFile {
-    /// By this it can be opened, also where it is deleted or in another mount namespace.
+    /// By this it can be opened, also in another mount namespace. Where it is deleted: a program always, a library where
+    /// CAP_CHECKPOINT_RESTORE lets `map_files` be followed.
     pub open: PathBuf,
     /// As the process sees it.
     pub name: PathBuf,
@@ -91,6 +92,7 @@ pub fn started_ns(tgid: u32) -> Option<u64> {
 /// The files that this process has mapped executable, each once.
 pub fn mapped(tgid: u32) -> Vec<MappedFile> {
     let Some(maps) = procfs::text(tgid, "maps", MAPS_BYTES) else { return Vec::new() };
+    let program = procfs::link(tgid, "exe");
     let mut files: Vec<MappedFile> = Vec::new();
     for line in maps.lines() {
         let Some((range, name)) = executable(line) else { continue };
@@ -99,7 +101,12 @@ pub fn mapped(tgid: u32) -> Vec<MappedFile> {
         }
         let by_range = PathBuf::from(format!("/proc/{tgid}/map_files/{}", without_zeros(range)));
         let by_name = PathBuf::from(format!("/proc/{tgid}/root{name}"));
-        let open = if by_range.exists() { by_range } else { by_name };
+        let open = match program.as_deref() {
+            // The only one that opens a deleted file without further rights.
+            Some(program) if program == name => PathBuf::from(format!("/proc/{tgid}/exe")),
+            _ if by_range.exists() => by_range,
+            _ => by_name,
+        };
         files.push(MappedFile { open, name: PathBuf::from(name) });
     }
     files
