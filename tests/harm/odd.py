@@ -23,6 +23,7 @@ class Odd:
         _, self.port = start_nginx(scope, scope.path("files"), certificate, key)
         self.url = f"https://127.0.0.1:{self.port}/{max(SIZES)}"
         self.limpid = Limpid(scope, "agent")
+        await_true(lambda: self.probed("/libssl.so"), "the probes")
 
     def curl(self, requests=REQUESTS):
         return ["curl", "-sSk", "--http1.1", *[self.url] * requests]

@@ -30,6 +30,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const LOOK_AT_ALL_EVERY: Duration = Duration::from_secs(60);
 /// Whether anybody still uses what is in the way: a look at all mappings of all processes.
 const LET_GO_EVERY: Duration = Duration::from_secs(10);
+/// Processes that are looked at a second time.
+const AGAIN: usize = 4096;
 /// Files whose content is remembered.
 const FILES: usize = 65_536;
 
@@ -64,6 +66,8 @@ pub struct Tls {
     files: FxHashMap<FileId, Known>,
     /// Processes that were looked at.
     seen: FxHashSet<Process>,
+    /// Those that have just been looked at: their loader may not have been done.
+    again: Vec<u32>,
     /// Those that were there before their probes.
     late: FxHashSet<Process>,
     status: TlsFiles,
@@ -78,8 +82,8 @@ impl Tls {
     ) -> Result<Self, CollectorError> {
         let since = load::map(object, "tls_attached")?;
         let look_at_all_every = if is_told_of_starts { LOOK_AT_ALL_EVERY } else { LOOK_EVERY };
-        let (files, seen, late) = Default::default();
-        Ok(Tls { object: Arc::clone(object), requests, since, look_at_all_every, files, seen, late, status })
+        let (files, seen, again, late) = Default::default();
+        Ok(Tls { object: Arc::clone(object), requests, since, look_at_all_every, files, seen, again, late, status })
     }
 
     /// Until nobody asks any more: the consumers have ended.
@@ -97,6 +101,7 @@ impl Tls {
                 all_due = now + self.look_at_all_every;
             }
             if due <= now {
+                std::mem::take(&mut self.again).into_iter().for_each(|tgid| self.look_at(tgid));
                 self.forget_ended();
                 self.detach_overwritten();
                 due = now + LOOK_EVERY;
@@ -106,7 +111,12 @@ impl Tls {
                 let_go_due = now + LET_GO_EVERY;
             }
             match self.requests.recv_timeout(due.saturating_duration_since(Instant::now())) {
-                Ok(tgid) => self.look_at(tgid),
+                Ok(tgid) => {
+                    self.look_at(tgid);
+                    if self.again.len() < AGAIN {
+                        self.again.push(tgid);
+                    }
+                }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return attach::detach(self.take(|_| true)),
             }
