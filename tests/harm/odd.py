@@ -53,9 +53,14 @@ class Odd:
         return path in fetch(f"{self.limpid.agent_url}/status")
 
     def warm(self, folder, times=1):
-        """Used, so that the agent knows it: as often as it is to have probes."""
-        run(self.curl(1), service="odd-warm", env={**os.environ, "LD_LIBRARY_PATH": folder})
-        await_true(lambda: fetch(f"{self.limpid.agent_url}/status").count(f'"path":"{folder}/') == times, f"probes in {folder}")
+        """Used, so that the agent knows it: as often as it is to have probes. Who has ended before it is looked at is none."""
+
+        def known():
+            run(self.curl(1), service="odd-warm", env={**os.environ, "LD_LIBRARY_PATH": folder})
+            time.sleep(0.3)
+            return fetch(f"{self.limpid.agent_url}/status").count(f'"path":"{folder}/') == times
+
+        await_true(known, f"probes in {folder}")
 
     def traced(self):
         """The breakpoints of the agent and those of a debugger do not meet: each gets its own."""
