@@ -13,6 +13,7 @@ import time
 
 import cost
 import engine
+import harm
 import map as console_map
 import memory
 import overhead
@@ -31,6 +32,7 @@ FIGURES = [
     ("tls", tls.measure),
     ("memory", memory.measure),
     ("soak", soak.measure),
+    ("harm", harm.measure),
     ("parsers", engine.parsers),
     ("spans", engine.spans),
     ("store", engine.store),

@@ -12,6 +12,7 @@ PACKAGES_browser="chromium:chromium fonts-dejavu-core"
 PACKAGES_kernels="qemu-system-x86:qemu-system-x86_64 dnsmasq-base:dnsmasq busybox-static cpio:cpio zstd:zstd xz-utils:xz debootstrap:debootstrap kmod:depmod e2fsprogs:mkfs.ext4"
 PACKAGES_arm64="qemu-system-arm:qemu-system-aarch64"
 PACKAGES_package="binutils:strip"
+PACKAGES_harm="wget:wget strace:strace gdb:gdb"
 PACKAGES_truth="python3:python3"
 PACKAGES_bench="sysbench:sysbench dnsperf:dnsperf"
 

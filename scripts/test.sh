@@ -11,6 +11,7 @@ browser   full  the console in Chromium on the running demo
 truth     full  the protocol engine against foreign captures
 kernels   full  the release binary on other kernels, with systemd and containers, and on arm64
 package   full  the Debian package: installed, booted with systemd, purged
+harm      full  the agent comes and goes under load of every TLS runtime, and odd targets: nobody notices
 fuzz      full  every parser, three minutes in all
 "
 
@@ -69,6 +70,12 @@ test_package() {
     build
     . scripts/package.sh
     tests/package/run "$(package "$BINARY" | tail -n 1)"
+}
+test_harm() {
+    need_root "the test that nobody is harmed"
+    need_packages build console e2e demo harm
+    build
+    tests/harm/run "$BINARY" --cycles 20 --minutes 2 --starts 50
 }
 test_fuzz() { cargo run --release --quiet -p limpid-fuzz -- --seconds 180; }
 

@@ -117,11 +117,11 @@ def compile_c(scope, name, *flags):
     return program
 
 
-def compile_go(scope, name):
+def compile_go(scope, name, folder=HERE, *flags):
     program = scope.path(f"{name}-go")
     # The demo's cache: the standard library is compiled once for both.
     env = {**os.environ, "GOCACHE": f"{CACHE}/demo/go", "GOTOOLCHAIN": "local", "GOFLAGS": "-mod=mod", "GO111MODULE": "off"}
-    run(["go", "build", "-o", program, f"{HERE}/programs/{name}.go"], env=env, timeout=300)
+    run(["go", "build", *flags, "-o", program, f"{folder}/programs/{name}.go"], env=env, timeout=300)
     return program
 
 
