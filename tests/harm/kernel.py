@@ -44,7 +44,7 @@ def ids_held_by(pid):
 
 def has_probes(pid):
     """Whether it has breakpoints in others: links of one or of many probes."""
-    return any(re.search(r"^link_type:\s+(uprobe_multi|kprobe_multi|perf)", said, re.M) for said in held_by(pid))
+    return any(re.search(r"^link_type:\s+(u(ret)?probe_multi|perf)", said, re.M) for said in held_by(pid))
 
 
 def pids():
