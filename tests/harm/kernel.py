@@ -28,14 +28,23 @@ def ids_in_kernel():
     return found
 
 
-def ids_held_by(pid):
-    """Programs and links that this process has open."""
-    found = set()
+def held_by(pid):
+    """What the kernel says of each descriptor of this process."""
     with contextlib.suppress(OSError):
         for descriptor in os.listdir(f"/proc/{pid}/fdinfo"):
             with contextlib.suppress(OSError), open(f"/proc/{pid}/fdinfo/{descriptor}") as info:
-                found |= {(kind, int(number)) for kind, number in re.findall(r"^(prog|link)_id:\s+(\d+)", info.read(), re.M)}
-    return found
+                yield info.read()
+
+
+def ids_held_by(pid):
+    """Programs and links that this process has open."""
+    pattern = re.compile(r"^(prog|link)_id:\s+(\d+)", re.M)
+    return {(kind, int(number)) for said in held_by(pid) for kind, number in pattern.findall(said)}
+
+
+def has_probes(pid):
+    """Whether it has breakpoints in others: links of one or of many probes."""
+    return any(re.search(r"^link_type:\s+(u(ret)?probe_multi|perf)", said, re.M) for said in held_by(pid))
 
 
 def pids():
