@@ -74,7 +74,8 @@ impl Report {
 pub fn run(collectors_off: &[&str], protocols_off: &[&str]) -> Report {
     let machine = Machine::read();
     let hooks = attempts::run();
-    let collectors: Vec<Collector> = COLLECTORS.iter().map(|info| collector(info, &hooks)).collect();
+    let collectors = COLLECTORS.iter().map(|info| collector(info, &hooks));
+    let collectors: Vec<Collector> = collectors.map(|one| if machine.btf { one } else { one.without_types() }).collect();
     let problem = problem(&machine, &collectors);
     let collectors = collectors.into_iter().map(|one| one.switched(collectors_off)).collect();
     let names = limpid_protocols::PROTOCOLS.iter().map(|protocol| protocol.name);
@@ -97,6 +98,11 @@ pub fn has_links_of_many_probes() -> bool {
 }
 
 impl Collector {
+    /// The hooks that were tried read nothing of the kernel; what a collector loads does.
+    fn without_types(self) -> Collector {
+        Collector { will_run: false, front_end: None, reason: Some(NO_BTF.into()), ..self }
+    }
+
     fn switched(self, off: &[&str]) -> Collector {
         match off.contains(&self.name) {
             true => Collector { will_run: false, front_end: None, reason: Some("switched off".into()), ..self },
