@@ -75,7 +75,8 @@ pub fn run(collectors_off: &[&str], protocols_off: &[&str]) -> Report {
     let machine = Machine::read();
     let hooks = attempts::run();
     let collectors = COLLECTORS.iter().map(|info| collector(info, &hooks));
-    let collectors: Vec<Collector> = collectors.map(|one| if machine.btf { one } else { one.without_types() }).collect();
+    let collectors: Vec<Collector> =
+        collectors.map(|one| if machine.btf { one } else { one.without_types() }).collect();
     let problem = problem(&machine, &collectors);
     let collectors = collectors.into_iter().map(|one| one.switched(collectors_off)).collect();
     let names = limpid_protocols::PROTOCOLS.iter().map(|protocol| protocol.name);
