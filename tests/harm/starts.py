@@ -58,15 +58,15 @@ class Starts:
         if os.path.exists(program):
             os.remove(program)
         shutil.copy(self.go, program)
-        return [program, "ask", self.url, "1", "1"], {}
+        return [program, "ask", self.url, "1"], {}
 
     def known(self):
         """Every first request is counted."""
         yield "curl", lambda _: (self.curl(), {})
         # The agent learns of the program from its first start.
-        run([self.go, "ask", self.url, "1", "1"], service="learnt")
+        run([self.go, "ask", self.url, "1"], service="learnt")
         await_true(lambda: self.go in self.probed(), "the probes on the Go program")
-        yield "go", lambda _: ([self.go, "ask", self.url, "1", "1"], {})
+        yield "go", lambda _: ([self.go, "ask", self.url, "1"], {})
         yield "python3", lambda _: ([sys.executable, "-c", ASK, self.url], {})
 
     def fresh(self):

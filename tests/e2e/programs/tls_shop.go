@@ -36,9 +36,10 @@ func ask(url string, count int, http2 bool) {
 	var group sync.WaitGroup
 	for i := 0; i < workers; i++ {
 		group.Add(1)
+		share := (count + i) / workers
 		go func() {
 			defer group.Done()
-			worker(client, url, count/workers)
+			worker(client, url, share)
 		}()
 	}
 	group.Wait()
