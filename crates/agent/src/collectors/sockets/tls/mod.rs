@@ -25,7 +25,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Whether processes have ended and files were overwritten.
+/// Whether files were overwritten.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// All processes, where the kernel tells what they map; else as often as the rest.
 const LOOK_AT_ALL_EVERY: Duration = Duration::from_secs(10);
@@ -101,7 +101,6 @@ impl Tls {
                 all_due = now + self.look_at_all_every;
             }
             if due <= now {
-                self.forget_ended();
                 self.detach_overwritten();
                 due = now + LOOK_EVERY;
             }
@@ -126,6 +125,7 @@ impl Tls {
     fn look_at_all(&mut self) {
         let processes = files::processes();
         self.seen.retain(|process| processes.contains(process));
+        self.forget_ended(|process| processes.contains(process));
         let running: FxHashSet<u32> = processes.iter().map(|(tgid, _)| *tgid).collect();
         self.found().retain(|tgid| running.contains(&tgid));
         for process in processes {
@@ -187,10 +187,10 @@ impl Tls {
     }
 
     /// Their numbers are used again by others.
-    fn forget_ended(&mut self) {
+    fn forget_ended(&mut self, lives: impl Fn(&Process) -> bool) {
         let since = &self.since;
         self.late.retain(|process| {
-            let lives = lives(*process);
+            let lives = lives(process);
             if !lives && let Err(error) = since.delete(&process.0.to_ne_bytes()) {
                 log::debug!("process {} cannot be forgotten: {error}", process.0);
             }
