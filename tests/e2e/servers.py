@@ -41,6 +41,34 @@ class Nginx:
         await_true(lambda: listens("127.0.0.1", self.port) or os.path.exists(self.socket), "nginx to listen")
 
 
+NGINX_TLS = """
+daemon off; master_process on; worker_processes 2; pid {folder}/nginx.pid; error_log {folder}/error.log;
+events {{ worker_connections 512; }}
+http {{
+    access_log off; keepalive_requests 1000000; client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy;
+    fastcgi_temp_path {folder}/fastcgi; uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
+    ssl_certificate {certificate}; ssl_certificate_key {key};
+    server {{ listen 127.0.0.1:{port} ssl {more}; {content} }}
+}}
+"""
+FINE = 'location / { return 200 "fine\\n"; }'
+
+
+class NginxTls:
+    """`content`: what stands in the server's block, in which `{folder}` is the server's own folder."""
+
+    def __init__(self, scope, service, certificate, key, content=FINE, more="", before=(), env=None):
+        self.port, self.folder = free_port(), scope.path(service)
+        os.mkdir(self.folder)
+        os.chmod(self.folder, 0o777)
+        with open(f"{self.folder}/nginx.conf", "w") as config:
+            config.write(NGINX_TLS.format(folder=self.folder, certificate=certificate, key=key, port=self.port, more=more,
+                                          content=content.replace("{folder}", self.folder)))
+        argv = [*before, "nginx", "-p", self.folder, "-c", f"{self.folder}/nginx.conf", "-e", f"{self.folder}/error.log"]
+        self.program = scope.start(service, argv, service=service, env=env)
+        await_true(lambda: listens("127.0.0.1", self.port), f"{service} to listen")
+
+
 class Redis:
     def __init__(self, scope, service, *flags):
         self.port = free_port()

@@ -10,18 +10,8 @@ import urllib.request
 
 from certificates import Authority
 from harness import HERE, Case, Limpid, await_true, free_port, listens, run
-from servers import compile_go
+from servers import FINE, NginxTls, compile_go
 
-NGINX = """
-daemon off; master_process on; worker_processes 2; pid {folder}/nginx.pid; error_log {folder}/error.log;
-events {{ worker_connections 512; }}
-http {{
-    access_log off; keepalive_requests 1000000; client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy;
-    fastcgi_temp_path {folder}/fastcgi; uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
-    ssl_certificate {certificate}; ssl_certificate_key {key};
-    server {{ listen 127.0.0.1:{port} ssl http2; location / {{ return 200 "fine\\n"; }} location = /large {{ root {folder}; }} }}
-}}
-"""
 LARGE = 300_000
 
 
@@ -48,16 +38,10 @@ class TlsPlaintext(Case):
 
     @classmethod
     def nginx(cls, service):
-        port, folder = free_port(), cls.scope.path(service)
-        os.mkdir(folder)
-        os.chmod(folder, 0o777)
-        with open(f"{folder}/large", "w") as file:
+        server = NginxTls(cls.scope, service, cls.certificate, cls.key, FINE + " location = /large { root {folder}; }", "http2")
+        with open(f"{server.folder}/large", "w") as file:
             file.write("x" * LARGE)
-        with open(f"{folder}/nginx.conf", "w") as config:
-            config.write(NGINX.format(folder=folder, certificate=cls.certificate, key=cls.key, port=port))
-        cls.scope.start("nginx", ["nginx", "-p", folder, "-c", f"{folder}/nginx.conf", "-e", f"{folder}/error.log"], service=service)
-        await_true(lambda: listens("127.0.0.1", port), "nginx to listen")
-        return port
+        return server.port
 
     @classmethod
     def has_probes(cls):

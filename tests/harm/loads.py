@@ -10,6 +10,7 @@ import threading
 import time
 
 from harness import await_true, die_with_parent, free_port, listens
+from servers import NginxTls
 
 PROGRAMS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "programs")
 # Around the sizes of a TLS record and of what libraries read at once.
@@ -18,17 +19,6 @@ SIZES = [0, 1, 100, 4096, 16_383, 16_384, 16_385, 70_000, 200_000]
 HANGS_SECONDS = 60
 # The agent is to start as fast as it does where there is a processor to spare.
 LOAD = ["nice", "-n", "5"]
-
-NGINX = """
-daemon off; master_process on; worker_processes 2; pid {folder}/nginx.pid; error_log {folder}/error.log;
-events {{ worker_connections 512; }}
-http {{
-    access_log off; keepalive_requests 1000000; client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy;
-    fastcgi_temp_path {folder}/fastcgi; uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
-    ssl_certificate {certificate}; ssl_certificate_key {key};
-    server {{ listen 127.0.0.1:{port} ssl; root {files}; }}
-}}
-"""
 
 
 def make_files(folder, seed):
@@ -42,15 +32,8 @@ def make_files(folder, seed):
 
 
 def start_nginx(scope, files, certificate, key, name="nginx", env=None):
-    port, folder = free_port(), scope.path(name)
-    os.mkdir(folder)
-    os.chmod(folder, 0o777)
-    with open(f"{folder}/nginx.conf", "w") as config:
-        config.write(NGINX.format(folder=folder, certificate=certificate, key=key, port=port, files=files))
-    argv = ["nginx", "-p", folder, "-c", f"{folder}/nginx.conf", "-e", f"{folder}/error.log"]
-    program = scope.start(name, LOAD + argv, service=name, env=env)
-    await_true(lambda: listens("127.0.0.1", port), f"{name} to listen")
-    return program, port
+    server = NginxTls(scope, name, certificate, key, f"root {files};", before=LOAD, env=env)
+    return server.program, server.port
 
 
 class Fault(Exception):
